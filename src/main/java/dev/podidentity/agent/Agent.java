@@ -1,0 +1,206 @@
+package dev.podidentity.agent;
+
+import dev.podidentity.agent.config.AgentConfig;
+import dev.podidentity.agent.credentials.CredentialService;
+import dev.podidentity.agent.credentials.CredentialSettings;
+import dev.podidentity.agent.credentials.EventLoop;
+import dev.podidentity.agent.credentials.Renewer;
+import dev.podidentity.agent.eksauth.AgentCredentials;
+import dev.podidentity.agent.eksauth.SdkEksAuth;
+import dev.podidentity.agent.http.Listeners;
+import dev.podidentity.agent.http.OperationsRoutes;
+import dev.podidentity.agent.observe.BuildInfo;
+import dev.podidentity.agent.observe.Field;
+import dev.podidentity.agent.observe.Health;
+import dev.podidentity.agent.observe.Logging;
+import dev.podidentity.agent.observe.Metrics;
+import dev.podidentity.agent.token.TokenReader;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.quarkus.runtime.ShutdownEvent;
+import io.quarkus.runtime.StartupEvent;
+import io.quarkus.runtime.configuration.ConfigurationException;
+import io.vertx.core.Future;
+import io.vertx.core.Vertx;
+import io.vertx.ext.web.Router;
+import jakarta.enterprise.event.Observes;
+import jakarta.inject.Singleton;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executor;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Supplier;
+import org.jboss.logging.Logger;
+
+/**
+ * Puts the agent together, starts it and stops it. What Quarkus gives (configuration, Vert.x, the meter registry, the
+ * router of probes and metrics) is injected; the rest is made here, in the order of the way of a request from its end.
+ */
+@Singleton
+public class Agent {
+
+    private static final Logger LOG = Logger.getLogger(Agent.class);
+    private static final Duration FIRST_RETRY = Duration.ofSeconds(1);
+
+    private final AgentConfig config;
+    private final Vertx vertx;
+    private final MeterRegistry registry;
+    private final OperationsRoutes operations = new OperationsRoutes();
+    private Optional<Router> router = Optional.empty();
+    private Optional<Running> running = Optional.empty();
+
+    Agent(AgentConfig config, Vertx vertx, MeterRegistry registry) {
+        this.config = config;
+        this.vertx = vertx;
+        this.registry = registry;
+    }
+
+    void routes(@Observes Router given) {
+        operations.addTo(given);
+        router = Optional.of(given);
+    }
+
+    void start(@Observes StartupEvent event) {
+        Logging.configure(config);
+        checkTogether(config);
+        Clock clock = Clock.systemUTC();
+        EventLoop loop = new EventLoop(vertx, vertx.getOrCreateContext());
+        Executor worker = task -> vertx.executeBlocking(() -> {
+            task.run();
+            return null;
+        }, false);
+        Metrics metrics = new Metrics(registry, BuildInfo.current(), clock);
+        AgentCredentials own = AgentCredentials.ofThisNode(config.rotateCredentials(), worker);
+        SdkEksAuth eksAuth = eksAuth(own, worker, clock);
+        CredentialSettings settings = new CredentialSettings(
+                config.maxCredentialRetentionBeforeRenewal(),
+                config.maxCacheSize(),
+                config.maxServiceQps(),
+                config.maxConcurrentFetches(),
+                config.requestDeadline(),
+                config.flightTimeout());
+        CredentialService credentials = new CredentialService(
+                eksAuth, settings, metrics, clock, loop, loop, () -> ThreadLocalRandom.current().nextDouble());
+        Renewer renewer = new Renewer(credentials, settings, metrics, clock, System::nanoTime, loop);
+        Listeners listeners = new Listeners(
+                vertx,
+                config,
+                new TokenReader(config.audience(), clock),
+                credentials,
+                router.orElseThrow(() -> new IllegalStateException("Quarkus gave no router")),
+                metrics,
+                loop);
+        Health health = new Health(
+                listeners::ready, () -> own.available() && eksAuth.connected(), config.startupGrace(), clock);
+        metrics.listeners(listeners.states());
+        metrics.agentCredentials(own::available);
+        operations.watch(health);
+        running = Optional.of(new Running(eksAuth, renewer, listeners, health, loop));
+        onLoop(loop, () -> {
+            connect(eksAuth, loop);
+            keepCredentials(own, loop);
+            renewer.start();
+            return listeners.start();
+        }, Duration.ofMinutes(1));
+        LOG.infof("Started", Field.of("version", BuildInfo.current()), Field.of("cluster", config.clusterName()));
+    }
+
+    private SdkEksAuth eksAuth(AgentCredentials own, Executor worker, Clock clock) {
+        try {
+            return new SdkEksAuth(
+                    config.clusterName(),
+                    config.endpoint(),
+                    config.attemptTimeout(),
+                    // Renewals have no slot; within an attempt's time so many can be under way.
+                    config.maxConcurrentFetches() + renewalsWithin(config.attemptTimeout()),
+                    System.getenv(),
+                    own,
+                    vertx,
+                    worker,
+                    clock);
+        } catch (IllegalArgumentException e) {
+            throw new ConfigurationException(e.getMessage(), e);
+        }
+    }
+
+    private int renewalsWithin(Duration time) {
+        return (int) Math.min(Integer.MAX_VALUE / 2, (time.toSeconds() + 1) * config.maxServiceQps());
+    }
+
+    /** What each value alone cannot show. */
+    private static void checkTogether(AgentConfig config) {
+        Listeners.clash(config).ifPresent(clash -> {
+            throw new ConfigurationException(clash);
+        });
+        if (config.endpoint().isEmpty() && !config.audience().equals(AgentConfig.DEFAULT_AUDIENCE)) {
+            throw new ConfigurationException("--audience must be " + AgentConfig.DEFAULT_AUDIENCE
+                    + " unless --endpoint is given: \"" + config.audience() + '"');
+        }
+        if (config.attemptTimeout().compareTo(config.flightTimeout()) > 0) {
+            throw new ConfigurationException("--attempt-timeout must not be over --flight-timeout: \""
+                    + config.attemptTimeout().toMillis() + "ms\"");
+        }
+    }
+
+    private static void connect(SdkEksAuth eksAuth, EventLoop loop) {
+        eksAuth.connect().thenAcceptAsync(done -> {
+            if (!done) {
+                loop.schedule(FIRST_RETRY, () -> connect(eksAuth, loop));
+            }
+        }, loop);
+    }
+
+    private static void keepCredentials(AgentCredentials own, EventLoop loop) {
+        own.refresh().thenAcceptAsync(
+                found -> loop.schedule(
+                        found ? AgentCredentials.REFRESH_INTERVAL : FIRST_RETRY, () -> keepCredentials(own, loop)),
+                loop);
+    }
+
+    /** The port that a listener is bound to, or 0. */
+    int boundPort(String listener, String host) {
+        return running.map(agent -> agent.listeners.boundPort(listener, host)).orElse(0);
+    }
+
+    void stop(@Observes ShutdownEvent event) {
+        running.ifPresent(agent -> {
+            agent.health.stopping();
+            LOG.info("Stopping");
+            onLoop(agent.loop, () -> {
+                agent.renewer.stop();
+                return agent.listeners.stop(config.shutdownTimeout());
+            }, config.shutdownTimeout().plusSeconds(1));
+            agent.eksAuth.close();
+            LOG.info("Stopped");
+        });
+        running = Optional.empty();
+    }
+
+    private static void onLoop(
+            EventLoop loop, Supplier<Future<Void>> task, Duration timeout) {
+        CompletableFuture<Void> done = new CompletableFuture<>();
+        loop.execute(() -> task.get().<Void>mapEmpty().onComplete(result -> {
+            if (result.succeeded()) {
+                done.complete(null);
+            } else {
+                done.completeExceptionally(result.cause());
+            }
+        }));
+        try {
+            done.get(timeout.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } catch (TimeoutException e) {
+            LOG.warn("The event loop took too long", e);
+        } catch (ExecutionException e) {
+            throw new IllegalStateException("Not done on the event loop", e.getCause());
+        }
+    }
+
+    private record Running(
+            SdkEksAuth eksAuth, Renewer renewer, Listeners listeners, Health health, EventLoop loop) {}
+}

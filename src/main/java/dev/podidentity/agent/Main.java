@@ -1,0 +1,47 @@
+package dev.podidentity.agent;
+
+import dev.podidentity.agent.cli.CommandLineInterface;
+import dev.podidentity.agent.cli.ConfigurationProblem;
+import io.quarkus.runtime.Quarkus;
+import io.quarkus.runtime.annotations.QuarkusMain;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import java.util.Map;
+import java.util.Optional;
+import org.jboss.logging.Logger;
+import sun.misc.Signal;
+
+/** Picks the command. Only {@code server} starts Quarkus. */
+@QuarkusMain
+public final class Main {
+
+    private Main() {}
+
+    public static void main(String... args) {
+        PrintWriter out = new PrintWriter(System.out, false, StandardCharsets.UTF_8);
+        PrintWriter err = new PrintWriter(System.err, false, StandardCharsets.UTF_8);
+        new CommandLineInterface(out, err).run(Main::serve, args).ifPresent(System::exit);
+    }
+
+    private static void serve(Map<String, String> properties) {
+        // System properties come before environment variables and files, as a flag should.
+        properties.forEach(System::setProperty);
+        // The JVM's own handler would end the process with 143; told to stop, the agent stops well and says 0.
+        Signal.handle(new Signal("TERM"), signal -> Quarkus.asyncExit(0));
+        Signal.handle(new Signal("INT"), signal -> Quarkus.asyncExit(0));
+        Quarkus.run(null, Main::exit);
+    }
+
+    private static void exit(int code, Throwable failure) {
+        if (failure == null) {
+            System.exit(code);
+        }
+        Optional<String> problem = ConfigurationProblem.in(failure);
+        if (problem.isPresent()) {
+            System.err.println("Error: " + problem.get());
+            System.exit(CommandLineInterface.USAGE);
+        }
+        Logger.getLogger(Main.class).error("Failed to start", failure);
+        System.exit(1);
+    }
+}

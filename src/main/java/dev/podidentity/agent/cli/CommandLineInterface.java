@@ -1,0 +1,132 @@
+package dev.podidentity.agent.cli;
+
+import dev.podidentity.agent.observe.BuildInfo;
+import java.io.PrintWriter;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Consumer;
+import picocli.CommandLine;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
+
+/**
+ * The command line. Built by hand rather than from annotations, so that it needs no reflection, and so that
+ * {@code --help} and {@code version} answer without anything else having been loaded.
+ */
+public final class CommandLineInterface {
+
+    /** Exit code for a command line or a configuration that cannot be used. */
+    public static final int USAGE = 2;
+
+    private static final String NAME = "eks-pod-identity-agent";
+
+    private final PrintWriter out;
+    private final PrintWriter err;
+
+    public CommandLineInterface(PrintWriter out, PrintWriter err) {
+        this.out = out;
+        this.err = err;
+    }
+
+    /**
+     * Parses a command line and does all of it but the work of {@code server}.
+     *
+     * @param server is given the properties that the flags of {@code server} set
+     * @return the exit code; nothing if {@code server} was called
+     */
+    public Optional<Integer> run(Consumer<Map<String, String>> server, String... args) {
+        CommandLine root = root();
+        ParseResult parsed;
+        try {
+            parsed = root.parseArgs(args);
+        } catch (ParameterException e) {
+            err.println("Error: " + e.getMessage().lines().findFirst().orElse("unusable command line") + "; see '"
+                    + e.getCommandLine().getCommandSpec().qualifiedName() + " --help'");
+            err.flush();
+            return Optional.of(USAGE);
+        }
+        Integer helped = CommandLine.executeHelpRequest(parsed);
+        if (helped != null) {
+            return Optional.of(helped);
+        }
+        ParseResult command = parsed.subcommand();
+        if (command == null) {
+            err.println("Error: no command given; see '" + NAME + " --help'");
+            err.flush();
+            return Optional.of(USAGE);
+        }
+        if (command.commandSpec().name().equals("version")) {
+            out.println(NAME + " " + BuildInfo.current());
+            out.flush();
+            return Optional.of(0);
+        }
+        server.accept(properties(parsed, command));
+        return Optional.empty();
+    }
+
+    private CommandLine root() {
+        CommandSpec root = command(NAME, "Exchanges the service-account tokens of this node's pods for AWS credentials.");
+        CommandSpec server = command("server", "Serves credentials to the pods of this node until it is told to stop.");
+        Flag.ALL.forEach(flag -> server.addOption(option(flag)));
+        // The reference takes this one before the command too, and its chart may put it there.
+        Flag.ALL.stream().filter(flag -> flag.name().equals("verbosity")).forEach(flag -> root.addOption(option(flag)));
+        root.addSubcommand("server", server);
+        root.addSubcommand("version", command("version", "Prints the version."));
+        return new CommandLine(root).setOut(out).setErr(err).setUsageHelpWidth(110).setOverwrittenOptionsAllowed(true);
+    }
+
+    private static CommandSpec command(String name, String description) {
+        CommandSpec command = CommandSpec.create().name(name);
+        command.usageMessage().description(description).abbreviateSynopsis(true).sortOptions(false);
+        return command.addOption(OptionSpec.builder("-h", "--help")
+                .usageHelp(true)
+                .type(boolean.class)
+                .description("Shows this help.")
+                .build());
+    }
+
+    private static OptionSpec option(Flag flag) {
+        List<String> names = new ArrayList<>();
+        flag.letter().ifPresent(letter -> names.add("-" + letter));
+        names.add("--" + flag.name());
+        OptionSpec.Builder option = OptionSpec.builder(names.toArray(String[]::new))
+                .paramLabel(flag.label())
+                .converters((CommandLine.ITypeConverter<String>) value -> checked(flag, value))
+                .description(flag.initial().isEmpty() ? flag.help() : flag.help() + " Default: " + flag.initial());
+        switch (flag.shape()) {
+            case ONCE -> option.type(String.class).arity("1");
+            case REPEATABLE -> option.type(List.class).auxiliaryTypes(String.class).arity("1");
+            case SWITCH -> option.type(String.class).arity("0..1").fallbackValue("true");
+        }
+        return option.build();
+    }
+
+    private static String checked(Flag flag, String value) {
+        try {
+            flag.check().accept(value);
+            return value;
+        } catch (IllegalArgumentException e) {
+            throw new CommandLine.TypeConversionException(e.getMessage() + ": \"" + value + '"');
+        }
+    }
+
+    private static Map<String, String> properties(ParseResult root, ParseResult server) {
+        Map<String, String> properties = new LinkedHashMap<>();
+        for (Flag flag : Flag.ALL) {
+            String option = "--" + flag.name();
+            ParseResult given = server.hasMatchedOption(option) ? server : root;
+            if (given.hasMatchedOption(option)) {
+                Object value = given.matchedOptionValue(option, null);
+                properties.put(flag.property(), value instanceof List<?> values
+                        ? String.join(",", values.stream().map(String::valueOf).toList())
+                        : String.valueOf(value));
+            }
+        }
+        return properties;
+    }
+}

@@ -1,0 +1,115 @@
+package dev.podidentity.agent.cli;
+
+import dev.podidentity.agent.config.Checked;
+import dev.podidentity.agent.config.GoDuration;
+import dev.podidentity.agent.config.LogFormat;
+import dev.podidentity.agent.config.Verbosity;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Consumer;
+
+/**
+ * A flag of {@code server}. Its value becomes the property {@code agent.NAME}, which
+ * {@link dev.podidentity.agent.config.AgentConfig} reads; the check is the one that is used there.
+ *
+ * @param name the long name, without hyphens in front
+ * @param letter the short name
+ * @param label what {@code --help} calls the value
+ * @param check throws {@link IllegalArgumentException} with what is allowed
+ * @param shape how often the flag may stand, and whether it may stand without a value
+ * @param initial the value without the flag; empty where there is none
+ * @param help what {@code --help} says
+ */
+record Flag(
+        String name,
+        Optional<String> letter,
+        String label,
+        Consumer<String> check,
+        Shape shape,
+        String initial,
+        String help) {
+
+    enum Shape {
+        ONCE,
+        REPEATABLE,
+        SWITCH
+    }
+
+    /** The reference's flags first, with its names, defaults and units; then those that only this agent has. */
+    static final List<Flag> ALL = List.of(
+            new Flag("cluster-name", Optional.of("c"), "NAME", new Checked.ClusterName()::convert, Shape.ONCE, "",
+                    "Name of the EKS cluster that this node belongs to. Required."),
+            one("port", "p", "PORT", new Checked.Port()::convert, "80",
+                    "Port on which pods ask for credentials."),
+            one("probe-port", "PORT", new Checked.Port()::convert, "2703",
+                    "Port on localhost for /healthz and /readyz."),
+            one("metrics-address", "HOST", new Checked.Host()::convert, "0.0.0.0",
+                    "Address for /metrics, /healthz and /readyz."),
+            one("metrics-port", "PORT", new Checked.Port()::convert, "2705",
+                    "Port for /metrics, /healthz and /readyz."),
+            one("max-credential-retention-before-renewal", "DURATION", GoDuration::parse, "3h",
+                    "Age at which credentials are renewed at the latest. 0 turns caching off."),
+            one("max-cache-size", "COUNT", new Checked.Count()::convert, "2000",
+                    "How many identities the cache holds. 0 turns caching off."),
+            one("max-service-qps", "COUNT", new Checked.Count()::convert, "3",
+                    "Renewals a second at most; first requests do not count. 0 turns renewal off."),
+            new Flag("bind-hosts", Optional.of("b"), "HOST", new Checked.Host()::convert, Shape.REPEATABLE,
+                    "169.254.170.23,[fd00:ec2::23]", "Address on which pods ask for credentials. Repeatable."),
+            new Flag("rotate-credentials", Optional.empty(), "BOOL", Flag::checkBoolean, Shape.SWITCH, "false",
+                    "Re-read the shared credentials file every minute."),
+            one("endpoint", "URL", new Checked.Endpoint()::convert, "",
+                    "URL of EKS Auth, in place of the one that the region gives."),
+            one("verbosity", "v", "LEVEL", Verbosity::parse, "info",
+                    "How much to log: panic, fatal, error, warn, info, debug or trace."),
+            one("log-format", "FORMAT", LogFormat::parse, "json",
+                    "How to log: json or text."),
+            one("audience", "AUDIENCE", new Checked.Audience()::convert, "pods.eks.amazonaws.com",
+                    "Audience that a token must name. May differ only together with --endpoint."),
+            new Flag("allowed-hosts", Optional.empty(), "HOST", new Checked.Host()::convert, Shape.REPEATABLE, "",
+                    "Host that a request may name beside 169.254.170.23 and fd00:ec2::23. Repeatable."),
+            one("request-deadline", "DURATION", new Checked.Timeout()::convert, "900ms",
+                    "Time within which every request is answered."),
+            one("attempt-timeout", "DURATION", new Checked.Timeout()::convert, "5s",
+                    "Time that one call to EKS Auth may take."),
+            one("flight-timeout", "DURATION", new Checked.Timeout()::convert, "15s",
+                    "Time that all calls for one identity may take together."),
+            one("max-concurrent-fetches", "COUNT", new Checked.Limit()::convert, "100",
+                    "Calls to EKS Auth for waiting pods that may be under way at once."),
+            one("source-requests-per-second", "COUNT", new Checked.Count()::convert, "500",
+                    "Requests a second that one source address may make for long. 0 turns the limit off."),
+            one("source-request-burst", "COUNT", new Checked.Limit()::convert, "1000",
+                    "Requests that one source address may make at once."),
+            one("max-connections", "COUNT", new Checked.Limit()::convert, "4096",
+                    "Connections that are open at once at most."),
+            one("max-connections-per-source", "COUNT", new Checked.Limit()::convert, "1024",
+                    "Connections that one source address may have open at once."),
+            one("header-timeout", "DURATION", new Checked.Timeout()::convert, "10s",
+                    "Time within which the headers of a request must be complete."),
+            one("idle-timeout", "DURATION", new Checked.Timeout()::convert, "75s",
+                    "Time after which a connection with nothing to do is closed."),
+            one("bind-retry-interval", "DURATION", new Checked.Timeout()::convert, "5s",
+                    "Time between two attempts to bind an address."),
+            one("startup-grace", "DURATION", GoDuration::parse, "1m",
+                    "Time after start within which the agent is ready without AWS credentials of its own."),
+            one("shutdown-timeout", "DURATION", GoDuration::parse, "5s",
+                    "Time that requests in flight have to finish when the agent stops."));
+
+    private static Flag one(String name, String letter, String label, Consumer<String> check, String initial, String help) {
+        return new Flag(name, Optional.of(letter), label, check, Shape.ONCE, initial, help);
+    }
+
+    private static Flag one(String name, String label, Consumer<String> check, String initial, String help) {
+        return new Flag(name, Optional.empty(), label, check, Shape.ONCE, initial, help);
+    }
+
+    /** The property that carries the flag's value. */
+    String property() {
+        return "agent." + name;
+    }
+
+    private static void checkBoolean(String value) {
+        if (!value.equals("true") && !value.equals("false")) {
+            throw new IllegalArgumentException("must be true or false");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+package dev.podidentity.agent.config;
+
+import io.smallrye.config.ConfigMapping;
+import io.smallrye.config.WithConverter;
+import io.smallrye.config.WithDefault;
+import java.net.URI;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Everything that can be set about the agent. Each property has a flag of the same name ({@code agent.port} is
+ * {@code --port}) and an environment variable ({@code AGENT_PORT}); a flag wins over the variable. Durations are
+ * written as in Go: {@code 1h30m}, {@code 90s}, {@code 900ms}, {@code 0}. A property that does not exist, or a value
+ * that is not allowed, stops the start with exit code 2.
+ */
+@ConfigMapping(prefix = "agent")
+public interface AgentConfig {
+
+    /** Name of the EKS cluster that this node belongs to. Required. */
+    @WithConverter(Checked.ClusterName.class)
+    String clusterName();
+
+    /** Port on which pods ask for credentials, on every bind host. */
+    @WithDefault("80")
+    @WithConverter(Checked.Port.class)
+    int port();
+
+    /** Port on localhost for {@code /healthz} and {@code /readyz}. */
+    @WithDefault("2703")
+    @WithConverter(Checked.Port.class)
+    int probePort();
+
+    /** Address for {@code /metrics}, {@code /healthz} and {@code /readyz}. */
+    @WithDefault("0.0.0.0")
+    @WithConverter(Checked.Host.class)
+    String metricsAddress();
+
+    /** Port for {@code /metrics}, {@code /healthz} and {@code /readyz} on the metrics address. */
+    @WithDefault("2705")
+    @WithConverter(Checked.Port.class)
+    int metricsPort();
+
+    /**
+     * Age at which credentials are renewed, if two thirds of their lifetime are not over sooner. 0 turns caching off:
+     * every request then asks EKS Auth, though concurrent ones still share a call.
+     */
+    @WithDefault("3h")
+    @WithConverter(GoDuration.class)
+    Duration maxCredentialRetentionBeforeRenewal();
+
+    /** How many identities the cache holds; the least recently used one goes first. 0 turns caching off. */
+    @WithDefault("2000")
+    @WithConverter(Checked.Count.class)
+    int maxCacheSize();
+
+    /** Renewals a second at most. First requests of a pod do not count and never wait for one. 0 turns renewal off. */
+    @WithDefault("3")
+    @WithConverter(Checked.Count.class)
+    int maxServiceQps();
+
+    /** Addresses on which pods ask for credentials. Each is bound, fails and is retried alone. Repeatable. */
+    @WithDefault("169.254.170.23,[fd00:ec2::23]")
+    @WithConverter(Checked.Host.class)
+    List<String> bindHosts();
+
+    /** Re-read the shared credentials file every minute, so that rotated keys are used with no restart. */
+    @WithDefault("false")
+    boolean rotateCredentials();
+
+    /** URL of EKS Auth, in place of the one that the region and the environment give. */
+    @WithConverter(Checked.Endpoint.class)
+    Optional<URI> endpoint();
+
+    /** How much to log: panic, fatal, error, warn, info, debug or trace. */
+    @WithDefault("info")
+    @WithConverter(Verbosity.Reader.class)
+    Verbosity verbosity();
+
+    /** How to log: json or text. */
+    @WithDefault("json")
+    @WithConverter(LogFormat.Reader.class)
+    LogFormat logFormat();
+
+    /** Audience that a token must name. May differ from the default only together with an endpoint. */
+    @WithDefault(DEFAULT_AUDIENCE)
+    @WithConverter(Checked.Audience.class)
+    String audience();
+
+    /** Hosts that a request may name in its Host header beside 169.254.170.23 and fd00:ec2::23. Repeatable. */
+    @WithConverter(Checked.Host.class)
+    Optional<List<String>> allowedHosts();
+
+    /** Time within which every request is answered, whatever EKS Auth does. AWS SDKs give up after 1 s. */
+    @WithDefault("900ms")
+    @WithConverter(Checked.Timeout.class)
+    Duration requestDeadline();
+
+    /** Time that one call to EKS Auth may take. */
+    @WithDefault("5s")
+    @WithConverter(Checked.Timeout.class)
+    Duration attemptTimeout();
+
+    /** Time that all the calls for one identity may take together, with the pauses between them. */
+    @WithDefault("15s")
+    @WithConverter(Checked.Timeout.class)
+    Duration flightTimeout();
+
+    /** Calls to EKS Auth for waiting pods that may be under way at once; further ones queue, fairly by source. */
+    @WithDefault("100")
+    @WithConverter(Checked.Limit.class)
+    int maxConcurrentFetches();
+
+    /** Requests a second that one source address may make for long. 0 turns the limit off. */
+    @WithDefault("500")
+    @WithConverter(Checked.Count.class)
+    int sourceRequestsPerSecond();
+
+    /** Requests that one source address may make at once. */
+    @WithDefault("1000")
+    @WithConverter(Checked.Limit.class)
+    int sourceRequestBurst();
+
+    /** Connections that are open at once at most, on all bind hosts together. */
+    @WithDefault("4096")
+    @WithConverter(Checked.Limit.class)
+    int maxConnections();
+
+    /** Connections that one source address may have open at once. */
+    @WithDefault("1024")
+    @WithConverter(Checked.Limit.class)
+    int maxConnectionsPerSource();
+
+    /** Time within which the headers of a request must be complete. */
+    @WithDefault("10s")
+    @WithConverter(Checked.Timeout.class)
+    Duration headerTimeout();
+
+    /** Time after which a connection with nothing to do is closed. */
+    @WithDefault("75s")
+    @WithConverter(Checked.Timeout.class)
+    Duration idleTimeout();
+
+    /** Time between two attempts to bind an address that could not be bound. */
+    @WithDefault("5s")
+    @WithConverter(Checked.Timeout.class)
+    Duration bindRetryInterval();
+
+    /** Time after start within which the agent is ready though it has no AWS credentials of its own yet. */
+    @WithDefault("1m")
+    @WithConverter(GoDuration.class)
+    Duration startupGrace();
+
+    /** Time that requests in flight have to finish when the agent is told to stop. */
+    @WithDefault("5s")
+    @WithConverter(GoDuration.class)
+    Duration shutdownTimeout();
+
+    /** The audience of the tokens that EKS Pod Identity mounts into pods. */
+    String DEFAULT_AUDIENCE = "pods.eks.amazonaws.com";
+}

@@ -1,0 +1,163 @@
+package dev.podidentity.agent.config;
+
+import io.netty.util.NetUtil;
+import java.net.URI;
+import java.net.URISyntaxException;
+import java.time.Duration;
+import java.util.regex.Pattern;
+import org.eclipse.microprofile.config.spi.Converter;
+
+/**
+ * Converters that check while they read. The message of what they throw ends the sentence "X ...": it says what is
+ * allowed. The command line and every other source of configuration use the same ones.
+ */
+public final class Checked {
+
+    private static final Pattern CLUSTER_NAME = Pattern.compile("[0-9A-Za-z][0-9A-Za-z_-]{0,99}");
+    private static final Pattern HOST_NAME =
+            Pattern.compile("(?=.{1,253}$)[0-9A-Za-z_]([0-9A-Za-z_-]{0,62})(\\.[0-9A-Za-z_-]{1,63})*");
+    private static final Pattern AUDIENCE = Pattern.compile("[\\x21-\\x7e]{1,256}");
+
+    private Checked() {}
+
+    /** A TCP port; 0 lets the system choose one. */
+    public static final class Port implements Converter<Integer> {
+
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        public Integer convert(String value) {
+            return whole(value, 65_535, "must be a port number from 0 to 65535");
+        }
+    }
+
+    /** How many of something: 0 or more. */
+    public static final class Count implements Converter<Integer> {
+
+        private static final long serialVersionUID = 1L;
+        private static final int MOST = 1_000_000;
+
+        @Override
+        public Integer convert(String value) {
+            return whole(value, MOST, "must be a whole number from 0 to " + MOST);
+        }
+    }
+
+    /** How many of something there may be at most, where none would make the agent useless: 1 or more. */
+    public static final class Limit implements Converter<Integer> {
+
+        private static final long serialVersionUID = 1L;
+        private static final int MOST = 1_000_000;
+        private static final String ALLOWED = "must be a whole number from 1 to " + MOST;
+
+        @Override
+        public Integer convert(String value) {
+            int limit = whole(value, MOST, ALLOWED);
+            if (limit == 0) {
+                throw new IllegalArgumentException(ALLOWED);
+            }
+            return limit;
+        }
+    }
+
+    /** A time that must pass: over 0. */
+    public static final class Timeout implements Converter<Duration> {
+
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        public Duration convert(String value) {
+            Duration timeout = GoDuration.parse(value);
+            if (timeout.toMillis() == 0) {
+                throw new IllegalArgumentException("must be a duration of 1ms or more, such as 900ms or 5s");
+            }
+            return timeout;
+        }
+    }
+
+    /** The name of an EKS cluster, which becomes part of a URL path. */
+    public static final class ClusterName implements Converter<String> {
+
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        public String convert(String value) {
+            if (!CLUSTER_NAME.matcher(value).matches()) {
+                throw new IllegalArgumentException("must be the name of an EKS cluster: 1 to 100 letters, digits, "
+                        + "hyphens and underscores, the first a letter or a digit");
+            }
+            return value;
+        }
+    }
+
+    /** An address or a host name; an IPv6 address with or without brackets. Read without the brackets. */
+    public static final class Host implements Converter<String> {
+
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        public String convert(String value) {
+            boolean bracketed = value.startsWith("[") && value.endsWith("]");
+            String host = bracketed ? value.substring(1, value.length() - 1) : value;
+            boolean valid = host.contains(":")
+                    ? NetUtil.isValidIpV6Address(host)
+                    : !bracketed && HOST_NAME.matcher(host).matches();
+            if (!valid) {
+                throw new IllegalArgumentException(
+                        "must be an IP address or a host name without a port, such as 169.254.170.23 or [fd00:ec2::23]");
+            }
+            return host;
+        }
+    }
+
+    /** The URL of an EKS Auth endpoint. */
+    public static final class Endpoint implements Converter<URI> {
+
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        public URI convert(String value) {
+            try {
+                URI uri = new URI(value);
+                boolean web = "https".equalsIgnoreCase(uri.getScheme()) || "http".equalsIgnoreCase(uri.getScheme());
+                if (web && uri.getHost() != null && uri.getUserInfo() == null && uri.getQuery() == null
+                        && uri.getFragment() == null) {
+                    return uri;
+                }
+            } catch (URISyntaxException e) {
+                throw new IllegalArgumentException(notAnEndpoint(), e);
+            }
+            throw new IllegalArgumentException(notAnEndpoint());
+        }
+
+        private static String notAnEndpoint() {
+            return "must be an http or https URL, such as https://eks-auth.us-west-2.api.aws";
+        }
+    }
+
+    /** The audience of a token. */
+    public static final class Audience implements Converter<String> {
+
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        public String convert(String value) {
+            if (!AUDIENCE.matcher(value).matches()) {
+                throw new IllegalArgumentException("must be 1 to 256 printable characters without spaces");
+            }
+            return value;
+        }
+    }
+
+    private static int whole(String value, int most, String allowed) {
+        try {
+            int number = Integer.parseInt(value);
+            if (number >= 0 && number <= most) {
+                return number;
+            }
+        } catch (NumberFormatException e) {
+            throw new IllegalArgumentException(allowed, e);
+        }
+        throw new IllegalArgumentException(allowed);
+    }
+}

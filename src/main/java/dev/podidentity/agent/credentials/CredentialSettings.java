@@ -1,0 +1,27 @@
+package dev.podidentity.agent.credentials;
+
+import java.time.Duration;
+
+/**
+ * What is configured about getting and keeping credentials.
+ *
+ * @param retention the age at which credentials are renewed at the latest; zero turns caching off
+ * @param cacheSize how many identities are kept; zero turns caching off
+ * @param renewalsPerSecond how many renewals may start in a second; zero turns renewal off
+ * @param concurrentFetches how many calls for waiting pods may be under way at once
+ * @param requestDeadline the time within which a request is answered
+ * @param flightTimeout the time that all calls for one identity may take together
+ */
+public record CredentialSettings(
+        Duration retention,
+        int cacheSize,
+        int renewalsPerSecond,
+        int concurrentFetches,
+        Duration requestDeadline,
+        Duration flightTimeout) {
+
+    /** How many entries the cache has room for. */
+    int cacheCapacity() {
+        return retention.isZero() ? 0 : cacheSize;
+    }
+}

@@ -1,0 +1,33 @@
+package dev.podidentity.agent.credentials;
+
+import io.vertx.core.Context;
+import io.vertx.core.Vertx;
+import java.time.Duration;
+import java.util.concurrent.Executor;
+
+/**
+ * The one event loop on which the agent's state lives: what runs on it needs no lock, and sees what ran before. Vert.x
+ * is given a single one, so that every listener and every connection is on it too.
+ */
+public final class EventLoop implements Timers, Executor {
+
+    private final Vertx vertx;
+    private final Context context;
+
+    public EventLoop(Vertx vertx, Context context) {
+        this.vertx = vertx;
+        this.context = context;
+    }
+
+    @Override
+    public Timer schedule(Duration delay, Runnable task) {
+        // Vert.x takes no delay under a millisecond.
+        long id = vertx.setTimer(Math.max(1, delay.toMillis()), fired -> task.run());
+        return () -> vertx.cancelTimer(id);
+    }
+
+    @Override
+    public void execute(Runnable task) {
+        context.runOnContext(ignored -> task.run());
+    }
+}

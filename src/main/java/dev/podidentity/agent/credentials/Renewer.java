@@ -1,0 +1,81 @@
+package dev.podidentity.agent.credentials;
+
+import dev.podidentity.agent.limits.TokenBucket;
+import dev.podidentity.agent.observe.Metrics;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.LongSupplier;
+
+/**
+ * Looks through the entries once a second, drops the expired ones and has the due ones renewed, the one with the least
+ * time left first, as fast as the limit on calls allows. What {@link RenewalPolicy} decides, it does. Confined to the
+ * event loop; a look at 2,000 entries takes some tens of microseconds.
+ */
+public final class Renewer {
+
+    private static final Duration INTERVAL = Duration.ofSeconds(1);
+
+    private final CredentialService service;
+    private final int perSecond;
+    private final TokenBucket permits;
+    private final Metrics metrics;
+    private final Clock clock;
+    private final LongSupplier nanos;
+    private final Timers timers;
+    private Optional<Timers.Timer> next = Optional.empty();
+
+    public Renewer(
+            CredentialService service,
+            CredentialSettings settings,
+            Metrics metrics,
+            Clock clock,
+            LongSupplier nanos,
+            Timers timers) {
+        this.service = service;
+        this.perSecond = settings.renewalsPerSecond();
+        this.permits = new TokenBucket(perSecond, perSecond, nanos.getAsLong());
+        this.metrics = metrics;
+        this.clock = clock;
+        this.nanos = nanos;
+        this.timers = timers;
+    }
+
+    /** Starts looking, until {@link #stop}. */
+    public void start() {
+        next = Optional.of(timers.schedule(INTERVAL, () -> {
+            look();
+            start();
+        }));
+    }
+
+    /** Stops looking; renewals under way go on. */
+    public void stop() {
+        next.ifPresent(Timers.Timer::cancel);
+    }
+
+    private void look() {
+        Instant now = clock.instant();
+        service.removeExpired(now);
+        Comparator<CacheEntry> leastLeftFirst = Comparator.comparing(entry -> entry.credentials().expiration());
+        metrics.earliestExpiry(service.entries().stream()
+                .min(leastLeftFirst)
+                .map(entry -> entry.credentials().expiration()));
+        if (perSecond == 0) {
+            return;
+        }
+        List<CacheEntry> due = service.entries().stream()
+                .filter(entry -> entry.due(now, service.renewalPolicy()) && !service.underWay(entry))
+                .sorted(leastLeftFirst)
+                .toList();
+        for (CacheEntry entry : due) {
+            if (!permits.tryTake(nanos.getAsLong())) {
+                return;
+            }
+            service.renew(entry);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+package dev.podidentity.agent.eksauth;
+
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.json.DecodeException;
+import io.vertx.core.json.JsonObject;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.Optional;
+import org.reactivestreams.Publisher;
+import org.reactivestreams.Subscriber;
+import org.reactivestreams.Subscription;
+import software.amazon.awssdk.core.interceptor.Context;
+import software.amazon.awssdk.core.interceptor.ExecutionAttributes;
+import software.amazon.awssdk.core.interceptor.ExecutionInterceptor;
+
+/**
+ * Holds the body of a good answer to the types of the service's model, and to a size. The SDK itself takes a number
+ * for a string, and would make it a secret key; and it reads a body of any length into memory.
+ */
+final class AnswerShape implements ExecutionInterceptor {
+
+    private static final List<String> STRINGS = List.of("accessKeyId", "secretAccessKey", "sessionToken");
+    /** Session tokens take some KiB; nothing else in an answer is long. */
+    private static final int LARGEST_BODY = 256 * 1024;
+
+    @Override
+    public Optional<Publisher<ByteBuffer>> modifyAsyncHttpResponseContent(
+            Context.ModifyHttpResponse context, ExecutionAttributes attributes) {
+        return context.responsePublisher()
+                .map(body -> context.httpResponse().isSuccessful()
+                        ? subscriber -> body.subscribe(new Checking(subscriber))
+                        : body);
+    }
+
+    static void check(Buffer body) throws MalformedException {
+        JsonObject answer;
+        try {
+            answer = new JsonObject(body);
+        } catch (DecodeException | ClassCastException e) {
+            throw new MalformedException("it is not a JSON object");
+        }
+        optional(answer, "audience", String.class);
+        members(answer, "subject", List.of("namespace", "serviceAccount"));
+        members(answer, "podIdentityAssociation", List.of("associationArn", "associationId"));
+        members(answer, "assumedRoleUser", List.of("arn", "assumeRoleId"));
+        members(answer, "credentials", STRINGS);
+        JsonObject credentials = answer.getJsonObject("credentials");
+        if (credentials != null) {
+            optional(credentials, "expiration", Number.class);
+        }
+    }
+
+    private static void members(JsonObject answer, String name, List<String> strings) throws MalformedException {
+        optional(answer, name, JsonObject.class);
+        JsonObject object = answer.getJsonObject(name);
+        if (object != null) {
+            for (String string : strings) {
+                optional(object, string, String.class);
+            }
+        }
+    }
+
+    private static void optional(JsonObject object, String name, Class<?> type) throws MalformedException {
+        Object value = object.getValue(name);
+        if (value != null && !type.isInstance(value)) {
+            throw new MalformedException("its " + name + " is of the wrong type");
+        }
+    }
+
+    /** An answer that EKS Auth would not give. */
+    static final class MalformedException extends IOException {
+
+        MalformedException(String what) {
+            super(what);
+        }
+    }
+
+    /** Hands the body through as it comes, and ends it with an error if it was not of the right shape. */
+    private static final class Checking implements Subscriber<ByteBuffer> {
+
+        private final Subscriber<? super ByteBuffer> next;
+        private final Buffer body = Buffer.buffer();
+        private Subscription subscription;
+        private boolean failed;
+
+        Checking(Subscriber<? super ByteBuffer> next) {
+            this.next = next;
+        }
+
+        @Override
+        public void onSubscribe(Subscription given) {
+            subscription = given;
+            next.onSubscribe(given);
+        }
+
+        @Override
+        public void onNext(ByteBuffer part) {
+            if (failed) {
+                return;
+            }
+            byte[] bytes = new byte[part.remaining()];
+            part.duplicate().get(bytes);
+            body.appendBytes(bytes);
+            if (body.length() > LARGEST_BODY) {
+                subscription.cancel();
+                fail(new MalformedException("it is over " + LARGEST_BODY + " bytes long"));
+                return;
+            }
+            next.onNext(part);
+        }
+
+        @Override
+        public void onError(Throwable error) {
+            if (!failed) {
+                next.onError(error);
+            }
+        }
+
+        @Override
+        public void onComplete() {
+            if (failed) {
+                return;
+            }
+            try {
+                check(body);
+            } catch (MalformedException e) {
+                fail(e);
+                return;
+            }
+            next.onComplete();
+        }
+
+        private void fail(MalformedException error) {
+            failed = true;
+            next.onError(error);
+        }
+    }
+}

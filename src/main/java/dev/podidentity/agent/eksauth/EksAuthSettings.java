@@ -1,0 +1,64 @@
+package dev.podidentity.agent.eksauth;
+
+import java.net.URI;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Stream;
+import javax.net.ssl.TrustManager;
+
+/**
+ * How EKS Auth is called: what is configured, and what the environment adds. Made at start, so that what cannot be
+ * used is said there.
+ *
+ * @param clusterName the EKS cluster
+ * @param endpoint the URL to call, where it is not the region's own
+ * @param fips whether to call the region's FIPS endpoint
+ * @param trust the certificate authorities to trust, where they are not the platform's
+ * @param proxies which proxy to take
+ * @param attemptTimeout the time one call may take
+ * @param maxConnections how many calls may be under way at once
+ */
+record EksAuthSettings(
+        String clusterName,
+        Optional<URI> endpoint,
+        boolean fips,
+        Optional<TrustManager[]> trust,
+        ProxyEnvironment proxies,
+        Duration attemptTimeout,
+        int maxConnections) {
+
+    /** @throws IllegalArgumentException if the settings contradict each other or cannot be used, with what to do */
+    EksAuthSettings {
+        if (fips && endpoint.isPresent()) {
+            throw new IllegalArgumentException("--endpoint (or AWS_ENDPOINT_URL) cannot be combined with"
+                    + " AWS_USE_FIPS_ENDPOINT=true: remove one of them");
+        }
+        // Of any endpoint, so that a malformed variable is found at start.
+        endpoint.ifPresentOrElse(proxies::proxyFor, () -> proxies.proxyFor(URI.create("https://eks-auth")));
+    }
+
+    static EksAuthSettings of(
+            String clusterName,
+            Optional<URI> configuredEndpoint,
+            Duration attemptTimeout,
+            int maxConnections,
+            Map<String, String> environment) {
+        Optional<URI> endpoint = configuredEndpoint.or(() -> Stream.of("AWS_ENDPOINT_URL_EKS_AUTH", "AWS_ENDPOINT_URL")
+                .map(environment::get)
+                .filter(url -> url != null && !url.isBlank())
+                .findFirst()
+                .map(URI::create));
+        return new EksAuthSettings(
+                clusterName,
+                endpoint,
+                Boolean.parseBoolean(environment.get("AWS_USE_FIPS_ENDPOINT")),
+                Optional.ofNullable(environment.get("AWS_CA_BUNDLE"))
+                        .filter(path -> !path.isBlank())
+                        .map(path -> TrustRoots.of(Path.of(path))),
+                new ProxyEnvironment(environment),
+                attemptTimeout,
+                maxConnections);
+    }
+}

@@ -1,0 +1,30 @@
+package dev.podidentity.agent.eksauth;
+
+/**
+ * Trouble that the same call would meet again: somebody must change something first.
+ *
+ * @param reason the kind of trouble
+ * @param message what to do about it
+ */
+public record PermanentFailure(Reason reason, String message) implements EksAuthFailure {
+
+    public enum Reason {
+        ACCESS_DENIED("AccessDeniedException"),
+        INVALID_PARAMETER("InvalidParameterException"),
+        INVALID_REQUEST("InvalidRequestException"),
+        INVALID_TOKEN("InvalidTokenException"),
+        EXPIRED_TOKEN("ExpiredTokenException"),
+        NO_ASSOCIATION("ResourceNotFoundException");
+
+        private final String code;
+
+        Reason(String code) {
+            this.code = code;
+        }
+    }
+
+    @Override
+    public String code() {
+        return reason.code;
+    }
+}

@@ -1,0 +1,79 @@
+package dev.podidentity.agent.eksauth;
+
+import java.net.URI;
+import java.net.URISyntaxException;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * Which proxy the environment asks for: {@code HTTPS_PROXY} (or {@code HTTP_PROXY} for a plain endpoint) unless
+ * {@code NO_PROXY} names the endpoint, each in upper or lower case. The SDK's own reading is not used because it takes
+ * the scheme of the proxy for that of the endpoint, and so would ignore {@code HTTPS_PROXY=http://...}.
+ */
+final class ProxyEnvironment {
+
+    private static final int HTTP_PORT = 80;
+    private static final int HTTPS_PORT = 443;
+
+    private final Map<String, String> environment;
+
+    ProxyEnvironment(Map<String, String> environment) {
+        this.environment = environment;
+    }
+
+    /**
+     * The proxy to reach an endpoint by, as a URL with scheme, host and port.
+     *
+     * @throws IllegalArgumentException if the variable does not hold a proxy's URL, with what is allowed
+     */
+    Optional<URI> proxyFor(URI endpoint) {
+        String variable = "https".equalsIgnoreCase(endpoint.getScheme()) ? "HTTPS_PROXY" : "HTTP_PROXY";
+        Optional<String> value = variable(variable);
+        if (value.isEmpty() || bypassed(endpoint)) {
+            return Optional.empty();
+        }
+        String url = value.get().contains("://") ? value.get() : "http://" + value.get();
+        try {
+            URI proxy = new URI(url);
+            String scheme = String.valueOf(proxy.getScheme()).toLowerCase(Locale.ROOT);
+            if (proxy.getHost() != null && (scheme.equals("http") || scheme.equals("https"))) {
+                int port = proxy.getPort() > 0 ? proxy.getPort() : scheme.equals("http") ? HTTP_PORT : HTTPS_PORT;
+                return Optional.of(new URI(scheme, proxy.getUserInfo(), proxy.getHost(), port, null, null, null));
+            }
+        } catch (URISyntaxException e) {
+            throw notAProxy(variable);
+        }
+        throw notAProxy(variable);
+    }
+
+    private boolean bypassed(URI endpoint) {
+        String host = endpoint.getHost().toLowerCase(Locale.ROOT);
+        if (host.equals("localhost") || host.startsWith("127.") || host.equals("[::1]")) {
+            return true;
+        }
+        for (String entry : variable("NO_PROXY").orElse("").split(",")) {
+            String name = entry.strip().toLowerCase(Locale.ROOT).replaceFirst(":\\d+$", "");
+            if (name.startsWith("*.")) {
+                name = name.substring(1);
+            }
+            boolean matches = name.equals("*") || host.equals(name)
+                    || (!name.isEmpty() && host.endsWith(name.startsWith(".") ? name : "." + name));
+            if (matches) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private Optional<String> variable(String name) {
+        String upper = environment.get(name);
+        String value = upper != null ? upper : environment.get(name.toLowerCase(Locale.ROOT));
+        return Optional.ofNullable(value).map(String::strip).filter(text -> !text.isEmpty());
+    }
+
+    /** Without the value, as a proxy's URL may hold a password. */
+    private static IllegalArgumentException notAProxy(String variable) {
+        return new IllegalArgumentException(variable + " must be the URL of a proxy, such as http://proxy.internal:3128");
+    }
+}

@@ -1,0 +1,178 @@
+package dev.podidentity.agent.eksauth;
+
+import dev.podidentity.agent.token.ServiceAccountToken;
+import io.netty.channel.socket.nio.NioSocketChannel;
+import io.vertx.core.Vertx;
+import java.net.URI;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.Executor;
+import java.util.concurrent.TimeoutException;
+import org.jboss.logging.Logger;
+import software.amazon.awssdk.awscore.retry.AwsRetryStrategy;
+import software.amazon.awssdk.core.client.config.SdkAdvancedAsyncClientOption;
+import software.amazon.awssdk.core.exception.SdkException;
+import software.amazon.awssdk.http.async.SdkAsyncHttpClient;
+import software.amazon.awssdk.http.nio.netty.NettyNioAsyncHttpClient;
+import software.amazon.awssdk.http.nio.netty.ProxyConfiguration;
+import software.amazon.awssdk.http.nio.netty.SdkEventLoopGroup;
+import software.amazon.awssdk.regions.Region;
+import software.amazon.awssdk.regions.providers.DefaultAwsRegionProviderChain;
+import software.amazon.awssdk.services.eksauth.EksAuthAsyncClient;
+import software.amazon.awssdk.services.eksauth.endpoints.EksAuthEndpointProvider;
+import software.amazon.awssdk.services.eksauth.model.AssumeRoleForPodIdentityResponse;
+
+/**
+ * Calls EKS Auth through the AWS SDK's async client, whose connections live on Vert.x's event loops. The SDK does not
+ * retry: the caller does, within its own budget.
+ */
+public final class SdkEksAuth implements EksAuth, AutoCloseable {
+
+    private static final Logger LOG = Logger.getLogger(SdkEksAuth.class);
+
+    /** A VPC endpoint answers a SYN in milliseconds; waiting longer only eats the attempt's time. */
+    private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(2);
+
+    private final EksAuthSettings settings;
+    private final AgentCredentials credentials;
+    private final Vertx vertx;
+    private final Executor worker;
+    private final AnswerReader answers;
+
+    private volatile Connected connected;
+    private boolean reported;
+
+    /**
+     * @param worker runs what blocks: finding the region may ask IMDS
+     * @throws IllegalArgumentException if the configuration or the environment cannot be used, with what to do
+     */
+    public SdkEksAuth(
+            String clusterName,
+            Optional<URI> endpoint,
+            Duration attemptTimeout,
+            int maxConnections,
+            Map<String, String> environment,
+            AgentCredentials credentials,
+            Vertx vertx,
+            Executor worker,
+            Clock clock) {
+        this.settings = EksAuthSettings.of(clusterName, endpoint, attemptTimeout, maxConnections, environment);
+        this.credentials = credentials;
+        this.vertx = vertx;
+        this.worker = worker;
+        this.answers = new AnswerReader(clock);
+    }
+
+    /** Finds the region and makes the client, on the worker; completes with whether that is done. */
+    public CompletableFuture<Boolean> connect() {
+        return CompletableFuture.supplyAsync(this::connectNow, worker);
+    }
+
+    /** Whether the region is known, and so calls can be made. Any thread. */
+    public boolean connected() {
+        return connected != null;
+    }
+
+    private synchronized boolean connectNow() {
+        if (connected != null) {
+            return true;
+        }
+        try {
+            connected = connect(DefaultAwsRegionProviderChain.builder().build().getRegion());
+            return true;
+        } catch (SdkException e) {
+            if (!reported) {
+                reported = true;
+                LOG.warn("The AWS region cannot be found: set AWS_REGION, or let IMDSv2 answer with a hop limit of 2");
+                LOG.debug("Where the region was looked for", e);
+            }
+            return false;
+        }
+    }
+
+    private Connected connect(Region region) {
+        URI url = EksAuthEndpointProvider.defaultProvider()
+                .resolveEndpoint(parameters -> parameters
+                        .region(region)
+                        .useFips(settings.fips())
+                        .endpoint(settings.endpoint().map(URI::toString).orElse(null)))
+                .join()
+                .url();
+        NettyNioAsyncHttpClient.Builder builder = NettyNioAsyncHttpClient.builder()
+                .eventLoopGroup(SdkEventLoopGroup.create(vertx.nettyEventLoopGroup(), NioSocketChannel::new))
+                // The platform's resolver would block the event loop while a name server is slow.
+                .useNonBlockingDnsResolver(true)
+                .maxConcurrency(settings.maxConnections())
+                .connectionTimeout(CONNECT_TIMEOUT)
+                .connectionAcquisitionTimeout(settings.attemptTimeout())
+                .readTimeout(settings.attemptTimeout())
+                .writeTimeout(settings.attemptTimeout())
+                .tcpKeepAlive(true)
+                .proxyConfiguration(proxy(url));
+        settings.trust().ifPresent(trust -> builder.tlsTrustManagersProvider(() -> trust));
+        SdkAsyncHttpClient http = builder.build();
+        EksAuthAsyncClient client = EksAuthAsyncClient.builder()
+                .region(region)
+                .endpointOverride(settings.endpoint().orElse(null))
+                .fipsEnabled(settings.fips())
+                .credentialsProvider(credentials)
+                .httpClient(http)
+                .overrideConfiguration(override -> override
+                        .retryStrategy(AwsRetryStrategy.doNotRetry())
+                        .addExecutionInterceptor(new AnswerShape()))
+                .asyncConfiguration(async -> async.advancedOption(
+                        SdkAdvancedAsyncClientOption.FUTURE_COMPLETION_EXECUTOR, Runnable::run))
+                .build();
+        return new Connected(client, http, new FailureReader(settings.clusterName(), url.getHost()));
+    }
+
+    private ProxyConfiguration proxy(URI url) {
+        ProxyConfiguration.Builder proxy =
+                ProxyConfiguration.builder().useSystemPropertyValues(false).useEnvironmentVariableValues(false);
+        settings.proxies().proxyFor(url).ifPresent(by -> {
+            proxy.scheme(by.getScheme()).host(by.getHost()).port(by.getPort());
+            if (by.getUserInfo() != null) {
+                String[] user = by.getUserInfo().split(":", 2);
+                proxy.username(user[0]).password(user.length > 1 ? user[1] : "");
+            }
+        });
+        return proxy.build();
+    }
+
+    @Override
+    public CompletionStage<EksAuthAnswer> assumeRole(ServiceAccountToken token) {
+        Connected to = connected;
+        CompletableFuture<EksAuthAnswer> answer = new CompletableFuture<>();
+        if (to == null) {
+            answer.complete(new TransientFailure(TransientFailure.Reason.AGENT_CREDENTIALS,
+                    "The agent does not know its AWS region yet: see its log"));
+            return answer;
+        }
+        CompletableFuture<AssumeRoleForPodIdentityResponse> call = to.client.assumeRoleForPodIdentity(
+                request -> request.clusterName(settings.clusterName()).token(token.raw()));
+        long timer = vertx.setTimer(settings.attemptTimeout().toMillis(), fired -> {
+            answer.complete(to.failures.read(new TimeoutException()));
+            call.cancel(true);
+        });
+        call.whenComplete((response, thrown) -> {
+            vertx.cancelTimer(timer);
+            answer.complete(thrown == null ? answers.read(response) : to.failures.read(thrown));
+        });
+        return answer;
+    }
+
+    @Override
+    public synchronized void close() {
+        if (connected != null) {
+            connected.client.close();
+            connected.http.close();
+            connected = null;
+        }
+    }
+
+    private record Connected(EksAuthAsyncClient client, SdkAsyncHttpClient http, FailureReader failures) {}
+}

@@ -1,0 +1,67 @@
+package dev.podidentity.agent.http;
+
+import io.netty.util.NetUtil;
+import java.nio.ByteBuffer;
+import java.util.Collection;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.Set;
+import java.util.regex.Pattern;
+
+/**
+ * The hosts that a request may be meant for. A browser or a proxy on the node that was tricked into asking for another
+ * name than the agent's own is turned away by it.
+ */
+final class AllowedHosts {
+
+    private static final List<String> OWN = List.of("169.254.170.23", "fd00:ec2::23");
+    private static final Pattern PORT = Pattern.compile("\\d{1,5}");
+    private static final int HIGHEST_PORT = 65_535;
+
+    private final Set<String> names = new HashSet<>();
+    /** By their bytes, as one IPv6 address has many spellings. */
+    private final Set<ByteBuffer> addresses = new HashSet<>();
+
+    /** @param more hosts beside the agent's own two; IPv6 addresses without brackets */
+    AllowedHosts(Collection<String> more) {
+        OWN.forEach(this::add);
+        more.forEach(this::add);
+    }
+
+    private void add(String host) {
+        ipv6(host).ifPresentOrElse(addresses::add, () -> names.add(host.toLowerCase(Locale.ROOT)));
+    }
+
+    /** Whether the value of a Host header, or the authority of an absolute target, names one of them. */
+    boolean contains(String authority) {
+        if (authority.startsWith("[")) {
+            int end = authority.indexOf(']');
+            return end > 0 && portOrNothing(authority.substring(end + 1)) && isAddress(authority.substring(1, end));
+        }
+        int colon = authority.indexOf(':');
+        if (colon >= 0 && authority.indexOf(':', colon + 1) >= 0) {
+            return isAddress(authority);
+        }
+        String host = colon < 0 ? authority : authority.substring(0, colon);
+        return (colon < 0 || portOrNothing(authority.substring(colon))) && names.contains(host.toLowerCase(Locale.ROOT));
+    }
+
+    private boolean isAddress(String text) {
+        return ipv6(text).filter(addresses::contains).isPresent();
+    }
+
+    private static Optional<ByteBuffer> ipv6(String text) {
+        // A zone has no meaning in a request, and Netty would ignore it.
+        return text.indexOf(':') >= 0 && text.indexOf('%') < 0 && NetUtil.isValidIpV6Address(text) && !text.startsWith("[")
+                ? Optional.of(ByteBuffer.wrap(NetUtil.createByteArrayFromIpAddressString(text)))
+                : Optional.empty();
+    }
+
+    private static boolean portOrNothing(String rest) {
+        return rest.isEmpty()
+                || (rest.startsWith(":") && PORT.matcher(rest.substring(1)).matches()
+                        && Integer.parseInt(rest.substring(1)) <= HIGHEST_PORT);
+    }
+}

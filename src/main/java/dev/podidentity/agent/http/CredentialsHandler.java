@@ -1,0 +1,163 @@
+package dev.podidentity.agent.http;
+
+import dev.podidentity.agent.credentials.CredentialService;
+import dev.podidentity.agent.credentials.Outcome;
+import dev.podidentity.agent.observe.CacheOutcome;
+import dev.podidentity.agent.observe.Limit;
+import dev.podidentity.agent.observe.Metrics;
+import dev.podidentity.agent.observe.RequestOutcome;
+import dev.podidentity.agent.token.RejectedToken;
+import dev.podidentity.agent.token.ServiceAccountToken;
+import dev.podidentity.agent.token.TokenReader;
+import dev.podidentity.agent.token.TokenReading;
+import io.netty.handler.codec.http.TooLongHttpHeaderException;
+import io.netty.handler.codec.http.TooLongHttpLineException;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpHeaders;
+import io.vertx.core.http.HttpServerRequest;
+import io.vertx.core.http.HttpServerResponse;
+import java.util.Optional;
+import org.jboss.logging.Logger;
+
+/**
+ * A request's way: rate, guard, token, credentials, answer. The rate comes first, since turning a request away costs
+ * something too. Confined to the event loop.
+ */
+final class CredentialsHandler {
+
+    private static final Logger LOG = Logger.getLogger(CredentialsHandler.class);
+
+    private static final int OK = 200;
+    private static final CharSequence JSON = HttpHeaders.createOptimized("application/json");
+    private static final CharSequence NO_STORE = HttpHeaders.createOptimized("no-store");
+    private static final CharSequence CLOSE = HttpHeaders.createOptimized("close");
+    private static final CharSequence ALLOWED_METHODS = HttpHeaders.createOptimized("GET, HEAD");
+
+    private final SourceRateLimit rate;
+    private final RequestGuard guard;
+    private final TokenReader tokens;
+    private final CredentialService credentials;
+    private final Connections connections;
+    private final Metrics metrics;
+    private boolean draining;
+
+    CredentialsHandler(
+            SourceRateLimit rate,
+            RequestGuard guard,
+            TokenReader tokens,
+            CredentialService credentials,
+            Connections connections,
+            Metrics metrics) {
+        this.rate = rate;
+        this.guard = guard;
+        this.tokens = tokens;
+        this.credentials = credentials;
+        this.connections = connections;
+        this.metrics = metrics;
+    }
+
+    /** From now on each answer ends its connection. */
+    void drain() {
+        draining = true;
+    }
+
+    /** Answers a request that Vert.x could read. */
+    void handle(HttpServerRequest request) {
+        begin(request).ifPresent(exchange -> {
+            if (!rate.allows(exchange.client.source(), exchange.began)) {
+                metrics.limited(Limit.SOURCE_REQUESTS);
+                exchange.answer(ErrorAnswer.RATE, CacheOutcome.NONE);
+                return;
+            }
+            Optional<ErrorAnswer> refused = guard.check(request);
+            if (refused.isPresent()) {
+                exchange.answer(refused.get(), CacheOutcome.NONE);
+                return;
+            }
+            TokenReading reading = tokens.read(request.headers().getAll(HttpHeaders.AUTHORIZATION));
+            if (reading instanceof RejectedToken rejected) {
+                exchange.answer(ErrorAnswer.of(rejected), CacheOutcome.NONE);
+            } else if (reading instanceof ServiceAccountToken token) {
+                exchange.client.waits(credentials.request(token, exchange.client.source(), exchange::answer));
+            }
+        });
+    }
+
+    /** Answers a request that is not HTTP, or too large. */
+    void handleUnreadable(HttpServerRequest request) {
+        begin(request).ifPresent(exchange -> {
+            Throwable cause = request.decoderResult().cause();
+            if (cause instanceof TooLongHttpLineException) {
+                exchange.answerAndClose(ErrorAnswer.LONG_TARGET);
+            } else if (cause instanceof TooLongHttpHeaderException) {
+                exchange.answerAndClose(ErrorAnswer.LARGE_HEADERS);
+            } else {
+                exchange.answerAndClose(ErrorAnswer.MALFORMED);
+            }
+        });
+    }
+
+    private Optional<Exchange> begin(HttpServerRequest request) {
+        return connections.of(request.connection()).map(client -> {
+            client.requestBegan();
+            return new Exchange(request, client, System.nanoTime());
+        });
+    }
+
+    /** One request and its answer. */
+    private final class Exchange {
+
+        private final HttpServerRequest request;
+        private final ClientConnection client;
+        private final long began;
+
+        Exchange(HttpServerRequest request, ClientConnection client, long began) {
+            this.request = request;
+            this.client = client;
+            this.began = began;
+        }
+
+        void answer(Outcome outcome) {
+            if (outcome instanceof Outcome.Served served) {
+                write(OK, served.credentials().body(), draining);
+                metrics.answered(OK, RequestOutcome.SERVED, served.cache(), System.nanoTime() - began);
+                LOG.trace("Served credentials");
+            } else if (outcome instanceof Outcome.Failed failed) {
+                answer(ErrorAnswer.of(failed.failure()), failed.cache());
+            }
+        }
+
+        void answer(ErrorAnswer error, CacheOutcome cache) {
+            // A body that nobody wants would otherwise have to be read to its end.
+            answer(error, cache, draining || RequestGuard.hasBody(request));
+        }
+
+        void answerAndClose(ErrorAnswer error) {
+            answer(error, CacheOutcome.NONE, true);
+        }
+
+        private void answer(ErrorAnswer error, CacheOutcome cache, boolean close) {
+            if (error == ErrorAnswer.METHOD) {
+                request.response().putHeader(HttpHeaders.ALLOW, ALLOWED_METHODS);
+            }
+            write(error.status(), error.body(), close);
+            metrics.answered(error.status(), error.outcome(), cache, System.nanoTime() - began);
+        }
+
+        private void write(int status, Buffer body, boolean close) {
+            HttpServerResponse response = request.response()
+                    .setStatusCode(status)
+                    .putHeader(HttpHeaders.CONTENT_TYPE, JSON)
+                    .putHeader(HttpHeaders.CACHE_CONTROL, NO_STORE);
+            if (close) {
+                response.putHeader(HttpHeaders.CONNECTION, CLOSE);
+            }
+            client.requestEnded();
+            response.end(body).onComplete(written -> {
+                if (close) {
+                    client.closeGently();
+                }
+            });
+        }
+    }
+}

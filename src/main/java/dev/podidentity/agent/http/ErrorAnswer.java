@@ -1,0 +1,81 @@
+package dev.podidentity.agent.http;
+
+import dev.podidentity.agent.eksauth.EksAuthFailure;
+import dev.podidentity.agent.eksauth.PermanentFailure;
+import dev.podidentity.agent.observe.RequestOutcome;
+import dev.podidentity.agent.token.RejectedToken;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.json.JsonObject;
+
+/**
+ * An answer without credentials. The one place where what went wrong becomes an HTTP status: AWS SDKs repeat a call
+ * after a 503 and give up after a 400 or 403, and Java's hides the message of a 404.
+ *
+ * @param status the HTTP status
+ * @param code the error's name, as AWS services name errors
+ * @param message what to do; holds no secret
+ * @param outcome the metric's label
+ */
+record ErrorAnswer(int status, String code, String message, RequestOutcome outcome) {
+
+    private static final int BAD_REQUEST = 400;
+    private static final int FORBIDDEN = 403;
+    private static final int NOT_FOUND = 404;
+    private static final int METHOD_NOT_ALLOWED = 405;
+    private static final int CONTENT_TOO_LARGE = 413;
+    private static final int URI_TOO_LONG = 414;
+    private static final int TOO_MANY_REQUESTS = 429;
+    private static final int HEADERS_TOO_LARGE = 431;
+    private static final int UNAVAILABLE = 503;
+
+    private static final String INVALID_REQUEST = "InvalidRequestException";
+
+    static final ErrorAnswer HOST = new ErrorAnswer(FORBIDDEN, "AccessDeniedException",
+            "The Host header does not name this agent: ask for http://169.254.170.23/v1/credentials, or start the agent with"
+                    + " --allowed-hosts",
+            RequestOutcome.FORBIDDEN_HOST);
+    static final ErrorAnswer PATH = new ErrorAnswer(NOT_FOUND, "ResourceNotFoundException",
+            "There is nothing at this path: ask for /v1/credentials", RequestOutcome.BAD_REQUEST);
+    static final ErrorAnswer METHOD = new ErrorAnswer(METHOD_NOT_ALLOWED, INVALID_REQUEST,
+            "The method is not allowed: use GET or HEAD", RequestOutcome.BAD_REQUEST);
+    static final ErrorAnswer BODY = new ErrorAnswer(CONTENT_TOO_LARGE, INVALID_REQUEST,
+            "The request has a body: send none", RequestOutcome.BAD_REQUEST);
+    static final ErrorAnswer LONG_TARGET = new ErrorAnswer(URI_TOO_LONG, INVALID_REQUEST,
+            "The request line is too long: ask for /v1/credentials", RequestOutcome.BAD_REQUEST);
+    static final ErrorAnswer LARGE_HEADERS = new ErrorAnswer(HEADERS_TOO_LARGE, INVALID_REQUEST,
+            "The headers are over 32 KiB: send the token and nothing else", RequestOutcome.BAD_REQUEST);
+    static final ErrorAnswer MALFORMED = new ErrorAnswer(BAD_REQUEST, INVALID_REQUEST,
+            "The request is not valid HTTP/1.1", RequestOutcome.BAD_REQUEST);
+    static final ErrorAnswer RATE = new ErrorAnswer(TOO_MANY_REQUESTS, "ThrottlingException",
+            "Too many requests from this source address: let the SDK cache its credentials", RequestOutcome.LIMITED);
+
+    static ErrorAnswer of(RejectedToken rejected) {
+        return switch (rejected.kind()) {
+            case INVALID -> new ErrorAnswer(
+                    BAD_REQUEST, "InvalidTokenException", rejected.message(), RequestOutcome.BAD_TOKEN);
+            case EXPIRED -> new ErrorAnswer(
+                    BAD_REQUEST, "ExpiredTokenException", rejected.message(), RequestOutcome.BAD_TOKEN);
+        };
+    }
+
+    static ErrorAnswer of(EksAuthFailure failure) {
+        if (failure instanceof PermanentFailure permanent) {
+            int status = switch (permanent.reason()) {
+                case ACCESS_DENIED, NO_ASSOCIATION -> FORBIDDEN;
+                case INVALID_PARAMETER, INVALID_REQUEST, INVALID_TOKEN, EXPIRED_TOKEN -> BAD_REQUEST;
+            };
+            return new ErrorAnswer(status, permanent.code(), permanent.message(), RequestOutcome.REFUSED);
+        }
+        return new ErrorAnswer(UNAVAILABLE, failure.code(), failure.message(), RequestOutcome.FAILED);
+    }
+
+    /** The body, with the keys in both cases: SDKs differ in which they read. */
+    Buffer body() {
+        return new JsonObject()
+                .put("code", code)
+                .put("message", message)
+                .put("Code", code)
+                .put("Message", message)
+                .toBuffer();
+    }
+}

@@ -1,0 +1,125 @@
+package dev.podidentity.agent.http;
+
+import dev.podidentity.agent.credentials.Timers;
+import dev.podidentity.agent.observe.Field;
+import dev.podidentity.agent.observe.ListenerState;
+import io.vertx.core.Future;
+import io.vertx.core.http.HttpServer;
+import java.time.Duration;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.function.Supplier;
+import org.jboss.logging.Logger;
+
+/**
+ * One address that is listened on. What cannot be bound is tried again for as long as the agent runs, and is nobody
+ * else's trouble. Confined to the event loop, but for {@link #state}.
+ */
+final class Listener {
+
+    private static final Logger LOG = Logger.getLogger(Listener.class);
+
+    private final String name;
+    private final String host;
+    private final int port;
+    private final Supplier<HttpServer> servers;
+    private final Duration retryInterval;
+    private final Timers timers;
+    private Optional<HttpServer> bound = Optional.empty();
+    private Optional<Timers.Timer> retry = Optional.empty();
+    private String lastError = "";
+    private boolean stopped;
+    private volatile boolean up;
+    private volatile boolean absent;
+
+    /** @param servers gives a new server, with its handlers, for each attempt to bind */
+    Listener(String name, String host, int port, Supplier<HttpServer> servers, Duration retryInterval, Timers timers) {
+        this.name = name;
+        this.host = host;
+        this.port = port;
+        this.servers = servers;
+        this.retryInterval = retryInterval;
+        this.timers = timers;
+    }
+
+    /** Binds the address, now or later; completes after the first attempt, failed or not. */
+    Future<Void> start() {
+        HttpServer server = servers.get();
+        return server.listen(port, host).<Void>mapEmpty().onSuccess(done -> {
+            if (stopped) {
+                server.close();
+                return;
+            }
+            bound = Optional.of(server);
+            up = true;
+            absent = false;
+            LOG.infof("Listening", Field.of("listener", name), Field.of("address", address(server.actualPort())));
+        }).otherwise(error -> {
+            failed(error);
+            return null;
+        });
+    }
+
+    private void failed(Throwable error) {
+        String reason = String.valueOf(error.getMessage());
+        absent = !inTheWay(reason);
+        if (!reason.equals(lastError)) {
+            lastError = reason;
+            LOG.warnf("An address cannot be bound; it is tried again",
+                    Field.of("listener", name),
+                    Field.of("address", address(port)),
+                    Field.of("reason", reason),
+                    Field.of("remedy", absent
+                            ? "none is needed on a node without this address; else run 'initialize' or set --bind-hosts"
+                            : "end the process that has the port, or give this one NET_BIND_SERVICE or another port"));
+        }
+        if (!stopped) {
+            retry = Optional.of(timers.schedule(retryInterval, this::start));
+        }
+    }
+
+    /** Whether the address is there, but cannot be had; else this node does not have it. */
+    private static boolean inTheWay(String reason) {
+        String text = reason.toLowerCase(Locale.ROOT);
+        return text.contains("in use") || text.contains("permission") || text.contains("not permitted");
+    }
+
+    /** Ceases to try, and to listen; closes what is open. */
+    Future<Void> stop() {
+        stopped = true;
+        up = false;
+        retry.ifPresent(Timers.Timer::cancel);
+        return bound.map(HttpServer::close).orElse(Future.succeededFuture());
+    }
+
+    /** The port that is bound; 0 while none is. */
+    int boundPort() {
+        return bound.map(HttpServer::actualPort).orElse(0);
+    }
+
+    String name() {
+        return name;
+    }
+
+    String host() {
+        return host;
+    }
+
+    /** Whether it listens. Any thread. */
+    boolean up() {
+        return up;
+    }
+
+    /** Whether it does not listen because this node does not have the address. Any thread. */
+    boolean absent() {
+        return absent;
+    }
+
+    ListenerState state() {
+        return new ListenerState(name, address(port), this::up);
+    }
+
+    private String address(int boundPort) {
+        return (host.contains(":") ? "[" + host + "]" : host) + ":" + boundPort;
+    }
+}

@@ -1,0 +1,203 @@
+package dev.podidentity.agent.http;
+
+import dev.podidentity.agent.config.AgentConfig;
+import dev.podidentity.agent.credentials.CredentialService;
+import dev.podidentity.agent.credentials.Timers;
+import dev.podidentity.agent.observe.Field;
+import dev.podidentity.agent.observe.ListenerState;
+import dev.podidentity.agent.observe.Metrics;
+import dev.podidentity.agent.token.TokenReader;
+import io.netty.channel.Channel;
+import io.vertx.core.Future;
+import io.vertx.core.Handler;
+import io.vertx.core.Promise;
+import io.vertx.core.Vertx;
+import io.vertx.core.http.HttpServer;
+import io.vertx.core.http.HttpServerOptions;
+import io.vertx.core.http.HttpServerRequest;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+import org.jboss.logging.Logger;
+
+/**
+ * All that is listened on: credentials on each bind host, probes on localhost, metrics and probes on the metrics
+ * address. Each listener binds, fails and is retried alone. Confined to the event loop, where not said otherwise.
+ */
+public final class Listeners {
+
+    private static final Logger LOG = Logger.getLogger(Listeners.class);
+
+    /** What serves credentials; the value of the metric's label. */
+    public static final String CREDENTIALS = "credentials";
+    public static final String PROBES = "probes";
+    public static final String METRICS = "metrics";
+
+    private static final String LOCALHOST = "localhost";
+    /** Tokens are 1 to 4 KiB; the SDKs add a few short headers. */
+    private static final int LARGEST_HEADERS = 32 * 1024;
+    private static final int LONGEST_REQUEST_LINE = 8 * 1024;
+    /** Connections that wait to be accepted while the loop is busy: as many as a burst of all pods of a node. */
+    private static final int BACKLOG = 1024;
+    /** A scraper and the kubelet; whoever else finds the port is not to harm the agent. */
+    private static final int OPERATIONS_CONNECTIONS = 256;
+    private static final int OPERATIONS_CONNECTIONS_PER_SOURCE = 64;
+    private static final Duration DRAIN_LOOK = Duration.ofMillis(20);
+
+    private final Vertx vertx;
+    private final AgentConfig config;
+    private final Timers timers;
+    private final CredentialsHandler handler;
+    private final Connections clients;
+    private final List<Listener> listeners = new ArrayList<>();
+    /** The sockets that accept, so that they can be closed before the connections that they accepted. */
+    private final Set<Channel> accepting = new HashSet<>();
+
+    /** @param operations answers requests for probes and metrics */
+    public Listeners(
+            Vertx vertx,
+            AgentConfig config,
+            TokenReader tokens,
+            CredentialService credentials,
+            Handler<HttpServerRequest> operations,
+            Metrics metrics,
+            Timers timers) {
+        this.vertx = vertx;
+        this.config = config;
+        this.timers = timers;
+        this.clients = new Connections(
+                config.maxConnections(), config.maxConnectionsPerSource(), config.headerTimeout(), metrics);
+        this.handler = new CredentialsHandler(
+                new SourceRateLimit(config.sourceRequestsPerSecond(), config.sourceRequestBurst()),
+                new RequestGuard(new AllowedHosts(config.allowedHosts().orElse(List.of()))),
+                tokens,
+                credentials,
+                clients,
+                metrics);
+        Connections operators = new Connections(
+                OPERATIONS_CONNECTIONS, OPERATIONS_CONNECTIONS_PER_SOURCE, config.headerTimeout(), metrics);
+        for (String host : new LinkedHashSet<>(config.bindHosts())) {
+            listeners.add(listener(CREDENTIALS, host, config.port(), this::credentialsServer));
+        }
+        Supplier<HttpServer> operationsServer = () -> operationsServer(operators, operations);
+        listeners.add(listener(PROBES, LOCALHOST, config.probePort(), operationsServer));
+        listeners.add(listener(METRICS, config.metricsAddress(), config.metricsPort(), operationsServer));
+    }
+
+    private Listener listener(String name, String host, int port, Supplier<HttpServer> servers) {
+        return new Listener(name, host, port, servers, config.bindRetryInterval(), timers);
+    }
+
+    private HttpServer credentialsServer() {
+        return vertx.createHttpServer(options())
+                .connectionHandler(connection -> {
+                    accepting.add(Connections.channel(connection).parent());
+                    clients.opened(connection);
+                })
+                .invalidRequestHandler(handler::handleUnreadable)
+                .requestHandler(handler::handle);
+    }
+
+    private HttpServer operationsServer(Connections operators, Handler<HttpServerRequest> operations) {
+        return vertx.createHttpServer(options())
+                .connectionHandler(operators::opened)
+                .requestHandler(request -> {
+                    operators.of(request.connection()).ifPresent(client -> {
+                        client.requestBegan();
+                        client.requestEnded();
+                    });
+                    operations.handle(request);
+                });
+    }
+
+    private HttpServerOptions options() {
+        return new HttpServerOptions()
+                .setMaxHeaderSize(LARGEST_HEADERS)
+                .setMaxInitialLineLength(LONGEST_REQUEST_LINE)
+                .setIdleTimeout((int) Math.min(Integer.MAX_VALUE, config.idleTimeout().toMillis()))
+                .setIdleTimeoutUnit(TimeUnit.MILLISECONDS)
+                .setAcceptBacklog(BACKLOG)
+                // No SDK speaks HTTP/2 to this endpoint, and the guards are written for HTTP/1.
+                .setHttp2ClearTextEnabled(false);
+    }
+
+    /** Binds what can be bound, and completes; the rest is retried. */
+    public Future<Void> start() {
+        return Future.join(listeners.stream().map(Listener::start).toList()).mapEmpty();
+    }
+
+    /**
+     * Whether credentials are served at every address that this node has. One that it does not have, such as an IPv6
+     * address where there is no IPv6, is not required; one that is taken by somebody else is. Any thread.
+     */
+    public boolean ready() {
+        List<Listener> credentials =
+                listeners.stream().filter(listener -> listener.name().equals(CREDENTIALS)).toList();
+        return credentials.stream().anyMatch(Listener::up)
+                && credentials.stream().allMatch(listener -> listener.up() || listener.absent());
+    }
+
+    /** What is to be watched of each listener. */
+    public List<ListenerState> states() {
+        return listeners.stream().map(Listener::state).toList();
+    }
+
+    /** The port that a listener is bound to, or 0; for when the system chose it. */
+    public int boundPort(String listener, String host) {
+        return listeners.stream()
+                .filter(one -> one.name().equals(listener) && one.host().equals(host))
+                .mapToInt(Listener::boundPort)
+                .findFirst()
+                .orElse(0);
+    }
+
+    /** Stops accepting, lets the requests in flight finish for as long as there is time, and closes everything. */
+    public Future<Void> stop(Duration timeout) {
+        handler.drain();
+        accepting.forEach(Channel::close);
+        Promise<Void> drained = Promise.promise();
+        awaitDrained(System.nanoTime() + timeout.toNanos(), drained);
+        return drained.future()
+                .compose(done -> Future.join(listeners.stream().map(Listener::stop).toList()))
+                .mapEmpty();
+    }
+
+    private void awaitDrained(long until, Promise<Void> drained) {
+        long busy = clients.busy();
+        if (busy == 0) {
+            drained.complete();
+        } else if (System.nanoTime() - until >= 0) {
+            LOG.warnf("Requests in flight did not finish in time", Field.of("requests", busy));
+            drained.complete();
+        } else {
+            timers.schedule(DRAIN_LOOK, () -> awaitDrained(until, drained));
+        }
+    }
+
+    /** Says which two listeners cannot both have what they are configured for, if there are any. */
+    public static Optional<String> clash(AgentConfig config) {
+        if (config.probePort() != 0 && config.probePort() == config.metricsPort() && anyOf(config.metricsAddress())) {
+            return Optional.of("--probe-port and --metrics-port must differ: \"" + config.probePort() + '"');
+        }
+        for (String host : config.bindHosts()) {
+            if (config.port() != 0 && config.port() == config.probePort() && anyOf(host)) {
+                return Optional.of("--port and --probe-port must differ: \"" + config.port() + '"');
+            }
+            if (config.port() != 0 && config.port() == config.metricsPort() && host.equals(config.metricsAddress())) {
+                return Optional.of("--port and --metrics-port must differ: \"" + config.port() + '"');
+            }
+        }
+        return Optional.empty();
+    }
+
+    /** Whether listening there takes the port on localhost too. */
+    private static boolean anyOf(String host) {
+        return Set.of("0.0.0.0", "::", LOCALHOST, "127.0.0.1", "::1").contains(host);
+    }
+}

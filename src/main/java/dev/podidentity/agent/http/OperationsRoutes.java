@@ -1,0 +1,40 @@
+package dev.podidentity.agent.http;
+
+import dev.podidentity.agent.observe.Health;
+import io.vertx.ext.web.Router;
+import io.vertx.ext.web.RoutingContext;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * The probes. The route of {@code /metrics} is Quarkus's. Answering at all shows that the event loop runs, which is all
+ * that liveness means here; nothing is asked of the network.
+ */
+public final class OperationsRoutes {
+
+    private static final int UNAVAILABLE = 503;
+
+    private volatile Optional<Health> health = Optional.empty();
+
+    /** Adds the routes; until {@link #watch} the agent is not ready. */
+    public void addTo(Router router) {
+        router.get("/healthz").handler(context -> answer(context, List.of()));
+        router.get("/readyz").handler(context ->
+                answer(context, health.map(Health::unready).orElse(List.of("starting"))));
+    }
+
+    /** Tells what readiness depends on. */
+    public void watch(Health agent) {
+        health = Optional.of(agent);
+    }
+
+    private static void answer(RoutingContext context, List<String> reasons) {
+        context.response().putHeader("Content-Type", "text/plain; charset=utf-8");
+        if (reasons.isEmpty()) {
+            context.end("ok\n");
+        } else {
+            context.response().setStatusCode(UNAVAILABLE);
+            context.end("not ready: " + String.join(", ", reasons) + '\n');
+        }
+    }
+}

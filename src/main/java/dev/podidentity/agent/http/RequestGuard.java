@@ -1,0 +1,77 @@
+package dev.podidentity.agent.http;
+
+import io.vertx.core.MultiMap;
+import io.vertx.core.http.HttpHeaders;
+import io.vertx.core.http.HttpServerRequest;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+
+/** Turns away what is not a request for credentials, before anybody looks at its token. */
+final class RequestGuard {
+
+    private static final String PATH = "/v1/credentials";
+
+    private final AllowedHosts hosts;
+
+    RequestGuard(AllowedHosts hosts) {
+        this.hosts = hosts;
+    }
+
+    /** The answer to a request that goes no further; nothing if it may. */
+    Optional<ErrorAnswer> check(HttpServerRequest request) {
+        Target target = Target.of(request);
+        if (target.authority.isEmpty() || !hosts.contains(target.authority.get())) {
+            return Optional.of(ErrorAnswer.HOST);
+        }
+        if (!target.path.equals(PATH)) {
+            return Optional.of(ErrorAnswer.PATH);
+        }
+        String method = request.method().name();
+        if (!method.equals("GET") && !method.equals("HEAD")) {
+            return Optional.of(ErrorAnswer.METHOD);
+        }
+        return hasBody(request) ? Optional.of(ErrorAnswer.BODY) : Optional.empty();
+    }
+
+    /** Whether a body follows the headers. */
+    static boolean hasBody(HttpServerRequest request) {
+        MultiMap headers = request.headers();
+        String length = headers.get(HttpHeaders.CONTENT_LENGTH);
+        return headers.contains(HttpHeaders.TRANSFER_ENCODING) || (length != null && !length.strip().equals("0"));
+    }
+
+    /**
+     * What a request asks for, and of whom.
+     *
+     * @param authority of an absolute target, else the one Host header; nothing if there is none, or several
+     * @param path without the query, as it was sent
+     */
+    private record Target(Optional<String> authority, String path) {
+
+        static Target of(HttpServerRequest request) {
+            String target = request.uri();
+            int scheme = target.indexOf("://");
+            if (scheme > 0 && target.substring(0, scheme).toLowerCase(Locale.ROOT).matches("https?")) {
+                int start = scheme + "://".length();
+                int end = firstOf(target, start, "/?#");
+                return new Target(Optional.of(target.substring(start, end)), withoutQuery(target.substring(end)));
+            }
+            List<String> hosts = request.headers().getAll(HttpHeaders.HOST);
+            return new Target(
+                    hosts.size() == 1 ? Optional.of(hosts.get(0).strip()) : Optional.empty(), withoutQuery(target));
+        }
+
+        private static String withoutQuery(String target) {
+            return target.substring(0, firstOf(target, 0, "?"));
+        }
+
+        private static int firstOf(String text, int from, String characters) {
+            int at = from;
+            while (at < text.length() && characters.indexOf(text.charAt(at)) < 0) {
+                at++;
+            }
+            return at;
+        }
+    }
+}

@@ -1,0 +1,45 @@
+package dev.podidentity.agent.limits;
+
+/** A number of permits that refills steadily. Not thread-safe. */
+public final class TokenBucket {
+
+    private static final double NANOS_PER_SECOND = 1e9;
+
+    private final double perSecond;
+    private final double burst;
+    private double permits;
+    private long filledAt;
+
+    /**
+     * @param perSecond permits that come back each second
+     * @param burst permits there are at most, and at first
+     * @param now nanoseconds of a monotonic clock
+     */
+    public TokenBucket(double perSecond, double burst, long now) {
+        this.perSecond = perSecond;
+        this.burst = burst;
+        this.permits = burst;
+        this.filledAt = now;
+    }
+
+    /** Takes a permit if there is one. */
+    public boolean tryTake(long now) {
+        refill(now);
+        if (permits < 1) {
+            return false;
+        }
+        permits--;
+        return true;
+    }
+
+    /** Whether nothing has been taken lately, so that a new bucket would be the same. */
+    public boolean full(long now) {
+        refill(now);
+        return permits >= burst;
+    }
+
+    private void refill(long now) {
+        permits = Math.min(burst, permits + (now - filledAt) / NANOS_PER_SECOND * perSecond);
+        filledAt = now;
+    }
+}

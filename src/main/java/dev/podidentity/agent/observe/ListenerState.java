@@ -1,0 +1,12 @@
+package dev.podidentity.agent.observe;
+
+import java.util.function.BooleanSupplier;
+
+/**
+ * What is watched of a listener.
+ *
+ * @param listener what it serves: credentials, probes or metrics
+ * @param address the configured address and port
+ * @param up whether it is bound
+ */
+public record ListenerState(String listener, String address, BooleanSupplier up) {}

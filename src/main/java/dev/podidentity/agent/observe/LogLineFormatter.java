@@ -1,0 +1,128 @@
+package dev.podidentity.agent.observe;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonGenerator;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.io.UncheckedIOException;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.logging.Level;
+import org.jboss.logmanager.ExtFormatter;
+import org.jboss.logmanager.ExtLogRecord;
+
+/**
+ * Writes a log record with its {@link Field}s: as one JSON object with the reference's keys {@code time},
+ * {@code level} and {@code msg} first, or as one line for people.
+ */
+public final class LogLineFormatter extends ExtFormatter {
+
+    private static final JsonFactory JSON = new JsonFactory();
+
+    private final boolean json;
+
+    /** @param json whether to write JSON rather than text */
+    public LogLineFormatter(boolean json) {
+        this.json = json;
+    }
+
+    @Override
+    public String format(ExtLogRecord record) {
+        return json ? json(record) : text(record);
+    }
+
+    private String json(ExtLogRecord record) {
+        StringWriter line = new StringWriter();
+        try (JsonGenerator out = JSON.createGenerator(line)) {
+            out.writeStartObject();
+            out.writeStringField("time", time(record));
+            out.writeStringField("level", level(record.getLevel()));
+            out.writeStringField("msg", record.getFormattedMessage());
+            if (record.getParameters() != null) {
+                for (Object parameter : record.getParameters()) {
+                    if (parameter instanceof Field field) {
+                        write(out, field);
+                    }
+                }
+            }
+            out.writeStringField("logger", record.getLoggerName());
+            if (record.getThrown() != null) {
+                out.writeStringField("error", stackTrace(record.getThrown()));
+            }
+            out.writeEndObject();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return line.append('\n').toString();
+    }
+
+    private static void write(JsonGenerator out, Field field) throws IOException {
+        Object value = field.value();
+        out.writeFieldName(field.key());
+        if (value instanceof Long || value instanceof Integer) {
+            out.writeNumber(((Number) value).longValue());
+        } else if (value instanceof Boolean flag) {
+            out.writeBoolean(flag);
+        } else if (value == null) {
+            out.writeNull();
+        } else {
+            out.writeString(value.toString());
+        }
+    }
+
+    private static String text(ExtLogRecord record) {
+        StringBuilder line = new StringBuilder()
+                .append(time(record)).append(' ')
+                .append(String.format("%-7s", level(record.getLevel())))
+                .append(' ')
+                .append(record.getFormattedMessage());
+        if (record.getParameters() != null) {
+            for (Object parameter : record.getParameters()) {
+                if (parameter instanceof Field field) {
+                    line.append(' ').append(field.key()).append('=').append(quoted(String.valueOf(field.value())));
+                }
+            }
+        }
+        line.append('\n');
+        if (record.getThrown() != null) {
+            line.append(stackTrace(record.getThrown()));
+        }
+        return line.toString();
+    }
+
+    private static String quoted(String value) {
+        return value.chars().allMatch(c -> c > ' ' && c != '"' && c != '=')
+                ? value
+                : '"' + value.replace("\\", "\\\\").replace("\"", "\\\"") + '"';
+    }
+
+    private static String time(ExtLogRecord record) {
+        Instant instant = record.getInstant().truncatedTo(ChronoUnit.MILLIS);
+        return instant.toString();
+    }
+
+    /** The reference's names. */
+    private static String level(Level level) {
+        int value = level.intValue();
+        if (value > Level.SEVERE.intValue()) {
+            return "fatal";
+        }
+        if (value >= Level.SEVERE.intValue()) {
+            return "error";
+        }
+        if (value >= Level.WARNING.intValue()) {
+            return "warning";
+        }
+        if (value >= Level.INFO.intValue()) {
+            return "info";
+        }
+        return value >= Level.FINE.intValue() ? "debug" : "trace";
+    }
+
+    private static String stackTrace(Throwable thrown) {
+        StringWriter trace = new StringWriter();
+        thrown.printStackTrace(new PrintWriter(trace, true));
+        return trace.toString();
+    }
+}

@@ -1,0 +1,252 @@
+package dev.podidentity.agent.observe;
+
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.MultiGauge;
+import io.micrometer.core.instrument.Tags;
+import io.micrometer.core.instrument.Timer;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
+
+/**
+ * Every meter of the agent: its name, its labels, and what it means. The values of all labels come from small fixed
+ * sets, or from the configuration, so that nothing a pod sends can add a time series. Any thread.
+ */
+public final class Metrics {
+
+    /** Requests answered. Labels {@code code} (HTTP status) and {@code outcome} ({@link RequestOutcome}). */
+    static final String REQUESTS = "pod_identity_requests";
+    /** Time from a request's headers to its answer. Label {@code cache} ({@link CacheOutcome}). */
+    static final String REQUEST_DURATION = "pod_identity_request_duration";
+    /** Time of each call to EKS Auth. Labels {@code outcome} (success, failed, refused) and {@code code} (error name). */
+    static final String UPSTREAM_DURATION = "pod_identity_upstream_duration";
+    /** Calls to EKS Auth under way. */
+    static final String UPSTREAM_IN_FLIGHT = "pod_identity_upstream_in_flight";
+    /** Requests that wait for a call to EKS Auth. */
+    static final String WAITING_REQUESTS = "pod_identity_waiting_requests";
+    /** Identities with credentials in the cache. */
+    static final String CACHE_ENTRIES = "pod_identity_cache_entries";
+    /** About how much memory the cache takes. */
+    static final String CACHE_BYTES = "pod_identity_cache_size";
+    /** Entries that left the cache. Label {@code cause} ({@link EvictionCause}). */
+    static final String CACHE_EVICTIONS = "pod_identity_cache_evictions";
+    /** Renewals that ended. Label {@code result} ({@link RenewalResult}). */
+    static final String RENEWALS = "pod_identity_renewals";
+    /** Time until the first entry of the cache expires; NaN while it is empty. */
+    static final String EARLIEST_EXPIRY = "pod_identity_earliest_expiry";
+    /** What a limit turned away. Label {@code limit} ({@link Limit}). */
+    static final String LIMITED = "pod_identity_limit_rejections";
+    /** Connections to the credentials listeners. */
+    static final String CONNECTIONS = "pod_identity_connections";
+    /** 1 while a listener is bound, 0 while it is not. Labels {@code listener} and {@code address}. */
+    static final String LISTENER_UP = "pod_identity_listener_up";
+    /** 1 while the agent has AWS credentials of its own. */
+    static final String AGENT_CREDENTIALS = "pod_identity_agent_credentials";
+    /** Always 1. Labels {@code version} and {@code java}. */
+    static final String BUILD_INFO = "pod_identity_build_info";
+
+    /** The reference's: answers. Label {@code code} (HTTP status). */
+    static final String REFERENCE_RESPONSES = "pod_identity_http_response";
+    /** The reference's: label {@code state} (hit, miss, evicted). A hit is a hit here; the reference counts renewals. */
+    static final String REFERENCE_STATE = "pod_identity_cache_state";
+    /** The reference's: renewals that failed. Labels {@code type} (Recoverable, NonRecoverable) and {@code code}. */
+    static final String REFERENCE_ERRORS = "pod_identity_cache_errors";
+
+    /** From a hit, some tens of microseconds, to the deadline of a request and a little more. */
+    private static final Duration[] REQUEST_BUCKETS = millis(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 900, 1000);
+    /** From a call inside a region to the time that one may take. */
+    private static final Duration[] UPSTREAM_BUCKETS = millis(5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000);
+
+    private final MeterRegistry registry;
+    private final AtomicInteger calling = new AtomicInteger();
+    private final AtomicInteger waiting = new AtomicInteger();
+    private final AtomicInteger connections = new AtomicInteger();
+    private final AtomicInteger entries = new AtomicInteger();
+    private final AtomicLong bytes = new AtomicLong();
+    private volatile Optional<Instant> earliestExpiry = Optional.empty();
+    private final MultiGauge listeners;
+
+    public Metrics(MeterRegistry registry, BuildInfo build, Clock clock) {
+        this.registry = registry;
+        gauge(UPSTREAM_IN_FLIGHT, "Calls to EKS Auth under way", calling);
+        gauge(WAITING_REQUESTS, "Requests that wait for a call to EKS Auth", waiting);
+        gauge(CONNECTIONS, "Connections to the credentials listeners", connections);
+        gauge(CACHE_ENTRIES, "Identities with credentials in the cache", entries);
+        Gauge.builder(CACHE_BYTES, bytes, AtomicLong::get)
+                .description("About how much memory the cache takes")
+                .baseUnit("bytes")
+                .register(registry);
+        Gauge.builder(EARLIEST_EXPIRY, this, metrics -> metrics.earliestExpiry
+                        .map(expiry -> Duration.between(clock.instant(), expiry).toMillis() / 1000.0)
+                        .orElse(Double.NaN))
+                .description("Time until the first entry of the cache expires")
+                .baseUnit("seconds")
+                .register(registry);
+        Gauge.builder(BUILD_INFO, () -> 1)
+                .description("The running build")
+                .tags("version", build.version(), "java", System.getProperty("java.version", "unknown"))
+                .register(registry);
+        listeners = MultiGauge.builder(LISTENER_UP)
+                .description("Whether a listener is bound")
+                .register(registry);
+        // What has never happened is 0, not absent: a rate over an absent series finds nothing the first time.
+        for (CacheOutcome outcome : CacheOutcome.values()) {
+            requestTimer(outcome);
+        }
+        for (EvictionCause cause : EvictionCause.values()) {
+            evictions(cause);
+        }
+        for (RenewalResult result : RenewalResult.values()) {
+            renewals(result);
+        }
+        for (Limit limit : Limit.values()) {
+            limited(limit, 0);
+        }
+        for (String state : new String[] {"hit", "miss", "evicted"}) {
+            referenceState(state);
+        }
+    }
+
+    /** A request was answered. */
+    public void answered(int status, RequestOutcome outcome, CacheOutcome cache, long nanos) {
+        String code = Integer.toString(status);
+        counter(REQUESTS, "Requests answered", "code", code, "outcome", outcome.label()).increment();
+        counter(REFERENCE_RESPONSES, "Pod Identity http response code", "code", code).increment();
+        requestTimer(cache).record(nanos, TimeUnit.NANOSECONDS);
+        switch (cache) {
+            case HIT -> referenceState("hit").increment();
+            case MISS -> referenceState("miss").increment();
+            case COALESCED, STALE, REMEMBERED, NONE -> { }
+        }
+    }
+
+    /** A call to EKS Auth ended. */
+    public void called(String outcome, String code, long nanos) {
+        Timer.builder(UPSTREAM_DURATION)
+                .description("Time of each call to EKS Auth")
+                .tags("outcome", outcome, "code", code)
+                .serviceLevelObjectives(UPSTREAM_BUCKETS)
+                .register(registry)
+                .record(nanos, TimeUnit.NANOSECONDS);
+    }
+
+    /** Calls to EKS Auth began or ended. */
+    public void calling(int change) {
+        calling.addAndGet(change);
+    }
+
+    /** Requests began or ceased to wait. */
+    public void waiting(int change) {
+        waiting.addAndGet(change);
+    }
+
+    /** Connections were opened or closed. */
+    public void connected(int change) {
+        connections.addAndGet(change);
+    }
+
+    /** The cache holds so much now. */
+    public void cached(int entriesNow, long bytesNow) {
+        entries.set(entriesNow);
+        bytes.set(bytesNow);
+    }
+
+    /** An entry left the cache. */
+    public void evicted(EvictionCause cause) {
+        evictions(cause).increment();
+        referenceState("evicted").increment();
+    }
+
+    /**
+     * A renewal ended.
+     *
+     * @param code the error's name, if it failed
+     */
+    public void renewed(RenewalResult result, String code) {
+        renewals(result).increment();
+        switch (result) {
+            case SUCCESS -> { }
+            case FAILED -> referenceError("Recoverable", code);
+            case REFUSED -> referenceError("NonRecoverable", code);
+        }
+    }
+
+    /** When the first entry of the cache expires. */
+    public void earliestExpiry(Optional<Instant> expiry) {
+        earliestExpiry = expiry;
+    }
+
+    /** A limit turned something away. */
+    public void limited(Limit limit) {
+        limited(limit, 1);
+    }
+
+    /** Watches whether listeners are bound; replaces those watched before. */
+    public void listeners(Iterable<ListenerState> states) {
+        var rows = new ArrayList<MultiGauge.Row<?>>();
+        states.forEach(state -> rows.add(MultiGauge.Row.of(
+                Tags.of("listener", state.listener(), "address", state.address()),
+                () -> state.up().getAsBoolean() ? 1 : 0)));
+        listeners.register(rows, true);
+    }
+
+    /** Watches whether the agent has AWS credentials of its own. */
+    public void agentCredentials(BooleanSupplier available) {
+        Gauge.builder(AGENT_CREDENTIALS, () -> available.getAsBoolean() ? 1 : 0)
+                .description("Whether the agent has AWS credentials of its own")
+                .register(registry);
+    }
+
+    private Timer requestTimer(CacheOutcome cache) {
+        return Timer.builder(REQUEST_DURATION)
+                .description("Time from a request's headers to its answer")
+                .tags("cache", cache.label())
+                .serviceLevelObjectives(REQUEST_BUCKETS)
+                .register(registry);
+    }
+
+    private Counter evictions(EvictionCause cause) {
+        return counter(CACHE_EVICTIONS, "Entries that left the cache", "cause", cause.label());
+    }
+
+    private Counter renewals(RenewalResult result) {
+        return counter(RENEWALS, "Renewals that ended", "result", result.label());
+    }
+
+    private void limited(Limit limit, int times) {
+        counter(LIMITED, "What a limit turned away", "limit", limit.label()).increment(times);
+    }
+
+    private Counter referenceState(String state) {
+        return counter(REFERENCE_STATE, "The state of credential in cache", "state", state);
+    }
+
+    private void referenceError(String type, String code) {
+        counter(REFERENCE_ERRORS, "Removing credentials from cache, got non recoverable error", "type", type, "code", code)
+                .increment();
+    }
+
+    private Counter counter(String name, String description, String... tags) {
+        return Counter.builder(name).description(description).tags(tags).register(registry);
+    }
+
+    private void gauge(String name, String description, AtomicInteger value) {
+        Gauge.builder(name, value, AtomicInteger::get).description(description).register(registry);
+    }
+
+    private static Duration[] millis(double... millis) {
+        Duration[] durations = new Duration[millis.length];
+        for (int i = 0; i < millis.length; i++) {
+            durations[i] = Duration.ofNanos((long) (millis[i] * 1e6));
+        }
+        return durations;
+    }
+}

@@ -1,0 +1,25 @@
+package dev.podidentity.agent.token;
+
+/**
+ * Why a token is not worth a call to EKS Auth.
+ *
+ * @param kind what is wrong with it
+ * @param message a sentence for the person who runs the pod: what is wrong and what to do; holds nothing of the token
+ */
+public record RejectedToken(Kind kind, String message) implements TokenReading {
+
+    public enum Kind {
+        /** No token, or not one that the API server could have issued for EKS Pod Identity. */
+        INVALID,
+        /** A token that was good once. */
+        EXPIRED
+    }
+
+    static RejectedToken invalid(String message) {
+        return new RejectedToken(Kind.INVALID, message);
+    }
+
+    static RejectedToken expired(String message) {
+        return new RejectedToken(Kind.EXPIRED, message);
+    }
+}

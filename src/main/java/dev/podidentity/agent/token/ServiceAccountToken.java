@@ -1,0 +1,22 @@
+package dev.podidentity.agent.token;
+
+import java.time.Instant;
+
+/**
+ * A projected service-account token as a pod presented it. Its signature has <em>not</em> been verified: the claims
+ * may be used to reject it and, once EKS Auth has accepted the token, to say in a log whose it was. They decide
+ * nothing else.
+ *
+ * @param raw the compact JWT, a secret
+ * @param fingerprint the SHA-256 of {@code raw}
+ * @param expiresAt the {@code exp} claim
+ * @param claims who the token says it is for
+ */
+public record ServiceAccountToken(String raw, TokenFingerprint fingerprint, Instant expiresAt, WorkloadClaims claims)
+        implements TokenReading {
+
+    @Override
+    public String toString() {
+        return "ServiceAccountToken[" + fingerprint + ", " + claims + ", expires " + expiresAt + "]";
+    }
+}
