@@ -75,7 +75,7 @@ public class Agent {
         }, false);
         Metrics metrics = new Metrics(registry, BuildInfo.current(), clock);
         AgentCredentials own = AgentCredentials.ofThisNode(config.rotateCredentials(), worker);
-        SdkEksAuth eksAuth = eksAuth(own, worker, clock);
+        SdkEksAuth eksAuth = eksAuth(own, worker, loop, clock);
         CredentialSettings settings = new CredentialSettings(
                 config.maxCredentialRetentionBeforeRenewal(),
                 config.maxCacheSize(),
@@ -109,7 +109,7 @@ public class Agent {
         LOG.infof("Started", Field.of("version", BuildInfo.current()), Field.of("cluster", config.clusterName()));
     }
 
-    private SdkEksAuth eksAuth(AgentCredentials own, Executor worker, Clock clock) {
+    private SdkEksAuth eksAuth(AgentCredentials own, Executor worker, Executor loop, Clock clock) {
         try {
             return new SdkEksAuth(
                     config.clusterName(),
@@ -121,6 +121,7 @@ public class Agent {
                     own,
                     vertx,
                     worker,
+                    loop,
                     clock);
         } catch (IllegalArgumentException e) {
             throw new ConfigurationException(e.getMessage(), e);

@@ -61,8 +61,7 @@ public interface AgentConfig {
 
     /** Addresses on which pods ask for credentials. Each is bound, fails and is retried alone. Repeatable. */
     @WithDefault("169.254.170.23,[fd00:ec2::23]")
-    @WithConverter(Checked.Host.class)
-    List<String> bindHosts();
+    List<@WithConverter(Checked.Host.class) String> bindHosts();
 
     /** Re-read the shared credentials file every minute, so that rotated keys are used with no restart. */
     @WithDefault("false")
@@ -88,8 +87,7 @@ public interface AgentConfig {
     String audience();
 
     /** Hosts that a request may name in its Host header beside 169.254.170.23 and fd00:ec2::23. Repeatable. */
-    @WithConverter(Checked.Host.class)
-    Optional<List<String>> allowedHosts();
+    Optional<List<@WithConverter(Checked.Host.class) String>> allowedHosts();
 
     /** Time within which every request is answered, whatever EKS Auth does. AWS SDKs give up after 1 s. */
     @WithDefault("900ms")

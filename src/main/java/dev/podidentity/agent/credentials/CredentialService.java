@@ -12,6 +12,7 @@ import dev.podidentity.agent.observe.EvictionCause;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.observe.RenewalResult;
+import dev.podidentity.agent.observe.UpstreamOutcome;
 import dev.podidentity.agent.token.ServiceAccountToken;
 import java.time.Clock;
 import java.time.Duration;
@@ -227,7 +228,7 @@ public final class CredentialService {
 
         private void report(EksAuthAnswer answer, long nanos) {
             if (answer instanceof IssuedCredentials issued) {
-                metrics.called("success", "", nanos);
+                metrics.called(UpstreamOutcome.SUCCESS, "none", nanos);
                 LOG.infof("EKS Auth issued credentials",
                         Field.of("namespace", issued.namespace()),
                         Field.of("serviceAccount", issued.serviceAccount()),
@@ -238,7 +239,10 @@ public final class CredentialService {
                         Field.of("millis", nanos / NANOS_PER_MILLI),
                         Field.of("purpose", renewal() ? "renewal" : "request"));
             } else if (answer instanceof EksAuthFailure failure) {
-                metrics.called(failure instanceof PermanentFailure ? "refused" : "failed", failure.code(), nanos);
+                metrics.called(
+                        failure instanceof PermanentFailure ? UpstreamOutcome.REFUSED : UpstreamOutcome.FAILED,
+                        failure.code(),
+                        nanos);
                 LOG.debugf("A call to EKS Auth failed",
                         Field.of("code", failure.code()),
                         Field.of("attempt", attempts),

@@ -1,5 +1,6 @@
 package dev.podidentity.agent.eksauth;
 
+import dev.podidentity.agent.observe.Field;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
@@ -15,7 +16,6 @@ import software.amazon.awssdk.core.exception.SdkException;
 import software.amazon.awssdk.identity.spi.AwsCredentialsIdentity;
 import software.amazon.awssdk.identity.spi.IdentityProvider;
 import software.amazon.awssdk.identity.spi.ResolveIdentityRequest;
-import dev.podidentity.agent.observe.Field;
 
 /**
  * The AWS credentials with which the agent itself calls EKS Auth: from the environment, the shared config and
@@ -43,6 +43,7 @@ public final class AgentCredentials implements IdentityProvider<AwsCredentialsId
     private boolean reported;
 
     private volatile AwsCredentials current;
+    private final CompletableFuture<Void> found = new CompletableFuture<>();
 
     /**
      * @param rotate whether to read the shared files anew at each refresh
@@ -52,9 +53,15 @@ public final class AgentCredentials implements IdentityProvider<AwsCredentialsId
         return new AgentCredentials(
                 EnvironmentVariableCredentialsProvider.create(),
                 ProfileCredentialsProvider::create,
-                InstanceProfileCredentialsProvider.create(),
+                imds(),
                 rotate,
                 worker);
+    }
+
+    /** The SDK has no other way to forbid IMDSv1, to which it would fall back. */
+    private static AwsCredentialsProvider imds() {
+        System.setProperty("aws.disableEc2MetadataV1", "true");
+        return InstanceProfileCredentialsProvider.create();
     }
 
     AgentCredentials(
@@ -75,6 +82,11 @@ public final class AgentCredentials implements IdentityProvider<AwsCredentialsId
         return current != null;
     }
 
+    /** Completes once credentials have been found, on the worker. */
+    CompletableFuture<Void> found() {
+        return found;
+    }
+
     /** Looks for the credentials again, on the worker; completes with whether there are any now. */
     public CompletableFuture<Boolean> refresh() {
         return CompletableFuture.supplyAsync(this::refreshNow, worker);
@@ -91,6 +103,7 @@ public final class AgentCredentials implements IdentityProvider<AwsCredentialsId
         }
         try {
             current = chain.resolveCredentials();
+            found.complete(null);
             if (reported) {
                 reported = false;
                 LOG.info("The agent's own AWS credentials are found again");
@@ -115,9 +128,9 @@ public final class AgentCredentials implements IdentityProvider<AwsCredentialsId
     /** What the last refresh found. Never blocks. */
     @Override
     public CompletableFuture<? extends AwsCredentialsIdentity> resolveIdentity(ResolveIdentityRequest request) {
-        AwsCredentials found = current;
-        return found != null
-                ? CompletableFuture.completedFuture(found)
+        AwsCredentials kept = current;
+        return kept != null
+                ? CompletableFuture.completedFuture(kept)
                 : CompletableFuture.failedFuture(new UnavailableException());
     }
 

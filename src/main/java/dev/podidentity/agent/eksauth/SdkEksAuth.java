@@ -23,6 +23,7 @@ import software.amazon.awssdk.http.nio.netty.SdkEventLoopGroup;
 import software.amazon.awssdk.regions.Region;
 import software.amazon.awssdk.regions.providers.DefaultAwsRegionProviderChain;
 import software.amazon.awssdk.services.eksauth.EksAuthAsyncClient;
+import software.amazon.awssdk.services.eksauth.EksAuthAsyncClientBuilder;
 import software.amazon.awssdk.services.eksauth.endpoints.EksAuthEndpointProvider;
 import software.amazon.awssdk.services.eksauth.model.AssumeRoleForPodIdentityResponse;
 
@@ -41,13 +42,16 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
     private final AgentCredentials credentials;
     private final Vertx vertx;
     private final Executor worker;
+    private final Executor loop;
     private final AnswerReader answers;
 
-    private volatile Connected connected;
+    /** Completes once the region is known. */
+    private final CompletableFuture<Connected> connected = new CompletableFuture<>();
     private boolean reported;
 
     /**
      * @param worker runs what blocks: finding the region may ask IMDS
+     * @param loop runs what must run on the event loop
      * @throws IllegalArgumentException if the configuration or the environment cannot be used, with what to do
      */
     public SdkEksAuth(
@@ -59,11 +63,13 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
             AgentCredentials credentials,
             Vertx vertx,
             Executor worker,
+            Executor loop,
             Clock clock) {
         this.settings = EksAuthSettings.of(clusterName, endpoint, attemptTimeout, maxConnections, environment);
         this.credentials = credentials;
         this.vertx = vertx;
         this.worker = worker;
+        this.loop = loop;
         this.answers = new AnswerReader(clock);
     }
 
@@ -74,15 +80,15 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
 
     /** Whether the region is known, and so calls can be made. Any thread. */
     public boolean connected() {
-        return connected != null;
+        return connected.isDone();
     }
 
     private synchronized boolean connectNow() {
-        if (connected != null) {
+        if (connected()) {
             return true;
         }
         try {
-            connected = connect(DefaultAwsRegionProviderChain.builder().build().getRegion());
+            connected.complete(connect(DefaultAwsRegionProviderChain.builder().build().getRegion()));
             return true;
         } catch (SdkException e) {
             if (!reported) {
@@ -114,20 +120,24 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
                 .tcpKeepAlive(true)
                 .proxyConfiguration(proxy(url));
         settings.trust().ifPresent(trust -> builder.tlsTrustManagersProvider(() -> trust));
+        FirstCall.make(client(region));
         SdkAsyncHttpClient http = builder.build();
-        EksAuthAsyncClient client = EksAuthAsyncClient.builder()
+        return new Connected(
+                client(region).credentialsProvider(credentials).httpClient(http).build(),
+                http,
+                new FailureReader(settings.clusterName(), url.getHost()));
+    }
+
+    private EksAuthAsyncClientBuilder client(Region region) {
+        return EksAuthAsyncClient.builder()
                 .region(region)
                 .endpointOverride(settings.endpoint().orElse(null))
                 .fipsEnabled(settings.fips())
-                .credentialsProvider(credentials)
-                .httpClient(http)
                 .overrideConfiguration(override -> override
                         .retryStrategy(AwsRetryStrategy.doNotRetry())
                         .addExecutionInterceptor(new AnswerShape()))
                 .asyncConfiguration(async -> async.advancedOption(
-                        SdkAdvancedAsyncClientOption.FUTURE_COMPLETION_EXECUTOR, Runnable::run))
-                .build();
-        return new Connected(client, http, new FailureReader(settings.clusterName(), url.getHost()));
+                        SdkAdvancedAsyncClientOption.FUTURE_COMPLETION_EXECUTOR, Runnable::run));
     }
 
     private ProxyConfiguration proxy(URI url) {
@@ -145,32 +155,60 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
 
     @Override
     public CompletionStage<EksAuthAnswer> assumeRole(ServiceAccountToken token) {
-        Connected to = connected;
-        CompletableFuture<EksAuthAnswer> answer = new CompletableFuture<>();
-        if (to == null) {
-            answer.complete(new TransientFailure(TransientFailure.Reason.AGENT_CREDENTIALS,
-                    "The agent does not know its AWS region yet: see its log"));
-            return answer;
+        Attempt attempt = new Attempt(token);
+        if (connected() && credentials.available()) {
+            attempt.call();
+        } else {
+            // At start the first pods may be faster than IMDS is; they wait rather than fail.
+            CompletableFuture.allOf(connected, credentials.found()).thenRunAsync(attempt::call, loop);
         }
-        CompletableFuture<AssumeRoleForPodIdentityResponse> call = to.client.assumeRoleForPodIdentity(
-                request -> request.clusterName(settings.clusterName()).token(token.raw()));
-        long timer = vertx.setTimer(settings.attemptTimeout().toMillis(), fired -> {
-            answer.complete(to.failures.read(new TimeoutException()));
-            call.cancel(true);
-        });
-        call.whenComplete((response, thrown) -> {
-            vertx.cancelTimer(timer);
-            answer.complete(thrown == null ? answers.read(response) : to.failures.read(thrown));
-        });
-        return answer;
+        return attempt.answer;
     }
 
     @Override
-    public synchronized void close() {
-        if (connected != null) {
-            connected.client.close();
-            connected.http.close();
-            connected = null;
+    public void close() {
+        connected.thenAccept(to -> {
+            to.client.close();
+            to.http.close();
+        });
+    }
+
+    /** One call, and the time that it may take. */
+    private final class Attempt {
+
+        private final ServiceAccountToken token;
+        private final CompletableFuture<EksAuthAnswer> answer = new CompletableFuture<>();
+        private final long timer;
+        private Optional<CompletableFuture<?>> call = Optional.empty();
+
+        Attempt(ServiceAccountToken token) {
+            this.token = token;
+            this.timer = vertx.setTimer(settings.attemptTimeout().toMillis(), fired -> timedOut());
+        }
+
+        void call() {
+            if (answer.isDone()) {
+                return;
+            }
+            Connected to = connected.join();
+            CompletableFuture<AssumeRoleForPodIdentityResponse> response = to.client.assumeRoleForPodIdentity(
+                    request -> request.clusterName(settings.clusterName()).token(token.raw()));
+            call = Optional.of(response);
+            response.whenComplete((good, thrown) -> {
+                vertx.cancelTimer(timer);
+                answer.complete(thrown == null ? answers.read(good) : to.failures.read(thrown));
+            });
+        }
+
+        private void timedOut() {
+            if (call.isPresent()) {
+                answer.complete(connected.join().failures.read(new TimeoutException()));
+                call.get().cancel(true);
+            } else {
+                answer.complete(new TransientFailure(TransientFailure.Reason.AGENT_CREDENTIALS,
+                        "The agent has found no AWS " + (connected() ? "credentials of its own" : "region")
+                                + " yet: see its log"));
+            }
         }
     }
 

@@ -21,6 +21,9 @@ import java.util.Set;
  */
 final class Connections {
 
+    /** Vert.x's name of it in the pipeline. */
+    private static final String DECODER = "httpDecoder";
+
     private final int most;
     private final int mostPerSource;
     private final Duration headerTimeout;
@@ -51,7 +54,7 @@ final class Connections {
             return;
         }
         ClientConnection client = new ClientConnection(channel, source, headerTimeout, metrics);
-        channel.pipeline().addFirst(client);
+        channel.pipeline().addFirst(client).addAfter(DECODER, null, VersionCheck.INSTANCE);
         open.put(connection, client);
         bySource.computeIfAbsent(source, key -> new LinkedHashSet<>()).add(client);
         metrics.connected(1);

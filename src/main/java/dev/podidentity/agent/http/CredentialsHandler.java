@@ -12,8 +12,10 @@ import dev.podidentity.agent.token.TokenReader;
 import dev.podidentity.agent.token.TokenReading;
 import io.netty.handler.codec.http.TooLongHttpHeaderException;
 import io.netty.handler.codec.http.TooLongHttpLineException;
+import io.vertx.core.Future;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpHeaders;
+import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpServerResponse;
 import java.util.Optional;
@@ -28,6 +30,11 @@ final class CredentialsHandler {
     private static final Logger LOG = Logger.getLogger(CredentialsHandler.class);
 
     private static final int OK = 200;
+    private static final CharSequence CONTENT_TYPE = HttpHeaders.createOptimized("Content-Type");
+    private static final CharSequence CONTENT_LENGTH = HttpHeaders.createOptimized("content-length");
+    private static final CharSequence CACHE_CONTROL = HttpHeaders.createOptimized("Cache-Control");
+    private static final CharSequence CONNECTION = HttpHeaders.createOptimized("Connection");
+    private static final CharSequence ALLOW = HttpHeaders.createOptimized("Allow");
     private static final CharSequence JSON = HttpHeaders.createOptimized("application/json");
     private static final CharSequence NO_STORE = HttpHeaders.createOptimized("no-store");
     private static final CharSequence CLOSE = HttpHeaders.createOptimized("close");
@@ -138,7 +145,7 @@ final class CredentialsHandler {
 
         private void answer(ErrorAnswer error, CacheOutcome cache, boolean close) {
             if (error == ErrorAnswer.METHOD) {
-                request.response().putHeader(HttpHeaders.ALLOW, ALLOWED_METHODS);
+                request.response().putHeader(ALLOW, ALLOWED_METHODS);
             }
             write(error.status(), error.body(), close);
             metrics.answered(error.status(), error.outcome(), cache, System.nanoTime() - began);
@@ -147,13 +154,20 @@ final class CredentialsHandler {
         private void write(int status, Buffer body, boolean close) {
             HttpServerResponse response = request.response()
                     .setStatusCode(status)
-                    .putHeader(HttpHeaders.CONTENT_TYPE, JSON)
-                    .putHeader(HttpHeaders.CACHE_CONTROL, NO_STORE);
+                    .putHeader(CONTENT_TYPE, JSON)
+                    .putHeader(CACHE_CONTROL, NO_STORE);
             if (close) {
-                response.putHeader(HttpHeaders.CONNECTION, CLOSE);
+                response.putHeader(CONNECTION, CLOSE);
             }
             client.requestEnded();
-            response.end(body).onComplete(written -> {
+            Future<Void> sent;
+            if (request.method().equals(HttpMethod.HEAD)) {
+                // Vert.x would leave out the length of a body that it does not send.
+                sent = response.putHeader(CONTENT_LENGTH, Integer.toString(body.length())).end();
+            } else {
+                sent = response.end(body);
+            }
+            sent.onComplete(written -> {
                 if (close) {
                     client.closeGently();
                 }

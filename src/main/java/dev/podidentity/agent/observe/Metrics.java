@@ -10,7 +10,10 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
@@ -26,7 +29,7 @@ public final class Metrics {
     static final String REQUESTS = "pod_identity_requests";
     /** Time from a request's headers to its answer. Label {@code cache} ({@link CacheOutcome}). */
     static final String REQUEST_DURATION = "pod_identity_request_duration";
-    /** Time of each call to EKS Auth. Labels {@code outcome} (success, failed, refused) and {@code code} (error name). */
+    /** Time of each call to EKS Auth. Labels {@code outcome} ({@link UpstreamOutcome}) and {@code code} (error name, or none). */
     static final String UPSTREAM_DURATION = "pod_identity_upstream_duration";
     /** Calls to EKS Auth under way. */
     static final String UPSTREAM_IN_FLIGHT = "pod_identity_upstream_in_flight";
@@ -73,6 +76,11 @@ public final class Metrics {
     private final AtomicLong bytes = new AtomicLong();
     private volatile Optional<Instant> earliestExpiry = Optional.empty();
     private final MultiGauge listeners;
+    private final Counter referenceEvictions;
+    /** A look-up in the registry costs more than the rest of a hit, so what every request counts is kept. */
+    private final Map<CacheOutcome, Timer> requestTimers = new EnumMap<>(CacheOutcome.class);
+    private final Map<CacheOutcome, Counter> referenceStates = new EnumMap<>(CacheOutcome.class);
+    private final Map<RequestOutcome, Map<Integer, Answers>> answers = new EnumMap<>(RequestOutcome.class);
 
     public Metrics(MeterRegistry registry, BuildInfo build, Clock clock) {
         this.registry = registry;
@@ -99,7 +107,12 @@ public final class Metrics {
                 .register(registry);
         // What has never happened is 0, not absent: a rate over an absent series finds nothing the first time.
         for (CacheOutcome outcome : CacheOutcome.values()) {
-            requestTimer(outcome);
+            requestTimers.put(outcome, requestTimer(outcome));
+        }
+        referenceStates.put(CacheOutcome.HIT, referenceState("hit"));
+        referenceStates.put(CacheOutcome.MISS, referenceState("miss"));
+        for (RequestOutcome outcome : RequestOutcome.values()) {
+            answers.put(outcome, new ConcurrentHashMap<>());
         }
         for (EvictionCause cause : EvictionCause.values()) {
             evictions(cause);
@@ -110,29 +123,32 @@ public final class Metrics {
         for (Limit limit : Limit.values()) {
             limited(limit, 0);
         }
-        for (String state : new String[] {"hit", "miss", "evicted"}) {
-            referenceState(state);
-        }
+        referenceEvictions = referenceState("evicted");
     }
 
     /** A request was answered. */
     public void answered(int status, RequestOutcome outcome, CacheOutcome cache, long nanos) {
-        String code = Integer.toString(status);
-        counter(REQUESTS, "Requests answered", "code", code, "outcome", outcome.label()).increment();
-        counter(REFERENCE_RESPONSES, "Pod Identity http response code", "code", code).increment();
-        requestTimer(cache).record(nanos, TimeUnit.NANOSECONDS);
-        switch (cache) {
-            case HIT -> referenceState("hit").increment();
-            case MISS -> referenceState("miss").increment();
-            case COALESCED, STALE, REMEMBERED, NONE -> { }
+        Answers counted = answers.get(outcome).computeIfAbsent(status, code -> answers(outcome, code.toString()));
+        counted.ours.increment();
+        counted.reference.increment();
+        requestTimers.get(cache).record(nanos, TimeUnit.NANOSECONDS);
+        Counter state = referenceStates.get(cache);
+        if (state != null) {
+            state.increment();
         }
     }
 
+    private Answers answers(RequestOutcome outcome, String code) {
+        return new Answers(
+                counter(REQUESTS, "Requests answered", "code", code, "outcome", outcome.label()),
+                counter(REFERENCE_RESPONSES, "Pod Identity http response code", "code", code));
+    }
+
     /** A call to EKS Auth ended. */
-    public void called(String outcome, String code, long nanos) {
+    public void called(UpstreamOutcome outcome, String code, long nanos) {
         Timer.builder(UPSTREAM_DURATION)
                 .description("Time of each call to EKS Auth")
-                .tags("outcome", outcome, "code", code)
+                .tags("outcome", outcome.label(), "code", code)
                 .serviceLevelObjectives(UPSTREAM_BUCKETS)
                 .register(registry)
                 .record(nanos, TimeUnit.NANOSECONDS);
@@ -162,7 +178,7 @@ public final class Metrics {
     /** An entry left the cache. */
     public void evicted(EvictionCause cause) {
         evictions(cause).increment();
-        referenceState("evicted").increment();
+        referenceEvictions.increment();
     }
 
     /**
@@ -241,6 +257,9 @@ public final class Metrics {
     private void gauge(String name, String description, AtomicInteger value) {
         Gauge.builder(name, value, AtomicInteger::get).description(description).register(registry);
     }
+
+    /** The counters of one outcome and status. */
+    private record Answers(Counter ours, Counter reference) {}
 
     private static Duration[] millis(double... millis) {
         Duration[] durations = new Duration[millis.length];

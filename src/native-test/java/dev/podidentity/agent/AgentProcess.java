@@ -1,0 +1,201 @@
+package dev.podidentity.agent;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.podidentity.emulator.EksAuthEmulator;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * The packaged agent in a process of its own, at the most talkative level: whatever a test does with it, its output
+ * must hold no secret, which {@link #close} checks.
+ *
+ * <p>The system property {@code agent.executable} names a native executable to run; without it the jar of
+ * {@code agent.jar} runs on this JVM's {@code java}.
+ */
+final class AgentProcess implements AutoCloseable {
+
+    static final String LOOPBACK = "127.0.0.1";
+
+    private static final Duration PATIENCE = Duration.ofSeconds(60);
+    private static final Pattern LISTENING = Pattern.compile(
+            "\"msg\":\"Listening\",\"listener\":\"(\\w+)\",\"address\":\"(.+):(\\d+)\"");
+    /** What the emulator's secrets, and any JWT, begin with. */
+    private static final List<String> SECRETS = List.of("emulated-secret-", "emulated-session-", "eyJ");
+
+    private final Process process;
+    private final List<String> output = new CopyOnWriteArrayList<>();
+    private final List<Expectation> expectations = new CopyOnWriteArrayList<>();
+    private final Map<String, Integer> ports = new ConcurrentHashMap<>();
+    private final CompletableFuture<Void> outputEnded;
+    private final List<String> secrets = new ArrayList<>(SECRETS);
+
+    private AgentProcess(Process process) {
+        this.process = process;
+        this.outputEnded = CompletableFuture.runAsync(this::read, task -> daemon("agent-output", task));
+    }
+
+    /** Starts an agent on loopback that calls an emulated EKS Auth, and waits until it listens. */
+    static AgentProcess start(EksAuthEmulator emulator, String... flags) {
+        return start(emulator, Map.of(), flags);
+    }
+
+    static AgentProcess start(EksAuthEmulator emulator, Map<String, String> environment, String... flags) {
+        AgentProcess agent = launch(emulator, environment, flags);
+        agent.awaitLine(line -> line.contains("\"msg\":\"Started\""));
+        return agent;
+    }
+
+    /** Starts an agent without waiting for it. */
+    static AgentProcess launch(EksAuthEmulator emulator, Map<String, String> environment, String... flags) {
+        List<String> arguments = new ArrayList<>(List.of(
+                "server", "--cluster-name", emulator.clusterName(), "--endpoint", emulator.endpoint().toString(),
+                "--bind-hosts", LOOPBACK, "--port", "0", "--probe-port", "0", "--metrics-address", LOOPBACK,
+                "--metrics-port", "0", "--verbosity", "trace", "--source-requests-per-second", "0"));
+        arguments.addAll(List.of(flags));
+        Map<String, String> all = new LinkedHashMap<>(Map.of(
+                "AWS_ACCESS_KEY_ID", emulator.accessKeyId(),
+                "AWS_SECRET_ACCESS_KEY", emulator.secretAccessKey(),
+                "AWS_REGION", emulator.region(),
+                "AWS_EC2_METADATA_DISABLED", "true"));
+        all.putAll(environment);
+        AgentProcess agent = run(all, arguments.toArray(String[]::new));
+        agent.secrets.add(emulator.secretAccessKey());
+        return agent;
+    }
+
+    /** Runs the agent with just these arguments and this environment. */
+    static AgentProcess run(Map<String, String> environment, String... arguments) {
+        List<String> command = new ArrayList<>();
+        String executable = System.getProperty("agent.executable");
+        if (executable != null) {
+            command.add(executable);
+        } else {
+            command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+            command.add("-jar");
+            command.add(System.getProperty("agent.jar", "target/quarkus-app/quarkus-run.jar"));
+        }
+        command.addAll(List.of(arguments));
+        ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+        builder.environment().clear();
+        builder.environment().putAll(environment);
+        try {
+            return new AgentProcess(builder.start());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private void read() {
+        try (BufferedReader lines =
+                new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))) {
+            for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+                Matcher listening = LISTENING.matcher(line);
+                if (listening.find()) {
+                    ports.put(listening.group(1), Integer.parseInt(listening.group(3)));
+                    ports.put(listening.group(1) + ' ' + listening.group(2), Integer.parseInt(listening.group(3)));
+                }
+                output.add(line);
+                for (Expectation expectation : expectations) {
+                    expectation.check(line);
+                }
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Waits for a line that the agent has written, or writes. */
+    String awaitLine(Predicate<String> wanted) {
+        Expectation expectation = new Expectation(wanted, new CompletableFuture<>());
+        expectations.add(expectation);
+        output.forEach(expectation::check);
+        outputEnded.whenComplete((done, error) -> expectation.seen.completeExceptionally(
+                new AssertionError("The agent ended; it wrote:\n" + String.join("\n", output))));
+        return expectation.seen.orTimeout(PATIENCE.toSeconds(), TimeUnit.SECONDS).join();
+    }
+
+    int port() {
+        return port("credentials");
+    }
+
+    /** The port of a listener: credentials, probes or metrics. */
+    int port(String listener) {
+        return ports.get(listener);
+    }
+
+    /** The port of one of several listeners of a kind. */
+    int port(String listener, String host) {
+        return ports.get(listener + ' ' + host);
+    }
+
+    /** All that the agent has written. */
+    List<String> output() {
+        return List.copyOf(output);
+    }
+
+    long pid() {
+        return process.pid();
+    }
+
+    /** Adds something that must not stand in the output. */
+    void keepsSecret(String secret) {
+        secrets.add(secret);
+    }
+
+    /** Sends SIGTERM. */
+    void terminate() {
+        // Not process.destroy(), which also closes the output.
+        process.toHandle().destroy();
+    }
+
+    /** Waits for the end of the process and of its output; gives the exit code. */
+    int awaitExit() {
+        try {
+            assertThat(process.waitFor(PATIENCE.toSeconds(), TimeUnit.SECONDS)).as("the agent ends").isTrue();
+            outputEnded.join();
+            return process.exitValue();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException(e);
+        }
+    }
+
+    @Override
+    public void close() {
+        terminate();
+        awaitExit();
+        assertThat(String.join("\n", output)).doesNotContain(secrets);
+    }
+
+    static void daemon(String name, Runnable task) {
+        Thread thread = new Thread(task, name);
+        thread.setDaemon(true);
+        thread.start();
+    }
+
+    private record Expectation(Predicate<String> wanted, CompletableFuture<String> seen) {
+
+        void check(String line) {
+            if (wanted.test(line)) {
+                seen.complete(line);
+            }
+        }
+    }
+}

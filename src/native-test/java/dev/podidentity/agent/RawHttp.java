@@ -1,0 +1,111 @@
+package dev.podidentity.agent;
+
+import java.io.ByteArrayOutputStream;
+import java.io.EOFException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+
+/** One connection that sends bytes as they are given, and shows an answer as it comes. */
+final class RawHttp implements AutoCloseable {
+
+    private static final int PATIENCE = (int) Duration.ofSeconds(30).toMillis();
+
+    private final Socket socket = new Socket();
+
+    RawHttp(int port) throws IOException {
+        this(AgentProcess.LOOPBACK, port);
+    }
+
+    RawHttp(String host, int port) throws IOException {
+        socket.setSoTimeout(PATIENCE);
+        socket.connect(new InetSocketAddress(host, port), PATIENCE);
+    }
+
+    /** One request on a connection of its own. */
+    static Answer exchange(int port, String request) throws IOException {
+        try (RawHttp http = new RawHttp(port)) {
+            return http.send(request).answer(request.startsWith("HEAD "));
+        }
+    }
+
+    /** A request for credentials, as an SDK makes it. */
+    static String request(String token) {
+        return request("GET", "/v1/credentials", "Host: 169.254.170.23", "Authorization: " + token);
+    }
+
+    static String request(String method, String target, String... headers) {
+        StringBuilder request = new StringBuilder(method + ' ' + target + " HTTP/1.1\r\n");
+        for (String header : headers) {
+            request.append(header).append("\r\n");
+        }
+        return request.append("\r\n").toString();
+    }
+
+    RawHttp send(String text) throws IOException {
+        socket.getOutputStream().write(text.getBytes(StandardCharsets.ISO_8859_1));
+        socket.getOutputStream().flush();
+        return this;
+    }
+
+    Answer answer() throws IOException {
+        return answer(false);
+    }
+
+    Answer answer(boolean head) throws IOException {
+        String status = line();
+        List<String> headers = new ArrayList<>();
+        for (String header = line(); !header.isEmpty(); header = line()) {
+            headers.add(header);
+        }
+        Answer withoutBody = new Answer(status, headers, "");
+        int length = withoutBody.header("content-length").map(Integer::parseInt).orElse(0);
+        byte[] body = head ? new byte[0] : socket.getInputStream().readNBytes(length);
+        return new Answer(status, headers, new String(body, StandardCharsets.UTF_8));
+    }
+
+    /** Waits until the other side closes; false if it sends something instead. */
+    boolean closedByPeer() throws IOException {
+        return socket.getInputStream().read() < 0;
+    }
+
+    private String line() throws IOException {
+        InputStream in = socket.getInputStream();
+        ByteArrayOutputStream line = new ByteArrayOutputStream();
+        for (int b = in.read(); b != '\n'; b = in.read()) {
+            if (b < 0) {
+                throw new EOFException("closed after: " + line);
+            }
+            if (b != '\r') {
+                line.write(b);
+            }
+        }
+        return line.toString(StandardCharsets.ISO_8859_1);
+    }
+
+    @Override
+    public void close() throws IOException {
+        socket.close();
+    }
+
+    record Answer(String statusLine, List<String> headers, String body) {
+
+        int status() {
+            return Integer.parseInt(statusLine.split(" ")[1]);
+        }
+
+        Optional<String> header(String name) {
+            return headers.stream()
+                    .filter(header -> header.toLowerCase(Locale.ROOT).startsWith(name.toLowerCase(Locale.ROOT) + ":"))
+                    .map(header -> header.substring(name.length() + 1).strip())
+                    .findFirst();
+        }
+    }
+}
