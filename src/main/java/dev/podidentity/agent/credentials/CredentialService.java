@@ -184,14 +184,19 @@ public final class CredentialService {
         private boolean calling;
         private boolean over;
         private Optional<Timer> pause = Optional.empty();
-        private EksAuthFailure lastFailure = new TransientFailure(
-                TransientFailure.Reason.TIMED_OUT, "EKS Auth has not answered in time: try again");
+        private Optional<EksAuthFailure> lastFailure = Optional.empty();
 
         Flight(Identity identity, ServiceAccountToken token, String source) {
             this.identity = identity;
             this.token = token;
             this.source = source;
-            this.budget = timers.schedule(retry.flightTimeout(), () -> end(lastFailure));
+            this.budget = timers.schedule(retry.flightTimeout(), () -> end(failureSoFar()));
+        }
+
+        /** What a request is told that cannot wait for the end. */
+        EksAuthFailure failureSoFar() {
+            return lastFailure.orElseGet(() -> new TransientFailure(TransientFailure.Reason.TIMED_OUT,
+                    "EKS Auth has not answered within " + deadline.toMillis() + " ms; the call goes on: try again"));
         }
 
         boolean renewal() {
@@ -258,7 +263,7 @@ public final class CredentialService {
                 failures.forget(identity);
                 end(credentials);
             } else if (answer instanceof EksAuthFailure failure) {
-                lastFailure = failure;
+                lastFailure = Optional.of(failure);
                 if (over) {
                     return;
                 }
@@ -269,7 +274,7 @@ public final class CredentialService {
                         : Optional.empty();
                 if (next.isPresent()) {
                     pause = Optional.of(timers.schedule(next.get(), this::resume));
-                    serveOld();
+                    serveOld(failure);
                 } else {
                     end(failure);
                 }
@@ -285,8 +290,8 @@ public final class CredentialService {
         }
 
         /** Whoever has valid credentials to fall back on gains nothing by waiting for a call that has failed once. */
-        private void serveOld() {
-            List.copyOf(waiters).stream().filter(waiter -> waiter.old.isPresent()).forEach(waiter -> waiter.end(lastFailure));
+        private void serveOld(EksAuthFailure failure) {
+            List.copyOf(waiters).stream().filter(waiter -> waiter.old.isPresent()).forEach(waiter -> waiter.end(failure));
         }
 
         private void end(Credentials credentials) {
@@ -361,8 +366,7 @@ public final class CredentialService {
             this.cacheOutcome = cacheOutcome;
             this.old = old;
             this.answer = answer;
-            this.timer = timers.schedule(deadline, () -> end(new TransientFailure(TransientFailure.Reason.TIMED_OUT,
-                    "EKS Auth has not answered within " + deadline.toMillis() + " ms; the call goes on: try again")));
+            this.timer = timers.schedule(deadline, () -> end(flight.failureSoFar()));
         }
 
         @Override

@@ -38,6 +38,9 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
     /** A VPC endpoint answers a SYN in milliseconds; waiting longer only eats the attempt's time. */
     private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(2);
 
+    /** At start the first pods may be faster than IMDS; they wait a moment rather than fail. */
+    private static final Duration START_PATIENCE = Duration.ofMillis(500);
+
     private final EksAuthSettings settings;
     private final AgentCredentials credentials;
     private final Vertx vertx;
@@ -155,14 +158,37 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
 
     @Override
     public CompletionStage<EksAuthAnswer> assumeRole(ServiceAccountToken token) {
-        Attempt attempt = new Attempt(token);
+        CompletableFuture<EksAuthAnswer> answer = new CompletableFuture<>();
         if (connected() && credentials.available()) {
-            attempt.call();
-        } else {
-            // At start the first pods may be faster than IMDS is; they wait rather than fail.
-            CompletableFuture.allOf(connected, credentials.found()).thenRunAsync(attempt::call, loop);
+            call(token, connected.join(), answer);
+            return answer;
         }
-        return attempt.answer;
+        long timer = vertx.setTimer(START_PATIENCE.toMillis(), fired -> answer.complete(notReady()));
+        CompletableFuture.allOf(connected, credentials.found()).thenRunAsync(() -> {
+            vertx.cancelTimer(timer);
+            if (!answer.isDone()) {
+                call(token, connected.join(), answer);
+            }
+        }, loop);
+        return answer;
+    }
+
+    private TransientFailure notReady() {
+        return new TransientFailure(TransientFailure.Reason.AGENT_CREDENTIALS, "The agent has found no AWS "
+                + (connected() ? "credentials of its own" : "region") + " yet: see its log");
+    }
+
+    private void call(ServiceAccountToken token, Connected to, CompletableFuture<EksAuthAnswer> answer) {
+        CompletableFuture<AssumeRoleForPodIdentityResponse> call = to.client.assumeRoleForPodIdentity(
+                request -> request.clusterName(settings.clusterName()).token(token.raw()));
+        long timer = vertx.setTimer(settings.attemptTimeout().toMillis(), fired -> {
+            answer.complete(to.failures.read(new TimeoutException()));
+            call.cancel(true);
+        });
+        call.whenComplete((response, thrown) -> {
+            vertx.cancelTimer(timer);
+            answer.complete(thrown == null ? answers.read(response) : to.failures.read(thrown));
+        });
     }
 
     @Override
@@ -171,45 +197,6 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
             to.client.close();
             to.http.close();
         });
-    }
-
-    /** One call, and the time that it may take. */
-    private final class Attempt {
-
-        private final ServiceAccountToken token;
-        private final CompletableFuture<EksAuthAnswer> answer = new CompletableFuture<>();
-        private final long timer;
-        private Optional<CompletableFuture<?>> call = Optional.empty();
-
-        Attempt(ServiceAccountToken token) {
-            this.token = token;
-            this.timer = vertx.setTimer(settings.attemptTimeout().toMillis(), fired -> timedOut());
-        }
-
-        void call() {
-            if (answer.isDone()) {
-                return;
-            }
-            Connected to = connected.join();
-            CompletableFuture<AssumeRoleForPodIdentityResponse> response = to.client.assumeRoleForPodIdentity(
-                    request -> request.clusterName(settings.clusterName()).token(token.raw()));
-            call = Optional.of(response);
-            response.whenComplete((good, thrown) -> {
-                vertx.cancelTimer(timer);
-                answer.complete(thrown == null ? answers.read(good) : to.failures.read(thrown));
-            });
-        }
-
-        private void timedOut() {
-            if (call.isPresent()) {
-                answer.complete(connected.join().failures.read(new TimeoutException()));
-                call.get().cancel(true);
-            } else {
-                answer.complete(new TransientFailure(TransientFailure.Reason.AGENT_CREDENTIALS,
-                        "The agent has found no AWS " + (connected() ? "credentials of its own" : "region")
-                                + " yet: see its log"));
-            }
-        }
     }
 
     private record Connected(EksAuthAsyncClient client, SdkAsyncHttpClient http, FailureReader failures) {}

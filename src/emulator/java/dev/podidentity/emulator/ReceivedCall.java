@@ -1,0 +1,11 @@
+package dev.podidentity.emulator;
+
+import java.time.Instant;
+
+/**
+ * A call that arrived, whatever became of it.
+ *
+ * @param token the token in its body; empty if there was none
+ * @param start when the whole request had been read
+ */
+public record ReceivedCall(String token, Instant start) {}

@@ -1,0 +1,194 @@
+package dev.podidentity.emulator;
+
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import org.jose4j.jwa.AlgorithmConstraints;
+import org.jose4j.jwa.AlgorithmConstraints.ConstraintType;
+import org.jose4j.jwk.EcJwkGenerator;
+import org.jose4j.jwk.PublicJsonWebKey;
+import org.jose4j.jwk.RsaJwkGenerator;
+import org.jose4j.jws.AlgorithmIdentifiers;
+import org.jose4j.jws.JsonWebSignature;
+import org.jose4j.jwt.JwtClaims;
+import org.jose4j.jwt.MalformedClaimException;
+import org.jose4j.jwt.NumericDate;
+import org.jose4j.jwt.consumer.InvalidJwtException;
+import org.jose4j.jwt.consumer.JwtConsumerBuilder;
+import org.jose4j.keys.EllipticCurves;
+import org.jose4j.lang.JoseException;
+import org.jose4j.lang.UnresolvableKeyException;
+
+/**
+ * Mints projected service-account tokens as an API server does, and verifies them as EKS Auth does. All mints of a JVM
+ * share their keys, as an RSA key takes a while to make. Any thread.
+ */
+public final class TokenMint {
+
+    private static final String ISSUER = "https://oidc.eks.us-west-2.amazonaws.com/id/EXAMPLED539D4633E53DE1B716D3041E";
+
+    private final String audience;
+
+    /**
+     * @param audience what its tokens name unless a request says otherwise, and what a good one must name
+     */
+    public TokenMint(String audience) {
+        this.audience = audience;
+    }
+
+    /** What {@link #mint(String, String, String)} mints, to be changed before it is minted. */
+    public TokenRequest request(String namespace, String serviceAccount, String pod) {
+        return TokenRequest.of(audience, namespace, serviceAccount, pod);
+    }
+
+    /** A token as a new pod gets it now: valid for 24 hours, signed with RS256. */
+    public String mint(String namespace, String serviceAccount, String pod) {
+        return mint(request(namespace, serviceAccount, pod));
+    }
+
+    public String mint(TokenRequest request) {
+        JwtClaims claims = new JwtClaims();
+        claims.setStringListClaim("aud", request.audience());
+        claims.setExpirationTime(date(request.expiresAt()));
+        claims.setIssuedAt(date(request.issuedAt()));
+        claims.setIssuer(ISSUER);
+        claims.setJwtId(UUID.randomUUID().toString());
+        claims.setClaim("kubernetes.io", Map.of(
+                "namespace", request.namespace(),
+                "node", Map.of("name", request.node(), "uid", uid(request.node())),
+                "pod", Map.of("name", request.pod(), "uid", request.podUid()),
+                "serviceaccount", Map.of(
+                        "name", request.serviceAccount(),
+                        "uid", uid(request.namespace() + "/" + request.serviceAccount()))));
+        claims.setNotBefore(date(request.notBefore()));
+        claims.setSubject(subject(request.namespace(), request.serviceAccount()));
+
+        PublicJsonWebKey key = switch (request.algorithm()) {
+            case RS256 -> RsaKey.KEY;
+            case ES256 -> EcKey.KEY;
+        };
+        JsonWebSignature signature = new JsonWebSignature();
+        signature.setPayload(claims.toJson());
+        signature.setAlgorithmHeaderValue(key.getAlgorithm());
+        signature.setKeyIdHeaderValue(key.getKeyId());
+        signature.setKey(key.getPrivateKey());
+        try {
+            return signature.getCompactSerialization();
+        } catch (JoseException e) {
+            throw new IllegalStateException("Cannot sign a token", e);
+        }
+    }
+
+    /** Looks at signature, times, audience and what the token says of its pod. */
+    public TokenVerification verify(String token, Instant now) {
+        int parts = token.split("\\.", -1).length;
+        if (parts != 3) {
+            return new TokenVerification.Invalid("The token has " + parts + " parts instead of 3");
+        }
+        try {
+            JwtClaims claims = new JwtConsumerBuilder()
+                    .setVerificationKeyResolver((signature, context) -> publicKey(signature).getPublicKey())
+                    .setJwsAlgorithmConstraints(new AlgorithmConstraints(
+                            ConstraintType.PERMIT, AlgorithmIdentifiers.RSA_USING_SHA256,
+                            AlgorithmIdentifiers.ECDSA_USING_P256_CURVE_AND_SHA256))
+                    .setExpectedAudience(audience)
+                    .setRequireSubject()
+                    .setRequireExpirationTime()
+                    .setEvaluationTime(date(now))
+                    .build()
+                    .processToClaims(token);
+            return workload(claims);
+        } catch (InvalidJwtException e) {
+            return failure(e);
+        } catch (MalformedClaimException e) {
+            return new TokenVerification.Invalid("The token has a claim of the wrong type");
+        }
+    }
+
+    private static TokenVerification workload(JwtClaims claims) throws MalformedClaimException {
+        Map<?, ?> kubernetes = claims.getClaimValue("kubernetes.io", Map.class);
+        if (kubernetes != null
+                && kubernetes.get("namespace") instanceof String namespace
+                && kubernetes.get("serviceaccount") instanceof Map<?, ?> serviceAccount
+                && serviceAccount.get("name") instanceof String name
+                && kubernetes.get("pod") instanceof Map<?, ?> pod
+                && pod.get("name") instanceof String podName
+                && claims.getSubject().equals(subject(namespace, name))) {
+            Instant expiresAt = Instant.ofEpochSecond(claims.getExpirationTime().getValue());
+            return new TokenVerification.Verified(namespace, name, podName, expiresAt);
+        }
+        return new TokenVerification.Invalid("The token is not the projected service-account token of a pod");
+    }
+
+    private static TokenVerification failure(InvalidJwtException e) {
+        try {
+            if (e.hasExpired()) {
+                long since = e.getJwtContext().getJwtClaims().getExpirationTime().getValue();
+                return new TokenVerification.Expired(Instant.ofEpochSecond(since));
+            }
+        } catch (MalformedClaimException malformed) {
+            e.addSuppressed(malformed);
+        }
+        // The exception's own message holds the claims; an error of EKS Auth does not.
+        return new TokenVerification.Invalid(e.getErrorDetails().get(0).getErrorMessage());
+    }
+
+    private static PublicJsonWebKey publicKey(JsonWebSignature signature) throws UnresolvableKeyException {
+        for (PublicJsonWebKey key : List.of(RsaKey.KEY, EcKey.KEY)) {
+            if (key.getKeyId().equals(signature.getKeyIdHeaderValue())
+                    && key.getAlgorithm().equals(signature.getAlgorithmHeaderValue())) {
+                return key;
+            }
+        }
+        throw new UnresolvableKeyException("The token is signed with a key that the cluster does not have");
+    }
+
+    private static String subject(String namespace, String serviceAccount) {
+        return "system:serviceaccount:" + namespace + ":" + serviceAccount;
+    }
+
+    /** The same each time, as the UID of one object is. */
+    private static String uid(String name) {
+        return UUID.nameUUIDFromBytes(name.getBytes(StandardCharsets.UTF_8)).toString();
+    }
+
+    private static NumericDate date(Instant instant) {
+        return NumericDate.fromSeconds(instant.getEpochSecond());
+    }
+
+    private static PublicJsonWebKey named(PublicJsonWebKey key, TokenRequest.Algorithm algorithm) {
+        key.setAlgorithm(algorithm.name());
+        key.setKeyId(key.calculateBase64urlEncodedThumbprint("SHA-256"));
+        return key;
+    }
+
+    /** Made when it is first needed. */
+    private static final class RsaKey {
+
+        private static final PublicJsonWebKey KEY = make();
+
+        private static PublicJsonWebKey make() {
+            try {
+                return named(RsaJwkGenerator.generateJwk(2048), TokenRequest.Algorithm.RS256);
+            } catch (JoseException e) {
+                throw new IllegalStateException("Cannot make an RSA key", e);
+            }
+        }
+    }
+
+    /** Made when it is first needed. */
+    private static final class EcKey {
+
+        private static final PublicJsonWebKey KEY = make();
+
+        private static PublicJsonWebKey make() {
+            try {
+                return named(EcJwkGenerator.generateJwk(EllipticCurves.P256), TokenRequest.Algorithm.ES256);
+            } catch (JoseException e) {
+                throw new IllegalStateException("Cannot make an EC key", e);
+            }
+        }
+    }
+}

@@ -1,0 +1,280 @@
+package dev.podidentity.agent;
+
+import static dev.podidentity.agent.RawHttp.exchange;
+import static dev.podidentity.agent.RawHttp.request;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.podidentity.emulator.EksAuthEmulator;
+import dev.podidentity.emulator.EksAuthError;
+import dev.podidentity.emulator.Fault;
+import io.vertx.core.json.JsonObject;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** What a pod sees of each trouble with EKS Auth. */
+class EksAuthTroubleIT {
+
+    private static EksAuthEmulator emulator;
+    private static AgentProcess agent;
+    private static int pods;
+
+    @BeforeAll
+    static void start() throws IOException {
+        emulator = Emulators.start();
+        agent = AgentProcess.start(emulator, "--attempt-timeout", "2s", "--flight-timeout", "6s");
+        // The first call on a cold JVM is slow, and not what is tested here.
+        ask(newToken());
+    }
+
+    @AfterAll
+    static void stop() {
+        agent.close();
+        emulator.close();
+    }
+
+    @AfterEach
+    void heal() {
+        emulator.heal();
+        emulator.resetCounts();
+    }
+
+    private static String newToken() {
+        return Emulators.token(emulator, "pod-" + pods++);
+    }
+
+    private static RawHttp.Answer ask(String token) throws IOException {
+        return exchange(agent.port(), request(token));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "ACCESS_DENIED, 403, AccessDeniedException, trust policy",
+        "INVALID_PARAMETER, 400, InvalidParameterException, --cluster-name",
+        "INVALID_REQUEST, 400, InvalidRequestException, role",
+        "INVALID_TOKEN, 400, InvalidTokenException, token",
+        "EXPIRED_TOKEN, 400, ExpiredTokenException, re-read",
+        "RESOURCE_NOT_FOUND, 403, ResourceNotFoundException, create-pod-identity-association"
+    })
+    void aRefusalIsAnsweredAtOnceAndRememberedForAMoment(EksAuthError error, int status, String code, String says)
+            throws IOException {
+        // Given
+        emulator.inject(new Fault.ErrorAnswer(error));
+        String token = newToken();
+
+        // When
+        List<RawHttp.Answer> answers = List.of(ask(token), ask(token), ask(token), ask(token), ask(token), ask(token));
+
+        // Then
+        assertThat(answers).allSatisfy(answer -> assertError(answer, status, code, says));
+        assertThat(emulator.calls(token)).as("calls for six requests at once").isOne();
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "THROTTLING, ThrottlingException",
+        "INTERNAL_SERVER, InternalServerException",
+        "SERVICE_UNAVAILABLE, ServiceUnavailableException"
+    })
+    void transientTroubleIsTriedAgainWhileThePodWaits(EksAuthError error) throws IOException {
+        // Given
+        emulator.inject(new Fault.ErrorAnswer(error), 1);
+        String token = newToken();
+
+        // When
+        RawHttp.Answer answer = ask(token);
+
+        // Then
+        assertThat(answer.status()).isEqualTo(200);
+        assertThat(emulator.calls(token)).isEqualTo(2);
+    }
+
+    @ParameterizedTest
+    @MethodSource("lastingTroubles")
+    void lastingTroubleIsA503ThatSdksRepeat(String what, Fault fault, String code) throws IOException {
+        // Given
+        emulator.inject(fault);
+        String token = newToken();
+
+        // When: as Java's SDK does it, one try and five more
+        for (int attempt = 0; attempt < 6; attempt++) {
+            RawHttp.Answer answer = ask(token);
+
+            // Then
+            assertThat(answer.status()).as(what).isEqualTo(503);
+            assertThat(answer.header("content-type")).contains("application/json");
+            assertThat(new JsonObject(answer.body()).getString("code"))
+                    .isIn(code, "ServiceUnavailableException");
+        }
+        assertThat(emulator.calls(token)).as("calls for six requests").isLessThanOrEqualTo(8);
+
+        // When
+        emulator.heal();
+
+        // Then: at the latest once the memory of the failure has passed
+        agent.awaitLine(line -> line.contains("No credentials from EKS Auth"));
+        assertThat(askUntilServed(token)).isEqualTo(200);
+    }
+
+    private static int askUntilServed(String token) throws IOException {
+        int status = 503;
+        for (int attempt = 0; attempt < 2000 && status == 503; attempt++) {
+            status = ask(token).status();
+        }
+        return status;
+    }
+
+    static Stream<Arguments> lastingTroubles() {
+        return Stream.of(
+                Arguments.of("throttled", new Fault.ErrorAnswer(EksAuthError.THROTTLING), "ThrottlingException"),
+                Arguments.of("internal error", new Fault.ErrorAnswer(EksAuthError.INTERNAL_SERVER), "InternalServerException"),
+                Arguments.of("unavailable", new Fault.ErrorAnswer(EksAuthError.SERVICE_UNAVAILABLE), "ServiceUnavailableException"),
+                Arguments.of("unknown 5xx", new Fault.ErrorAnswer(502, "WhateverException", "?"), "ServiceUnavailableException"),
+                Arguments.of("agent's keys refused", new Fault.ErrorAnswer(403, "UnrecognizedClientException", "?"), "ServiceUnavailableException"),
+                Arguments.of("agent's session expired", new Fault.ErrorAnswer(403, "ExpiredTokenException", "?"), "ServiceUnavailableException"),
+                Arguments.of("not JSON", new Fault.NotJson(), "InternalServerException"),
+                Arguments.of("empty body", new Fault.EmptyBody(), "InternalServerException"),
+                Arguments.of("redirect", new Fault.Redirect(), "InternalServerException"),
+                Arguments.of("truncated", new Fault.Truncated(), "ServiceUnavailableException"),
+                Arguments.of("reset", new Fault.Reset(), "ServiceUnavailableException"),
+                Arguments.of("expired already", new Fault.ShortExpiry(Duration.ofMinutes(-1)), "InternalServerException"));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "subject", "subject.namespace", "subject.serviceAccount", "audience", "podIdentityAssociation",
+        "podIdentityAssociation.associationArn", "podIdentityAssociation.associationId", "assumedRoleUser",
+        "assumedRoleUser.arn", "assumedRoleUser.assumeRoleId", "credentials", "credentials.accessKeyId",
+        "credentials.secretAccessKey", "credentials.sessionToken", "credentials.expiration"
+    })
+    void anAnswerThatLacksAFieldIsNeverHandedOut(String field) throws IOException {
+        // Given
+        emulator.inject(new Fault.MissingField(field), 1);
+        String token = newToken();
+
+        // When
+        RawHttp.Answer answer = ask(token);
+
+        // Then
+        assertThat(answer.status()).isEqualTo(200);
+        assertThat(emulator.calls(token)).as("the bad answer and the good one").isEqualTo(2);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "subject", "subject.namespace", "audience", "podIdentityAssociation.associationId", "assumedRoleUser.arn",
+        "credentials", "credentials.accessKeyId", "credentials.secretAccessKey", "credentials.sessionToken",
+        "credentials.expiration"
+    })
+    void anAnswerWithAWrongTypeIsNeverHandedOut(String field) throws IOException {
+        // Given
+        emulator.inject(new Fault.WrongType(field), 1);
+        String token = newToken();
+
+        // When
+        RawHttp.Answer answer = ask(token);
+
+        // Then
+        assertThat(answer.status()).isEqualTo(200);
+        assertThat(emulator.calls(token)).as("the bad answer and the good one").isEqualTo(2);
+    }
+
+    @Test
+    void anEksAuthThatHangsIsAnsweredForWithinTheDeadline() throws IOException {
+        // Given
+        emulator.inject(new Fault.Hang(), 1);
+        String token = newToken();
+
+        // When
+        RawHttp.Answer first = ask(token);
+
+        // Then
+        assertError(first, 503, "ServiceUnavailableException", "900 ms");
+        assertThat(askUntilServed(token)).as("once the hanging call has been given up").isEqualTo(200);
+        assertThat(emulator.calls(token)).isEqualTo(2);
+    }
+
+    @Test
+    void aServiceAccountWithoutAssociationIsToldSoAndServedOnceItHasOne() throws IOException {
+        // Given
+        String token = emulator.tokens().mint("default", "unknown", "pod-x");
+
+        // When
+        RawHttp.Answer refused = ask(token);
+        emulator.associate("default", "unknown", "arn:aws:iam::123456789012:role/late");
+
+        // Then
+        assertError(refused, 403, "ResourceNotFoundException", "aws eks create-pod-identity-association");
+        int status = 403;
+        for (int attempt = 0; attempt < 20_000 && status == 403; attempt++) {
+            status = ask(token).status();
+        }
+        assertThat(status).isEqualTo(200);
+    }
+
+    @Test
+    void aForgedTokenGetsNothing() throws IOException {
+        // Given
+        String good = newToken();
+        String forged = good.substring(0, good.lastIndexOf('.')) + ".c2lnbmF0dXJl";
+        assertThat(ask(good).status()).isEqualTo(200);
+
+        // When
+        RawHttp.Answer answer = ask(forged);
+
+        // Then
+        assertError(answer, 400, "InvalidTokenException", "EKS Auth does not accept the token");
+    }
+
+    @Test
+    void anEndpointThatNobodyAnswersAtIsNamedWithWhatToDo() throws IOException {
+        // Given
+        try (AgentProcess alone = AgentProcess.start(
+                emulator, "--endpoint", "http://eks-auth.nowhere.invalid", "--flight-timeout", "2s", "--attempt-timeout", "1s")) {
+
+            // When
+            RawHttp.Answer answer = exchange(alone.port(), request(newToken()));
+
+            // Then
+            assertThat(answer.status()).isEqualTo(503);
+            alone.awaitLine(line -> line.contains("No credentials from EKS Auth")
+                    && line.contains("eks-auth.nowhere.invalid"));
+        }
+    }
+
+    @Test
+    void anAgentWithoutCredentialsOfItsOwnSaysSo() throws IOException {
+        // Given
+        Map<String, String> none = Map.of("AWS_ACCESS_KEY_ID", "", "AWS_SECRET_ACCESS_KEY", "");
+        try (AgentProcess poor = AgentProcess.start(
+                emulator, none, "--flight-timeout", "1s", "--attempt-timeout", "500ms", "--startup-grace", "0")) {
+
+            // When
+            RawHttp.Answer answer = exchange(poor.port(), request(newToken()));
+
+            // Then
+            assertError(answer, 503, "ServiceUnavailableException", "credentials of its own");
+            assertThat(exchange(poor.port("probes"), request("GET", "/readyz", "Host: x")).status()).isEqualTo(503);
+            assertThat(exchange(poor.port("probes"), request("GET", "/healthz", "Host: x")).status()).isEqualTo(200);
+            poor.awaitLine(line -> line.contains("own AWS credentials cannot be found"));
+        }
+    }
+
+    private static void assertError(RawHttp.Answer answer, int status, String code, String says) {
+        assertThat(answer.status()).isEqualTo(status);
+        assertThat(answer.header("content-type")).contains("application/json");
+        JsonObject body = new JsonObject(answer.body());
+        assertThat(body.getString("code")).isEqualTo(code).isEqualTo(body.getString("Code"));
+        assertThat(body.getString("message")).contains(says).isEqualTo(body.getString("Message"));
+    }
+}
