@@ -32,7 +32,7 @@ class CoalescingIT {
     static void start() throws IOException {
         emulator = Emulators.start();
         agent = AgentProcess.start(emulator, "--max-concurrent-fetches", "100");
-        RawHttp.exchange(agent.port(), request(Emulators.token(emulator, "first")));
+        RawHttp.askAsSdk(agent.port(), Emulators.token(emulator, "first"));
     }
 
     @AfterAll

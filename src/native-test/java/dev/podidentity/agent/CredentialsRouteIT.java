@@ -32,10 +32,12 @@ class CredentialsRouteIT {
     private static String token;
 
     @BeforeAll
-    static void start() {
+    static void start() throws IOException {
         emulator = Emulators.start();
         agent = AgentProcess.start(emulator, "--allowed-hosts", "agent.internal");
         token = Emulators.token(emulator, "demo-0");
+        // The first call on a cold JVM is slow, and not what is tested here.
+        RawHttp.askAsSdk(agent.port(), token);
     }
 
     @AfterAll

@@ -34,7 +34,7 @@ class EksAuthTroubleIT {
         emulator = Emulators.start();
         agent = AgentProcess.start(emulator, "--attempt-timeout", "2s", "--flight-timeout", "6s");
         // The first call on a cold JVM is slow, and not what is tested here.
-        ask(newToken());
+        RawHttp.askAsSdk(agent.port(), newToken());
     }
 
     @AfterAll

@@ -24,10 +24,7 @@ class OutageIT {
             List<String> bodies = new ArrayList<>();
             for (int i = 0; i < IDENTITIES; i++) {
                 String token = Emulators.token(emulator, "pod-" + i);
-                RawHttp.Answer answer = http.send(request(token)).answer();
-                for (int attempt = 0; attempt < 5 && answer.status() == 503; attempt++) {
-                    answer = http.send(request(token)).answer();
-                }
+                RawHttp.Answer answer = http.askAsSdk(token);
                 assertThat(answer.status()).isEqualTo(200);
                 tokens.add(token);
                 bodies.add(answer.body());

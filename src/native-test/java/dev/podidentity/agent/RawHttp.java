@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetSocketAddress;
 import java.net.Socket;
+import java.net.SocketException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -18,6 +19,8 @@ final class RawHttp implements AutoCloseable {
 
     private static final int PATIENCE = (int) Duration.ofSeconds(30).toMillis();
 
+    private static final int SDK_RETRIES = 5;
+
     private final Socket socket = new Socket();
 
     RawHttp(int port) throws IOException {
@@ -29,11 +32,50 @@ final class RawHttp implements AutoCloseable {
         socket.connect(new InetSocketAddress(host, port), PATIENCE);
     }
 
+    /** A connection from a given address of this machine. */
+    static RawHttp from(String source, String host, int port) throws IOException {
+        return new RawHttp(new InetSocketAddress(source, 0), host, port);
+    }
+
+    private RawHttp(InetSocketAddress source, String host, int port) throws IOException {
+        socket.setSoTimeout(PATIENCE);
+        socket.bind(source);
+        socket.connect(new InetSocketAddress(host, port), PATIENCE);
+    }
+
+    /** Sends without reading; whether the other side put an end to it within so many times. */
+    boolean sendUntilRefused(String text, int times) throws IOException {
+        byte[] bytes = text.getBytes(StandardCharsets.ISO_8859_1);
+        try {
+            for (int i = 0; i < times; i++) {
+                socket.getOutputStream().write(bytes);
+            }
+            return false;
+        } catch (SocketException e) {
+            return true;
+        }
+    }
+
     /** One request on a connection of its own. */
     static Answer exchange(int port, String request) throws IOException {
         try (RawHttp http = new RawHttp(port)) {
             return http.send(request).answer(request.startsWith("HEAD "));
         }
+    }
+
+    /** A request for credentials with the retries of Java's SDK: five more at once after a 503. */
+    static Answer askAsSdk(int port, String token) throws IOException {
+        try (RawHttp http = new RawHttp(port)) {
+            return http.askAsSdk(token);
+        }
+    }
+
+    Answer askAsSdk(String token) throws IOException {
+        Answer answer = send(request(token)).answer();
+        for (int retry = 0; retry < SDK_RETRIES && answer.status() == 503; retry++) {
+            answer = send(request(token)).answer();
+        }
+        return answer;
     }
 
     /** A request for credentials, as an SDK makes it. */
@@ -71,9 +113,13 @@ final class RawHttp implements AutoCloseable {
         return new Answer(status, headers, new String(body, StandardCharsets.UTF_8));
     }
 
-    /** Waits until the other side closes; false if it sends something instead. */
+    /** Waits until the other side closes, or resets; false if it sends something instead. */
     boolean closedByPeer() throws IOException {
-        return socket.getInputStream().read() < 0;
+        try {
+            return socket.getInputStream().read() < 0;
+        } catch (SocketException e) {
+            return true;
+        }
     }
 
     private String line() throws IOException {

@@ -3,7 +3,11 @@ package dev.podidentity.agent.http;
 import dev.podidentity.agent.credentials.Timers;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.ListenerState;
+import io.netty.channel.Channel;
 import io.vertx.core.Future;
+import io.vertx.core.Handler;
+import io.vertx.core.Promise;
+import io.vertx.core.http.HttpConnection;
 import io.vertx.core.http.HttpServer;
 import java.time.Duration;
 import java.util.Locale;
@@ -23,28 +27,45 @@ final class Listener {
     private final String host;
     private final int port;
     private final Supplier<HttpServer> servers;
+    private final Handler<HttpConnection> opened;
     private final Duration retryInterval;
     private final Timers timers;
     private Optional<HttpServer> bound = Optional.empty();
+    /** The socket that accepts; known once it has accepted something. */
+    private Optional<Channel> acceptor = Optional.empty();
     private Optional<Timers.Timer> retry = Optional.empty();
     private String lastError = "";
     private boolean stopped;
     private volatile boolean up;
     private volatile boolean absent;
 
-    /** @param servers gives a new server, with its handlers, for each attempt to bind */
-    Listener(String name, String host, int port, Supplier<HttpServer> servers, Duration retryInterval, Timers timers) {
+    /**
+     * @param servers gives a new server, with its handlers for requests, for each attempt to bind
+     * @param opened is given each connection
+     */
+    Listener(
+            String name,
+            String host,
+            int port,
+            Supplier<HttpServer> servers,
+            Handler<HttpConnection> opened,
+            Duration retryInterval,
+            Timers timers) {
         this.name = name;
         this.host = host;
         this.port = port;
         this.servers = servers;
+        this.opened = opened;
         this.retryInterval = retryInterval;
         this.timers = timers;
     }
 
     /** Binds the address, now or later; completes after the first attempt, failed or not. */
     Future<Void> start() {
-        HttpServer server = servers.get();
+        HttpServer server = servers.get().connectionHandler(connection -> {
+            acceptor = Optional.of(Connections.channel(connection).parent());
+            opened.handle(connection);
+        });
         return server.listen(port, host).<Void>mapEmpty().onSuccess(done -> {
             if (stopped) {
                 server.close();
@@ -84,7 +105,21 @@ final class Listener {
         return text.contains("in use") || text.contains("permission") || text.contains("not permitted");
     }
 
-    /** Ceases to try, and to listen; closes what is open. */
+    /** Ceases to try, and to accept; what is open stays so. Completes on any thread. */
+    Future<Void> stopAccepting() {
+        stopped = true;
+        up = false;
+        retry.ifPresent(Timers.Timer::cancel);
+        if (acceptor.isEmpty()) {
+            return stop();
+        }
+        // Vert.x can only close a server with all its connections.
+        Promise<Void> closed = Promise.promise();
+        acceptor.get().close().addListener(done -> closed.complete());
+        return closed.future();
+    }
+
+    /** Closes what is open. */
     Future<Void> stop() {
         stopped = true;
         up = false;

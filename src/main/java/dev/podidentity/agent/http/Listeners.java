@@ -7,7 +7,7 @@ import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.ListenerState;
 import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.token.TokenReader;
-import io.netty.channel.Channel;
+import io.vertx.core.Context;
 import io.vertx.core.Future;
 import io.vertx.core.Handler;
 import io.vertx.core.Promise;
@@ -17,13 +17,13 @@ import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.http.HttpServerRequest;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.jboss.logging.Logger;
 
 /**
@@ -56,8 +56,6 @@ public final class Listeners {
     private final CredentialsHandler handler;
     private final Connections clients;
     private final List<Listener> listeners = new ArrayList<>();
-    /** The sockets that accept, so that they can be closed before the connections that they accepted. */
-    private final Set<Channel> accepting = new HashSet<>();
 
     /** @param operations answers requests for probes and metrics */
     public Listeners(
@@ -83,30 +81,26 @@ public final class Listeners {
         Connections operators = new Connections(
                 OPERATIONS_CONNECTIONS, OPERATIONS_CONNECTIONS_PER_SOURCE, config.headerTimeout(), metrics);
         for (String host : new LinkedHashSet<>(config.bindHosts())) {
-            listeners.add(listener(CREDENTIALS, host, config.port(), this::credentialsServer));
+            listeners.add(listener(CREDENTIALS, host, config.port(), this::credentialsServer, clients));
         }
         Supplier<HttpServer> operationsServer = () -> operationsServer(operators, operations);
-        listeners.add(listener(PROBES, LOCALHOST, config.probePort(), operationsServer));
-        listeners.add(listener(METRICS, config.metricsAddress(), config.metricsPort(), operationsServer));
+        listeners.add(listener(PROBES, LOCALHOST, config.probePort(), operationsServer, operators));
+        listeners.add(listener(METRICS, config.metricsAddress(), config.metricsPort(), operationsServer, operators));
     }
 
-    private Listener listener(String name, String host, int port, Supplier<HttpServer> servers) {
-        return new Listener(name, host, port, servers, config.bindRetryInterval(), timers);
+    private Listener listener(
+            String name, String host, int port, Supplier<HttpServer> servers, Connections connections) {
+        return new Listener(name, host, port, servers, connections::opened, config.bindRetryInterval(), timers);
     }
 
     private HttpServer credentialsServer() {
         return vertx.createHttpServer(options())
-                .connectionHandler(connection -> {
-                    accepting.add(Connections.channel(connection).parent());
-                    clients.opened(connection);
-                })
                 .invalidRequestHandler(handler::handleUnreadable)
                 .requestHandler(handler::handle);
     }
 
     private HttpServer operationsServer(Connections operators, Handler<HttpServerRequest> operations) {
         return vertx.createHttpServer(options())
-                .connectionHandler(operators::opened)
                 .requestHandler(request -> {
                     operators.of(request.connection()).ifPresent(client -> {
                         client.requestBegan();
@@ -137,10 +131,12 @@ public final class Listeners {
      * address where there is no IPv6, is not required; one that is taken by somebody else is. Any thread.
      */
     public boolean ready() {
-        List<Listener> credentials =
-                listeners.stream().filter(listener -> listener.name().equals(CREDENTIALS)).toList();
-        return credentials.stream().anyMatch(Listener::up)
-                && credentials.stream().allMatch(listener -> listener.up() || listener.absent());
+        return credentialsListeners().anyMatch(Listener::up)
+                && credentialsListeners().allMatch(listener -> listener.up() || listener.absent());
+    }
+
+    private Stream<Listener> credentialsListeners() {
+        return listeners.stream().filter(listener -> listener.name().equals(CREDENTIALS));
     }
 
     /** What is to be watched of each listener. */
@@ -159,10 +155,15 @@ public final class Listeners {
 
     /** Stops accepting, lets the requests in flight finish for as long as there is time, and closes everything. */
     public Future<Void> stop(Duration timeout) {
-        handler.drain();
-        accepting.forEach(Channel::close);
+        long until = System.nanoTime() + timeout.toNanos();
+        Context loop = vertx.getOrCreateContext();
         Promise<Void> drained = Promise.promise();
-        awaitDrained(System.nanoTime() + timeout.toNanos(), drained);
+        handler.drain();
+        Future.join(credentialsListeners().map(Listener::stopAccepting).toList())
+                .onComplete(done -> loop.runOnContext(ignored -> {
+                    LOG.debug("Not accepting any more");
+                    awaitDrained(until, drained);
+                }));
         return drained.future()
                 .compose(done -> Future.join(listeners.stream().map(Listener::stop).toList()))
                 .mapEmpty();
