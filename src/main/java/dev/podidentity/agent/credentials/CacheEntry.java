@@ -30,7 +30,8 @@ final class CacheEntry {
     void renewed(ServiceAccountToken with, Credentials fresh, boolean wanted, RenewalPolicy policy, double random) {
         token = with;
         credentials = fresh;
-        used = wanted;
+        // Whoever came while the renewal was under way counts too.
+        used |= wanted;
         failedRenewals = 0;
         renewAt = policy.renewAt(fresh, random);
         Instant now = fresh.fetchedAt();
@@ -38,7 +39,13 @@ final class CacheEntry {
         heldUntil = shortLived > 1 ? policy.holdUntil(fresh, now) : Instant.MIN;
     }
 
+    /** A call to renew it has been made: what counts from now on is a use since then. */
+    void renewalBegan() {
+        used = false;
+    }
+
     void renewalFailed(Instant now, RenewalPolicy policy, double random) {
+        used = true;
         failedRenewals++;
         renewAt = policy.retryAt(credentials, failedRenewals, now, random);
     }

@@ -50,7 +50,7 @@ final class CredentialCache {
     /**
      * Takes in credentials that came. An entry that is there keeps its place in the order of use.
      *
-     * @param wanted whether a request asked for them
+     * @param wanted whether a request asked for them; else they only renew an entry that is still there
      */
     void store(
             Identity identity,
@@ -65,6 +65,8 @@ final class CredentialCache {
         CacheEntry entry = entries.get(identity);
         if (entry != null) {
             bytes -= entry.bytes();
+        } else if (!wanted) {
+            return;
         } else {
             if (entries.size() >= capacity) {
                 evict(entries.values().iterator().next(), EvictionCause.SIZE);

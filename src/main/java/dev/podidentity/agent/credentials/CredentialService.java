@@ -10,6 +10,7 @@ import dev.podidentity.agent.eksauth.TransientFailure;
 import dev.podidentity.agent.observe.CacheOutcome;
 import dev.podidentity.agent.observe.EvictionCause;
 import dev.podidentity.agent.observe.Field;
+import dev.podidentity.agent.observe.Limit;
 import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.observe.RenewalResult;
 import dev.podidentity.agent.observe.UpstreamOutcome;
@@ -124,6 +125,7 @@ public final class CredentialService {
             return flight.join(new Waiter(flight, CacheOutcome.COALESCED, old, answer));
         }
         if (!slots.admit(source, token.raw().length())) {
+            metrics.limited(Limit.FETCHES);
             return answered(answer, old.<Outcome>map(credentials -> new Outcome.Served(credentials, CacheOutcome.STALE))
                     .orElseGet(() -> new Outcome.Failed(tooMany(), CacheOutcome.MISS)));
         }
@@ -141,7 +143,7 @@ public final class CredentialService {
 
     private static TransientFailure tooMany() {
         return new TransientFailure(TransientFailure.Reason.THROTTLED,
-                "Too many calls to EKS Auth are waiting for this source address: try again");
+                "Too many calls to EKS Auth are waiting: try again");
     }
 
     /** Starts to renew an entry, in the background. Does nothing while a call for it is under way. */
@@ -149,6 +151,7 @@ public final class CredentialService {
         if (!flights.containsKey(entry.identity())) {
             Flight flight = new Flight(entry.identity(), entry.token(), null);
             flights.put(entry.identity(), flight);
+            entry.renewalBegan();
             flight.attempt.run();
         }
     }
@@ -190,13 +193,16 @@ public final class CredentialService {
             this.identity = identity;
             this.token = token;
             this.source = source;
-            this.budget = timers.schedule(retry.flightTimeout(), () -> end(failureSoFar()));
+            this.budget = timers.schedule(retry.flightTimeout(), () -> end(failureWithin(retry.flightTimeout())));
         }
 
-        /** What a request is told that cannot wait for the end. */
-        EksAuthFailure failureSoFar() {
-            return lastFailure.orElseGet(() -> new TransientFailure(TransientFailure.Reason.TIMED_OUT,
-                    "EKS Auth has not answered within " + deadline.toMillis() + " ms; the call goes on: try again"));
+        /** What those are told who waited for so long. */
+        EksAuthFailure failureWithin(Duration time) {
+            return lastFailure.orElseGet(() -> attempts == 0
+                    ? new TransientFailure(TransientFailure.Reason.TIMED_OUT,
+                            "Too many calls to EKS Auth are under way: try again, or raise --max-concurrent-fetches")
+                    : new TransientFailure(TransientFailure.Reason.TIMED_OUT,
+                            "EKS Auth has not answered within " + time.toMillis() + " ms: try again"));
         }
 
         boolean renewal() {
@@ -220,7 +226,8 @@ public final class CredentialService {
             calling = true;
             long began = System.nanoTime();
             metrics.calling(1);
-            eksAuth.assumeRole(token).thenAcceptAsync(answer -> {
+            // Not thenAcceptAsync(): what went wrong in it would be known to nobody.
+            eksAuth.assumeRole(token).thenAccept(answer -> loop.execute(() -> {
                 calling = false;
                 metrics.calling(-1);
                 if (!renewal()) {
@@ -228,7 +235,7 @@ public final class CredentialService {
                 }
                 report(answer, System.nanoTime() - began);
                 land(answer);
-            }, loop);
+            }));
         }
 
         private void report(EksAuthAnswer answer, long nanos) {
@@ -258,10 +265,11 @@ public final class CredentialService {
         private void land(EksAuthAnswer answer) {
             if (answer instanceof IssuedCredentials issued) {
                 Credentials credentials = Credentials.of(issued, clock.instant());
-                // Late ones too: the budget is over, but whoever tries again will be glad of them.
+                // Late ones too: this flight is over, but whoever tries again, or waits for the next, will be glad of them.
                 cache.store(identity, token, credentials, !waiters.isEmpty() || !renewal(), renewal, random.getAsDouble());
                 failures.forget(identity);
                 end(credentials);
+                Optional.ofNullable(flights.get(identity)).ifPresent(next -> next.end(credentials));
             } else if (answer instanceof EksAuthFailure failure) {
                 lastFailure = Optional.of(failure);
                 if (over) {
@@ -291,7 +299,9 @@ public final class CredentialService {
 
         /** Whoever has valid credentials to fall back on gains nothing by waiting for a call that has failed once. */
         private void serveOld(EksAuthFailure failure) {
-            List.copyOf(waiters).stream().filter(waiter -> waiter.old.isPresent()).forEach(waiter -> waiter.end(failure));
+            waiters().stream()
+                    .filter(waiter -> waiter.old.isPresent())
+                    .forEach(waiter -> loop.execute(() -> waiter.end(failure)));
         }
 
         private void end(Credentials credentials) {
@@ -299,8 +309,13 @@ public final class CredentialService {
                 if (renewal()) {
                     metrics.renewed(RenewalResult.SUCCESS, "");
                 }
-                List.copyOf(waiters).forEach(waiter -> waiter.end(credentials));
+                waiters().forEach(waiter -> loop.execute(() -> waiter.end(credentials)));
             }
+        }
+
+        /** All who wait; each is answered in a task of its own, so that one that cannot be does not harm the others. */
+        private List<Waiter> waiters() {
+            return List.copyOf(waiters);
         }
 
         private void end(EksAuthFailure failure) {
@@ -330,7 +345,7 @@ public final class CredentialService {
             if (renewal()) {
                 cache.find(identity).ifPresent(entry -> entry.renewalFailed(now, renewal, random.getAsDouble()));
             }
-            List.copyOf(waiters).forEach(waiter -> waiter.end(failure));
+            waiters().forEach(waiter -> loop.execute(() -> waiter.end(failure)));
         }
 
         private boolean close() {
@@ -366,7 +381,7 @@ public final class CredentialService {
             this.cacheOutcome = cacheOutcome;
             this.old = old;
             this.answer = answer;
-            this.timer = timers.schedule(deadline, () -> end(flight.failureSoFar()));
+            this.timer = timers.schedule(deadline, () -> end(flight.failureWithin(deadline)));
         }
 
         @Override

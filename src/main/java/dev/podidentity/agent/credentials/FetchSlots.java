@@ -17,6 +17,10 @@ final class FetchSlots {
     /** Thousands of flights with tokens of usual size (1 to 4 KiB). */
     private static final long MOST_BYTES = 32L * 1024 * 1024;
     private static final long MOST_BYTES_PER_SOURCE = MOST_BYTES / 4;
+    /** What each source may hold even when others have taken all: some tens of flights. */
+    private static final long RESERVED_PER_SOURCE = 64L * 1024;
+    /** About what a flight takes beside its token. */
+    private static final int OVERHEAD = 1024;
 
     private final Map<String, Long> admitted = new HashMap<>();
     private final Map<String, ArrayDeque<Runnable>> queues = new LinkedHashMap<>();
@@ -29,19 +33,22 @@ final class FetchSlots {
 
     /** Counts a flight in; false if its source, or all together, hold too much already. */
     boolean admit(String source, int bytes) {
-        long ofSource = admitted.getOrDefault(source, 0L) + bytes;
-        if (ofSource > MOST_BYTES_PER_SOURCE || admittedBytes + bytes > MOST_BYTES) {
+        long size = bytes + OVERHEAD;
+        long ofSource = admitted.getOrDefault(source, 0L) + size;
+        boolean room = ofSource <= MOST_BYTES_PER_SOURCE && admittedBytes + size <= MOST_BYTES;
+        if (!room && ofSource > RESERVED_PER_SOURCE) {
             return false;
         }
         admitted.put(source, ofSource);
-        admittedBytes += bytes;
+        admittedBytes += size;
         return true;
     }
 
     /** Counts a flight out that was counted in. */
     void leave(String source, int bytes) {
-        admitted.computeIfPresent(source, (key, held) -> held == bytes ? null : held - bytes);
-        admittedBytes -= bytes;
+        long size = bytes + OVERHEAD;
+        admitted.computeIfPresent(source, (key, held) -> held == size ? null : held - size);
+        admittedBytes -= size;
     }
 
     /** Runs the call when there is a slot for it, now or later. Each run must be followed by one {@link #release}. */

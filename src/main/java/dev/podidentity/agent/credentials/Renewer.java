@@ -47,8 +47,9 @@ public final class Renewer {
     /** Starts looking, until {@link #stop}. */
     public void start() {
         next = Optional.of(timers.schedule(INTERVAL, () -> {
-            look();
+            // First, so that it goes on whatever the look meets.
             start();
+            look();
         }));
     }
 

@@ -10,6 +10,8 @@ public enum Limit {
     SOURCE_CONNECTIONS,
     /** Connections of all. */
     CONNECTIONS,
+    /** Calls to EKS Auth that wait. */
+    FETCHES,
     /** The time for the headers of a request. */
     HEADER_TIME;
 

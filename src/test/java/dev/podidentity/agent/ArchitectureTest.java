@@ -1,0 +1,101 @@
+package dev.podidentity.agent;
+
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.params.provider.Arguments.arguments;
+
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** The folder tree is the architecture: dependencies between its packages go one way. */
+class ArchitectureTest {
+
+    private static final String ROOT = "dev.podidentity.agent";
+    private static final JavaClasses AGENT = new ClassFileImporter()
+            .withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
+            .importPackages(ROOT);
+
+    /** What each package may use; what is not listed here has to be, with a reason, when it comes. */
+    static Stream<Arguments> packages() {
+        return Stream.of(
+                // Failures become answers in http, so it knows their types.
+                arguments("http", Set.of("token", "credentials", "eksauth", "limits", "config", "observe")),
+                arguments("credentials", Set.of("eksauth", "token", "limits", "config", "observe")),
+                arguments("eksauth", Set.of("token", "config", "observe")),
+                arguments("token", Set.of()),
+                arguments("cli", Set.of("config", "observe")),
+                arguments("observe", Set.of("config")),
+                arguments("config", Set.of()),
+                arguments("limits", Set.of()));
+    }
+
+    @ParameterizedTest
+    @MethodSource("packages")
+    void letsDependenciesGoOneWay(String name, Set<String> allowed) {
+        Set<String> used = AGENT.stream()
+                .filter(type -> packageOf(type).equals(name))
+                .flatMap(type -> type.getDirectDependenciesFromSelf().stream())
+                .map(dependency -> dependency.getTargetClass().getBaseComponentType())
+                .filter(type -> type.getPackageName().startsWith(ROOT))
+                .map(ArchitectureTest::packageOf)
+                .filter(other -> !other.equals(name))
+                .collect(Collectors.toSet());
+
+        assertThat(allowed).containsAll(used);
+    }
+
+    @Test
+    void hasARuleForEveryPackage() {
+        Set<String> ruled = packages().map(row -> (String) row.get()[0]).collect(Collectors.toSet());
+        Set<String> there = AGENT.stream()
+                .map(ArchitectureTest::packageOf)
+                .filter(name -> !name.isEmpty())
+                .collect(Collectors.toSet());
+
+        assertThat(ruled).isEqualTo(there);
+    }
+
+    @Test
+    void hasNoCyclesBetweenPackages() {
+        slices().matching(ROOT + ".(*)..").should().beFreeOfCycles().check(AGENT);
+    }
+
+    @Test
+    void keepsTheEmulatorOutOfTheProduct() {
+        noClasses().should().dependOnClassesThat().resideInAPackage("dev.podidentity.emulator..").check(AGENT);
+    }
+
+    @Test
+    void neverSleeps() {
+        noClasses().should().callMethod(Thread.class, "sleep", long.class).check(AGENT);
+        noClasses().should().callMethod(Thread.class, "sleep", long.class, int.class).check(AGENT);
+    }
+
+    @Test
+    void neverTakesItsOwnCredentialsFromAContainerCredentialsEndpoint() {
+        noClasses()
+                .should()
+                .dependOnClassesThat()
+                .haveSimpleNameStartingWith("ContainerCredentialsProvider")
+                .orShould()
+                .dependOnClassesThat()
+                .haveSimpleNameStartingWith("DefaultCredentialsProvider")
+                .check(AGENT);
+    }
+
+    /** The part of a class's package below the root; empty for the root itself. */
+    private static String packageOf(JavaClass type) {
+        String below = type.getPackageName().substring(ROOT.length());
+        return below.isEmpty() ? "" : below.substring(1).split("\\.")[0];
+    }
+}

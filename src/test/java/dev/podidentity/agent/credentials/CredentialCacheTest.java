@@ -1,0 +1,260 @@
+package dev.podidentity.agent.credentials;
+
+import static dev.podidentity.agent.credentials.FakeTime.START;
+import static dev.podidentity.agent.credentials.TokenBuilder.token;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.podidentity.agent.observe.BuildInfo;
+import dev.podidentity.agent.observe.EvictionCause;
+import dev.podidentity.agent.observe.Metrics;
+import dev.podidentity.agent.token.ServiceAccountToken;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import io.vertx.core.buffer.Buffer;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.Arrays;
+import org.junit.jupiter.api.Test;
+
+class CredentialCacheTest {
+
+    private static final RenewalPolicy POLICY = new RenewalPolicy(Duration.ofHours(3));
+    private static final Instant SIX_HOURS = START.plus(Duration.ofHours(6));
+
+    private final SimpleMeterRegistry registry = new SimpleMeterRegistry();
+    private final Metrics metrics =
+            new Metrics(registry, new BuildInfo("test"), Clock.fixed(START, ZoneOffset.UTC));
+    private final CredentialCache cache = new CredentialCache(3, metrics);
+    private final ServiceAccountToken a = token("a");
+    private final ServiceAccountToken b = token("b");
+    private final ServiceAccountToken c = token("c");
+    private final ServiceAccountToken d = token("d");
+
+    @Test
+    void findsWhatWasStored() {
+        // Given
+        Credentials credentials = credentials(SIX_HOURS);
+        cache.store(Identity.of(a), a, credentials, true, POLICY, 0.5);
+        // When
+        CacheEntry used = cache.use(Identity.of(a));
+        // Then
+        assertThat(used.credentials()).isSameAs(credentials);
+        assertThat(used.token()).isSameAs(a);
+        assertThat(cache.find(Identity.of(a))).containsSame(used);
+    }
+
+    @Test
+    void hasNothingForAnotherToken() {
+        // Given
+        store(a);
+        // When
+        CacheEntry used = cache.use(Identity.of(b));
+        // Then
+        assertThat(used).isNull();
+        assertThat(cache.find(Identity.of(b))).isEmpty();
+    }
+
+    @Test
+    void evictsTheEntryLeastRecentlyUsedAndNotTheFirstInserted() {
+        // Given
+        store(a, b, c);
+        cache.use(Identity.of(a));
+        // When
+        store(d);
+        // Then
+        assertHolds(a, c, d);
+        assertThat(evicted(EvictionCause.SIZE)).isEqualTo(1);
+    }
+
+    @Test
+    void evictsInTheOrderOfUse() {
+        // Given
+        store(a, b, c);
+        cache.use(Identity.of(b));
+        cache.use(Identity.of(a));
+        cache.use(Identity.of(c));
+        // When
+        store(d, token("e"));
+        // Then
+        assertHolds(c, d, token("e"));
+    }
+
+    @Test
+    void takesARenewalForNoUse() {
+        // Given
+        store(a, b, c);
+        cache.store(Identity.of(a), a, credentials(SIX_HOURS), false, POLICY, 0.5);
+        // When
+        store(d);
+        // Then
+        assertHolds(b, c, d);
+    }
+
+    @Test
+    void takesALookForNoUse() {
+        // Given
+        store(a, b, c);
+        cache.find(Identity.of(a));
+        cache.entries().forEach(CacheEntry::credentials);
+        // When
+        store(d);
+        // Then
+        assertHolds(b, c, d);
+    }
+
+    @Test
+    void replacesCredentialsWithoutEvictingWhenItIsFull() {
+        // Given
+        store(a, b, c);
+        Credentials renewed = credentials(SIX_HOURS.plusSeconds(1));
+        // When
+        cache.store(Identity.of(b), b, renewed, true, POLICY, 0.5);
+        // Then
+        assertHolds(a, b, c);
+        assertThat(cache.use(Identity.of(b)).credentials()).isSameAs(renewed);
+        assertThat(evicted(EvictionCause.SIZE)).isZero();
+    }
+
+    @Test
+    void keepsNothingWithACapacityOfZero() {
+        // Given
+        CredentialCache none = new CredentialCache(0, metrics);
+        // When
+        none.store(Identity.of(a), a, credentials(SIX_HOURS), true, POLICY, 0.5);
+        // Then
+        assertThat(none.use(Identity.of(a))).isNull();
+        assertThat(none.entries()).isEmpty();
+        assertThat(evicted(EvictionCause.SIZE)).isZero();
+    }
+
+    @Test
+    void neverExceedsItsCapacity() {
+        // Given
+        int stored = 50;
+        // When
+        for (int i = 0; i < stored; i++) {
+            store(token("token-" + i));
+            // Then
+            assertThat(cache.entries()).hasSizeLessThanOrEqualTo(3);
+        }
+        assertThat(evicted(EvictionCause.SIZE)).isEqualTo(47);
+    }
+
+    @Test
+    void countsBytesUpAndDownToZero() {
+        // Given
+        store(a);
+        long one = bytes();
+        store(token("a-longer-token"));
+        long two = bytes();
+        // When
+        Credentials larger = new Credentials(Buffer.buffer("x".repeat(1000)), START, SIX_HOURS);
+        cache.store(Identity.of(a), a, larger, true, POLICY, 0.5);
+        long grown = bytes();
+        cache.remove(Identity.of(token("a-longer-token")), EvictionCause.REFUSED);
+        cache.removeExpired(SIX_HOURS);
+        // Then
+        assertThat(one).isPositive();
+        assertThat(two).isGreaterThan(2 * one);
+        assertThat(grown).isEqualTo(two + 1000 - 2);
+        assertThat(bytes()).isZero();
+        assertThat(gauge("pod_identity_cache_entries")).isZero();
+    }
+
+    @Test
+    void countsTheBytesOfEvictedEntriesNoMore() {
+        // Given
+        store(a, b, c);
+        long full = bytes();
+        // When
+        store(d);
+        // Then
+        assertThat(bytes()).isEqualTo(full);
+        assertThat(gauge("pod_identity_cache_entries")).isEqualTo(3);
+    }
+
+    @Test
+    void dropsCredentialsInTheInstantOfTheirExpiry() {
+        // Given
+        store(a);
+        // When
+        cache.removeExpired(SIX_HOURS.minusNanos(1));
+        boolean before = cache.find(Identity.of(a)).isPresent();
+        cache.removeExpired(SIX_HOURS);
+        boolean after = cache.find(Identity.of(a)).isPresent();
+        // Then
+        assertThat(before).isTrue();
+        assertThat(after).isFalse();
+        assertThat(evicted(EvictionCause.EXPIRED)).isEqualTo(1);
+        assertThat(evicted(EvictionCause.TOKEN_EXPIRED)).isZero();
+    }
+
+    @Test
+    void dropsAnEntryWhoseTokenExpired() {
+        // Given
+        ServiceAccountToken hour = TokenBuilder.of("hour").expiringAt(START.plusSeconds(3600)).build();
+        store(hour, a);
+        // When
+        cache.removeExpired(START.plusSeconds(3600));
+        // Then
+        assertHolds(a);
+        assertThat(evicted(EvictionCause.TOKEN_EXPIRED)).isEqualTo(1);
+        assertThat(evicted(EvictionCause.EXPIRED)).isZero();
+    }
+
+    @Test
+    void countsAnEntryOnceWhoseCredentialsAndTokenExpired() {
+        // Given
+        store(TokenBuilder.of("six").expiringAt(SIX_HOURS).build());
+        // When
+        cache.removeExpired(SIX_HOURS);
+        // Then
+        assertThat(evicted(EvictionCause.EXPIRED) + evicted(EvictionCause.TOKEN_EXPIRED)).isEqualTo(1);
+        assertThat(bytes()).isZero();
+    }
+
+    @Test
+    void countsEveryCauseAndTheReferencesEvictions() {
+        // Given
+        store(a, b, c, d);
+        // When
+        cache.remove(Identity.of(b), EvictionCause.REFUSED);
+        cache.remove(Identity.of(b), EvictionCause.REFUSED);
+        cache.removeExpired(SIX_HOURS);
+        // Then
+        assertThat(evicted(EvictionCause.SIZE)).isEqualTo(1);
+        assertThat(evicted(EvictionCause.REFUSED)).isEqualTo(1);
+        assertThat(evicted(EvictionCause.EXPIRED)).isEqualTo(2);
+        assertThat(registry.get("pod_identity_cache_state").tag("state", "evicted").counter().count())
+                .isEqualTo(4);
+    }
+
+    private void store(ServiceAccountToken... tokens) {
+        for (ServiceAccountToken token : tokens) {
+            cache.store(Identity.of(token), token, credentials(SIX_HOURS), true, POLICY, 0.5);
+        }
+    }
+
+    private void assertHolds(ServiceAccountToken... tokens) {
+        assertThat(cache.entries())
+                .extracting(CacheEntry::identity)
+                .containsExactlyInAnyOrderElementsOf(Arrays.stream(tokens).map(Identity::of).toList());
+    }
+
+    private double evicted(EvictionCause cause) {
+        return registry.get("pod_identity_cache_evictions").tag("cause", cause.label()).counter().count();
+    }
+
+    private long bytes() {
+        return gauge("pod_identity_cache_size");
+    }
+
+    private long gauge(String name) {
+        return (long) registry.get(name).gauge().value();
+    }
+
+    private static Credentials credentials(Instant expiration) {
+        return new Credentials(Buffer.buffer("{}"), START, expiration);
+    }
+}

@@ -1,0 +1,226 @@
+package dev.podidentity.agent.credentials;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.podidentity.agent.eksauth.PermanentFailure;
+import dev.podidentity.agent.observe.CacheOutcome;
+import dev.podidentity.agent.token.ServiceAccountToken;
+import dev.podidentity.agent.token.WorkloadClaims;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.function.Consumer;
+import java.util.stream.IntStream;
+import java.util.stream.LongStream;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/**
+ * Clients that come and go at random, an EKS Auth that answers, fails and hangs at random, and time that passes in
+ * steps of milliseconds to hours: what must hold, holds after every step. A seed makes a run that can be repeated.
+ */
+@ExtendWith(QuietLog.class)
+class RandomisedServiceTest {
+
+    private static final int RUNS = 200;
+    private static final int STEPS = 300;
+    private static final int TOKENS = 12;
+    private static final int CAPACITY = 8;
+    private static final int FETCHES = 3;
+    /** What one attempt may take: {@code EksAuth} promises to end a call by itself. */
+    private static final Duration ATTEMPT_TIMEOUT = Duration.ofSeconds(5);
+
+    static LongStream seeds() {
+        return LongStream.range(0, RUNS);
+    }
+
+    @ParameterizedTest
+    @MethodSource("seeds")
+    void keepsItsPromisesWhateverHappens(long seed) {
+        // Given
+        Run run = new Run(seed);
+        // When
+        for (int step = 0; step < STEPS; step++) {
+            run.step();
+            // Then
+            run.check();
+        }
+        run.finish();
+    }
+
+    /** One run, and all that it knows of what the service was told and what it answered. */
+    private static final class Run {
+
+        private final Random random;
+        private final boolean renewing;
+        private final int capacity;
+        private final ServiceFixture fixture;
+        private final List<ServiceAccountToken> tokens;
+        private final List<Client> waiting = new ArrayList<>();
+        private final Map<String, Integer> lastIssued = new HashMap<>();
+        /** When a refusal was last answered to a client with that token. */
+        private final Map<String, Instant> refused = new HashMap<>();
+        private final Map<Integer, Instant> issuedAt = new HashMap<>();
+        /** What an answer is checked for is collected: thrown into the service, it might get lost there. */
+        private final List<AssertionError> violations = new ArrayList<>();
+        private int served;
+
+        Run(long seed) {
+            random = new Random(seed);
+            renewing = seed % 2 == 0;
+            capacity = seed % 10 == 9 ? 0 : CAPACITY;
+            fixture = new ServiceFixture(new CredentialSettings(
+                    Duration.ofHours(3),
+                    capacity,
+                    renewing ? 2 : 0,
+                    FETCHES,
+                    ServiceFixture.DEADLINE,
+                    ServiceFixture.FLIGHT_TIMEOUT));
+            // Tokens of one workload, in threes: their claims are the same.
+            tokens = IntStream.range(0, TOKENS)
+                    .mapToObj(i -> TokenBuilder.of("token-" + i)
+                            .claiming(new WorkloadClaims("namespace", "account-" + i / 3, "pod"))
+                            .expiringAt(FakeTime.START.plus(Duration.ofHours(10_000)))
+                            .build())
+                    .toList();
+            fixture.eksAuth.script(call -> {
+                fixture.time.schedule(ATTEMPT_TIMEOUT, () -> end(call, 9));
+                if (random.nextInt(4) == 0) {
+                    end(call, random.nextInt(10));
+                }
+            });
+            fixture.renewer.start();
+        }
+
+        void step() {
+            fixture.random = random.nextDouble();
+            switch (random.nextInt(10)) {
+                case 0, 1, 2, 3 -> ask(tokens.get(random.nextInt(TOKENS)));
+                case 4 -> withAny(waiting, Client::abandon);
+                case 5, 6, 7 -> withAny(fixture.eksAuth.open(), call -> end(call, random.nextInt(10)));
+                case 8 -> fixture.time.advanceMillis(1 + random.nextInt(3000));
+                default -> fixture.time.advance(longStep());
+            }
+        }
+
+        private Duration longStep() {
+            return switch (random.nextInt(4)) {
+                case 0 -> Duration.ofMinutes(1 + random.nextInt(200));
+                case 1 -> Duration.ofSeconds(1 + random.nextInt(600));
+                default -> Duration.ofMillis(1 + random.nextInt(20_000));
+            };
+        }
+
+        private void ask(ServiceAccountToken token) {
+            Client client = new Client(token);
+            waiting.add(client);
+            client.answer.waitsFor(fixture.service.request(token, "10.0.0." + random.nextInt(3), client));
+        }
+
+        private void end(FakeEksAuth.Call call, int how) {
+            if (call.ended()) {
+                return;
+            }
+            if (how < 6) {
+                // Seconds, some minutes, or hours: all that a role's session may last, and less.
+                long seconds = switch (how) {
+                    case 0 -> 1 + random.nextInt(20);
+                    case 1 -> 60 + random.nextInt(900);
+                    default -> 3600L * (1 + random.nextInt(12));
+                };
+                lastIssued.put(call.token().raw(), call.number());
+                issuedAt.put(call.number(), fixture.time.now());
+                call.succeed(fixture.time.now().plusSeconds(seconds));
+            } else if (how == 6) {
+                call.answer(FakeEksAuth.DENIED);
+            } else if (how == 7) {
+                call.answer(FakeEksAuth.THROTTLED);
+            } else {
+                call.answer(FakeEksAuth.UNAVAILABLE);
+            }
+        }
+
+        void check() {
+            assertThat(violations).isEmpty();
+            assertThat(fixture.entries()).as("entries").isLessThanOrEqualTo(capacity);
+            assertThat(fixture.service.entries()).hasSize(fixture.entries());
+            assertThat(fixture.inFlight()).isEqualTo(fixture.eksAuth.openCount());
+            assertThat(fixture.waiting()).isEqualTo(waiting.size());
+            if (!renewing) {
+                assertThat(fixture.eksAuth.mostOpen()).as("calls in flight").isLessThanOrEqualTo(FETCHES);
+            }
+            // A call may outlive its flight by less than an attempt, and the next flight's begin: no more than two.
+            Map<String, Integer> openCalls = new HashMap<>();
+            fixture.eksAuth.open().forEach(call -> openCalls.merge(call.token().raw(), 1, Integer::sum));
+            assertThat(openCalls.values()).allMatch(open -> open <= 2);
+        }
+
+        void finish() {
+            fixture.settle();
+            check();
+            assertThat(waiting).isEmpty();
+            assertThat(served).as("requests that got credentials").isPositive();
+        }
+
+        private <T> void withAny(List<T> list, Consumer<T> action) {
+            if (!list.isEmpty()) {
+                action.accept(list.get(random.nextInt(list.size())));
+            }
+        }
+
+        /** Checks what it is answered. */
+        private final class Client implements Consumer<Outcome> {
+
+            private final ServiceAccountToken token;
+            private final RecordingAnswer answer = new RecordingAnswer(fixture.time);
+
+            Client(ServiceAccountToken token) {
+                this.token = token;
+            }
+
+            void abandon() {
+                waiting.remove(this);
+                answer.abandon();
+            }
+
+            @Override
+            public void accept(Outcome outcome) {
+                waiting.remove(this);
+                try {
+                    check(outcome);
+                } catch (AssertionError violation) {
+                    violations.add(violation);
+                }
+            }
+
+            private void check(Outcome outcome) {
+                assertThat(answer.abandoned()).as("abandoned").isFalse();
+                answer.accept(outcome);
+                assertThat(answer.answers()).isEqualTo(1);
+                assertThat(answer.took()).isLessThanOrEqualTo(ServiceFixture.DEADLINE);
+                if (outcome instanceof Outcome.Served) {
+                    served++;
+                    checkCredentials();
+                } else if (answer.failure() instanceof PermanentFailure) {
+                    refused.put(token.raw(), fixture.time.now());
+                }
+            }
+
+            private void checkCredentials() {
+                String raw = token.raw();
+                assertThat(answer.issuedFor()).isEqualTo(raw);
+                assertThat(issuedAt.get(answer.issuedByCall()))
+                        .as("not older than a refusal")
+                        .isAfterOrEqualTo(refused.getOrDefault(raw, Instant.MIN));
+                if (answer.cache() == CacheOutcome.HIT) {
+                    assertThat(answer.issuedByCall()).as("the latest that were issued").isEqualTo(lastIssued.get(raw));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+package dev.podidentity.agent.credentials;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.podidentity.agent.eksauth.EksAuthFailure;
+import dev.podidentity.agent.observe.CacheOutcome;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+
+/** A client: what it was answered, and when. */
+final class RecordingAnswer implements Consumer<Outcome> {
+
+    private final FakeTime time;
+    private final Instant askedAt;
+    private final List<Outcome> outcomes = new ArrayList<>();
+    private Instant answeredAt;
+    private CredentialService.Waiting waiting;
+    private boolean abandoned;
+
+    RecordingAnswer(FakeTime time) {
+        this.time = time;
+        this.askedAt = time.now();
+    }
+
+    void waitsFor(CredentialService.Waiting given) {
+        waiting = given;
+    }
+
+    @Override
+    public void accept(Outcome outcome) {
+        outcomes.add(outcome);
+        answeredAt = time.now();
+    }
+
+    void abandon() {
+        abandoned = true;
+        waiting.abandon();
+    }
+
+    boolean abandoned() {
+        return abandoned;
+    }
+
+    boolean answered() {
+        return !outcomes.isEmpty();
+    }
+
+    int answers() {
+        return outcomes.size();
+    }
+
+    Duration took() {
+        return Duration.between(askedAt, answeredAt);
+    }
+
+    /** The one answer. */
+    Outcome outcome() {
+        assertThat(outcomes).hasSize(1);
+        return outcomes.get(0);
+    }
+
+    CacheOutcome cache() {
+        return outcome().cache();
+    }
+
+    /** The credentials of the one answer, which were valid when it was given. */
+    Credentials credentials() {
+        assertThat(outcome()).isInstanceOf(Outcome.Served.class);
+        Credentials credentials = ((Outcome.Served) outcome()).credentials();
+        assertThat(credentials.expiration()).isAfter(answeredAt);
+        return credentials;
+    }
+
+    /** The failure of the one answer. */
+    EksAuthFailure failure() {
+        assertThat(outcome()).isInstanceOf(Outcome.Failed.class);
+        return ((Outcome.Failed) outcome()).failure();
+    }
+
+    /** The number of the call that issued the credentials. */
+    int issuedByCall() {
+        return Integer.parseInt(session()[0]);
+    }
+
+    /** The token that the credentials were issued for. */
+    String issuedFor() {
+        return session()[1];
+    }
+
+    private String[] session() {
+        return credentials().body().toJsonObject().getString("Token").split(" ", 2);
+    }
+}

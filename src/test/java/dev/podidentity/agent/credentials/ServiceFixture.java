@@ -1,0 +1,160 @@
+package dev.podidentity.agent.credentials;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.podidentity.agent.observe.BuildInfo;
+import dev.podidentity.agent.observe.EvictionCause;
+import dev.podidentity.agent.observe.Metrics;
+import dev.podidentity.agent.observe.RenewalResult;
+import dev.podidentity.agent.token.ServiceAccountToken;
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+
+/** A credential service with everything around it faked, and its clients. */
+final class ServiceFixture {
+
+    static final Duration DEADLINE = Duration.ofMillis(900);
+    static final Duration FLIGHT_TIMEOUT = Duration.ofSeconds(15);
+    static final String SOURCE = "10.0.0.1";
+    static final CredentialSettings DEFAULTS =
+            new CredentialSettings(Duration.ofHours(3), 2000, 3, 10, DEADLINE, FLIGHT_TIMEOUT);
+
+    final FakeTime time = new FakeTime();
+    final FakeEksAuth eksAuth = new FakeEksAuth(time);
+    final SimpleMeterRegistry registry = new SimpleMeterRegistry();
+    final Metrics metrics = new Metrics(registry, new BuildInfo("test"), time.clock());
+    final CredentialService service;
+    final Renewer renewer;
+    double random = 0.5;
+
+    private final List<RecordingAnswer> clients = new ArrayList<>();
+
+    ServiceFixture() {
+        this(DEFAULTS);
+    }
+
+    ServiceFixture(CredentialSettings settings) {
+        service = new CredentialService(
+                eksAuth, settings, metrics, time.clock(), time, new FakeLoop(), () -> random);
+        renewer = new Renewer(service, settings, metrics, time.clock(), time.nanos(), time);
+    }
+
+    static CredentialSettings cacheSize(int size) {
+        return new CredentialSettings(DEFAULTS.retention(), size, 3, 10, DEADLINE, FLIGHT_TIMEOUT);
+    }
+
+    static CredentialSettings retention(Duration retention) {
+        return new CredentialSettings(retention, 2000, 3, 10, DEADLINE, FLIGHT_TIMEOUT);
+    }
+
+    static CredentialSettings renewalsPerSecond(int renewals) {
+        return new CredentialSettings(DEFAULTS.retention(), 2000, renewals, 10, DEADLINE, FLIGHT_TIMEOUT);
+    }
+
+    static CredentialSettings concurrentFetches(int fetches) {
+        return new CredentialSettings(DEFAULTS.retention(), 2000, 3, fetches, DEADLINE, FLIGHT_TIMEOUT);
+    }
+
+    RecordingAnswer ask(ServiceAccountToken token) {
+        return ask(token, SOURCE);
+    }
+
+    RecordingAnswer ask(ServiceAccountToken token, String source) {
+        RecordingAnswer client = new RecordingAnswer(time);
+        clients.add(client);
+        client.waitsFor(service.request(token, source, client));
+        return client;
+    }
+
+    List<RecordingAnswer> ask(int times, ServiceAccountToken token) {
+        List<RecordingAnswer> asked = new ArrayList<>();
+        for (int i = 0; i < times; i++) {
+            asked.add(ask(token));
+        }
+        return asked;
+    }
+
+    /** Has credentials of that lifetime in the cache, used once. */
+    Credentials cached(ServiceAccountToken token, Duration lifetime) {
+        RecordingAnswer client = ask(token);
+        eksAuth.last().succeed(time.now().plus(lifetime));
+        return client.credentials();
+    }
+
+    int calls() {
+        return eksAuth.calls().size();
+    }
+
+    int callsFor(ServiceAccountToken token) {
+        return (int) eksAuth.calls().stream()
+                .filter(call -> call.token().equals(token))
+                .count();
+    }
+
+    int waiting() {
+        return gauge("pod_identity_waiting_requests");
+    }
+
+    int inFlight() {
+        return gauge("pod_identity_upstream_in_flight");
+    }
+
+    int entries() {
+        return gauge("pod_identity_cache_entries");
+    }
+
+    int bytes() {
+        return gauge("pod_identity_cache_size");
+    }
+
+    int evicted(EvictionCause cause) {
+        return count("pod_identity_cache_evictions", "cause", cause.label());
+    }
+
+    int renewals(RenewalResult result) {
+        return count("pod_identity_renewals", "result", result.label());
+    }
+
+    int count(String name, String... tags) {
+        Counter counter = registry.find(name).tags(tags).counter();
+        return counter == null ? 0 : (int) counter.count();
+    }
+
+    /** Of calls that ended that way. */
+    long called(String outcome, String code) {
+        var timer = registry.find("pod_identity_upstream_duration")
+                .tags("outcome", outcome, "code", code)
+                .timer();
+        return timer == null ? 0 : timer.count();
+    }
+
+    double earliestExpirySeconds() {
+        return registry.get("pod_identity_earliest_expiry").gauge().value();
+    }
+
+    private int gauge(String name) {
+        return (int) registry.get(name).gauge().value();
+    }
+
+    /** Ends what is open, and checks what must hold after every scenario. */
+    void settle() {
+        renewer.stop();
+        eksAuth.answerAtOnce(FakeEksAuth.UNAVAILABLE);
+        for (FakeEksAuth.Call call : eksAuth.open()) {
+            call.answer(FakeEksAuth.UNAVAILABLE);
+        }
+        time.advance(Duration.ofMinutes(1));
+        assertThat(waiting()).as("waiting requests").isZero();
+        assertThat(inFlight()).as("calls in flight").isZero();
+        assertThat(time.pending()).as("timers left").isZero();
+        assertThat(clients).allSatisfy(client -> {
+            if (!client.abandoned()) {
+                assertThat(client.answers()).as("answers").isEqualTo(1);
+                assertThat(client.took()).isLessThanOrEqualTo(DEADLINE);
+            }
+        });
+    }
+}

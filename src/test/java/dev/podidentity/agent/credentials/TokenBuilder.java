@@ -1,0 +1,46 @@
+package dev.podidentity.agent.credentials;
+
+import dev.podidentity.agent.token.ServiceAccountToken;
+import dev.podidentity.agent.token.TokenFingerprint;
+import dev.podidentity.agent.token.WorkloadClaims;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.UUID;
+
+/** Makes tokens: two of one text are the same token, whoever they claim to be for. */
+final class TokenBuilder {
+
+    private final String raw;
+    private Instant expiresAt = FakeTime.START.plus(Duration.ofHours(24));
+    private WorkloadClaims claims = new WorkloadClaims("namespace", "account", "pod");
+
+    private TokenBuilder(String raw) {
+        this.raw = raw;
+    }
+
+    static TokenBuilder of(String raw) {
+        return new TokenBuilder(raw);
+    }
+
+    static ServiceAccountToken token(String raw) {
+        return of(raw).build();
+    }
+
+    TokenBuilder claiming(WorkloadClaims claimed) {
+        claims = claimed;
+        return this;
+    }
+
+    TokenBuilder expiringAt(Instant instant) {
+        expiresAt = instant;
+        return this;
+    }
+
+    ServiceAccountToken build() {
+        UUID name = UUID.nameUUIDFromBytes(raw.getBytes(StandardCharsets.UTF_8));
+        TokenFingerprint fingerprint = new TokenFingerprint(
+                name.getMostSignificantBits(), name.getLeastSignificantBits(), raw.length(), raw.hashCode());
+        return new ServiceAccountToken(raw, fingerprint, expiresAt, claims);
+    }
+}

@@ -1,0 +1,210 @@
+package dev.podidentity.agent.eksauth;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.params.provider.Arguments.arguments;
+
+import java.io.IOException;
+import java.net.ConnectException;
+import java.net.SocketException;
+import java.net.UnknownHostException;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeoutException;
+import java.util.stream.Stream;
+import javax.net.ssl.SSLHandshakeException;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import software.amazon.awssdk.awscore.exception.AwsErrorDetails;
+import software.amazon.awssdk.core.exception.SdkClientException;
+import software.amazon.awssdk.services.eksauth.model.EksAuthException;
+import software.amazon.awssdk.services.eksauth.model.ThrottlingException;
+
+class FailureReaderTest {
+
+    private final FailureReader failures = new FailureReader("prod", "eks-auth.us-west-2.api.aws");
+
+    @ParameterizedTest
+    @CsvSource({
+        "AccessDeniedException, 400, ACCESS_DENIED, sts:TagSession",
+        "AccessDeniedException, 403, ACCESS_DENIED, eks-auth:AssumeRoleForPodIdentity",
+        "InvalidParameterException, 400, INVALID_PARAMETER, --cluster-name",
+        "InvalidRequestException, 400, INVALID_REQUEST, role of the association",
+        "InvalidTokenException, 400, INVALID_TOKEN, cluster prod",
+        "ExpiredTokenException, 400, EXPIRED_TOKEN, re-read the token file",
+        "ResourceNotFoundException, 404, NO_ASSOCIATION, create-pod-identity-association",
+        "ResourceNotFoundException, 400, NO_ASSOCIATION, cluster prod",
+        "ValidationException, 400, INVALID_REQUEST, ValidationException (status 400)",
+        "SomethingNewException, 404, INVALID_REQUEST, SomethingNewException (status 404)",
+        "SomethingNewException, 499, INVALID_REQUEST, SomethingNewException (status 499)"
+    })
+    void takesARefusalForPermanentAndSaysWhatToDo(String code, int status, PermanentFailure.Reason reason, String remedy) {
+        assertPermanent(failures.read(answer(code, status)), reason, remedy);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "ThrottlingException, 429, THROTTLED, throttles",
+        "ThrottlingException, 400, THROTTLED, throttles",
+        "TooManyRequestsException, 429, THROTTLED, throttles",
+        "RequestLimitExceeded, 400, THROTTLED, throttles",
+        "InternalServerException, 500, INTERNAL, internal error",
+        "ServiceUnavailableException, 503, UNAVAILABLE, unavailable",
+        "SomethingNewException, 429, THROTTLED, throttles",
+        "SomethingNewException, 500, INTERNAL, internal error",
+        "SomethingNewException, 502, UNAVAILABLE, unavailable",
+        "SomethingNewException, 503, UNAVAILABLE, unavailable",
+        "SomethingNewException, 504, UNAVAILABLE, unavailable",
+        "SomethingNewException, 599, UNAVAILABLE, unavailable",
+        "SomethingNewException, 408, BAD_ANSWER, status 408",
+        "SomethingNewException, 302, BAD_ANSWER, status 302"
+    })
+    void takesTroubleForTransient(String code, int status, TransientFailure.Reason reason, String message) {
+        assertTransient(failures.read(answer(code, status)), reason, message);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "ExpiredTokenException, 403",
+        "ExpiredToken, 403",
+        "UnrecognizedClientException, 403",
+        "InvalidSignatureException, 403",
+        "MissingAuthenticationTokenException, 403",
+        "IncompleteSignatureException, 400",
+        "InvalidClientTokenId, 403",
+        "SignatureDoesNotMatch, 403"
+    })
+    void doesNotBlameThePodForTheAgentsOwnCredentials(String code, int status) {
+        assertTransient(
+                failures.read(answer(code, status)),
+                TransientFailure.Reason.AGENT_CREDENTIALS,
+                "agent's own AWS credentials (" + code + "): check the node's role or keys");
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {200, 301, 400, 401, 403, 404, 407, 408, 421})
+    void takesAnAnswerWithoutANameForThatOfSomebodyElse(int status) {
+        assertTransient(
+                failures.read(answer(null, status)),
+                TransientFailure.Reason.BAD_ANSWER,
+                "eks-auth.us-west-2.api.aws with status " + status + " is not EKS Auth: check --endpoint and the proxy");
+    }
+
+    @ParameterizedTest
+    @CsvSource({"429, THROTTLED", "500, INTERNAL", "502, UNAVAILABLE", "503, UNAVAILABLE", "504, UNAVAILABLE"})
+    void goesByTheStatusOfTroubleWithoutAName(int status, TransientFailure.Reason reason) {
+        assertTransient(failures.read(answer(null, status)), reason, "try again");
+        assertTransient(
+                failures.read(EksAuthException.builder().statusCode(status).build()), reason, "try again");
+    }
+
+    @Test
+    void readsTheModelsOwnExceptions() {
+        ThrottlingException thrown = (ThrottlingException) ThrottlingException.builder()
+                .awsErrorDetails(AwsErrorDetails.builder().errorCode("ThrottlingException").build())
+                .statusCode(429)
+                .build();
+
+        assertTransient(failures.read(thrown), TransientFailure.Reason.THROTTLED, "throttles");
+    }
+
+    @Test
+    void showsNothingButLettersAndDigitsOfANameItDoesNotKnow() {
+        EksAuthFailure failure = failures.read(answer("Evil\r\n\"<script>\u001b[31m" + "x".repeat(1000), 400));
+
+        assertThat(failure.message())
+                .startsWith("EKS Auth refuses the request with Evilscript31mxxx")
+                .hasSizeLessThan(200);
+    }
+
+    @Test
+    void neverShowsTheMessageOfTheOtherSide() {
+        EksAuthException thrown = (EksAuthException) EksAuthException.builder()
+                .message("token eyJhbGciOiJSUzI1NiJ9 is bad")
+                .awsErrorDetails(AwsErrorDetails.builder()
+                        .errorCode("InvalidTokenException")
+                        .errorMessage("token eyJhbGciOiJSUzI1NiJ9 is bad")
+                        .build())
+                .statusCode(400)
+                .build();
+
+        assertThat(failures.read(thrown).message()).doesNotContain("eyJ");
+    }
+
+    static Stream<Arguments> thrown() {
+        return Stream.of(
+                arguments(new UnknownHostException("eks-auth"), TransientFailure.Reason.UNREACHABLE,
+                        "eks-auth.us-west-2.api.aws of EKS Auth has no address: check the DNS of this node; a private cluster"
+                                + " needs a VPC endpoint for eks-auth with private DNS for *.api.aws"),
+                arguments(new TimeoutException(), TransientFailure.Reason.TIMED_OUT,
+                        "EKS Auth at eks-auth.us-west-2.api.aws did not answer in time"),
+                arguments(new ConnectException("refused"), TransientFailure.Reason.UNREACHABLE,
+                        "eks-auth.us-west-2.api.aws failed: check the route, the security groups and the proxy"),
+                arguments(new SocketException("Connection reset"), TransientFailure.Reason.UNREACHABLE, "check the route"),
+                arguments(new SSLHandshakeException("untrusted"), TransientFailure.Reason.UNREACHABLE, "failed"),
+                arguments(new IOException("closed"), TransientFailure.Reason.UNREACHABLE, "failed"),
+                arguments(new AnswerShape.MalformedException("it is not a JSON object"), TransientFailure.Reason.BAD_ANSWER,
+                        "eks-auth.us-west-2.api.aws cannot be used: it is not a JSON object"),
+                arguments(new AgentCredentials.UnavailableException(), TransientFailure.Reason.AGENT_CREDENTIALS,
+                        "no AWS credentials of its own"),
+                arguments(new IllegalStateException("?"), TransientFailure.Reason.BAD_ANSWER, "could not be read"),
+                arguments(SdkClientException.create("Unable to unmarshall"), TransientFailure.Reason.BAD_ANSWER,
+                        "could not be read"));
+    }
+
+    @ParameterizedTest
+    @MethodSource("thrown")
+    void findsTheCauseHoweverDeepTheSdkHidesIt(Throwable cause, TransientFailure.Reason reason, String message) {
+        assertTransient(failures.read(cause), reason, message);
+        assertTransient(failures.read(new CompletionException(cause)), reason, message);
+        assertTransient(
+                failures.read(new CompletionException(SdkClientException.create("Unable to execute HTTP request: null",
+                        new RuntimeException(cause)))),
+                reason,
+                message);
+    }
+
+    @Test
+    void findsAnAnswerInsideACompletionException() {
+        assertPermanent(
+                failures.read(new CompletionException(new CompletionException(answer("AccessDeniedException", 400)))),
+                PermanentFailure.Reason.ACCESS_DENIED,
+                "trust policy");
+    }
+
+    @Test
+    void takesAHostWithoutAddressForTheReasonOfAFailedConnection() {
+        IOException connect = new IOException("connect", new UnknownHostException("eks-auth"));
+
+        assertTransient(failures.read(connect), TransientFailure.Reason.UNREACHABLE, "has no address");
+    }
+
+    @Test
+    void takesATimeOutForTheReasonOfAnIoFailure() {
+        assertTransient(
+                failures.read(new IOException("read", new TimeoutException())),
+                TransientFailure.Reason.TIMED_OUT,
+                "did not answer in time");
+    }
+
+    private static EksAuthException answer(String code, int status) {
+        return (EksAuthException) EksAuthException.builder()
+                .awsErrorDetails(AwsErrorDetails.builder().errorCode(code).build())
+                .statusCode(status)
+                .build();
+    }
+
+    private static void assertPermanent(EksAuthFailure failure, PermanentFailure.Reason reason, String message) {
+        assertThat(failure).isInstanceOfSatisfying(
+                PermanentFailure.class, permanent -> assertThat(permanent.reason()).isEqualTo(reason));
+        assertThat(failure.message()).contains(message);
+    }
+
+    private static void assertTransient(EksAuthFailure failure, TransientFailure.Reason reason, String message) {
+        assertThat(failure).isInstanceOfSatisfying(
+                TransientFailure.class, passing -> assertThat(passing.reason()).isEqualTo(reason));
+        assertThat(failure.message()).contains(message);
+    }
+}

@@ -1,0 +1,104 @@
+package dev.podidentity.agent.http;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.params.provider.Arguments.arguments;
+
+import dev.podidentity.agent.eksauth.PermanentFailure;
+import dev.podidentity.agent.eksauth.TransientFailure;
+import dev.podidentity.agent.observe.RequestOutcome;
+import dev.podidentity.agent.token.RejectedToken;
+import io.vertx.core.json.JsonObject;
+import java.nio.charset.StandardCharsets;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+class ErrorAnswerTest {
+
+    @ParameterizedTest
+    @CsvSource({
+        "ACCESS_DENIED, 403, AccessDeniedException",
+        "INVALID_PARAMETER, 400, InvalidParameterException",
+        "INVALID_REQUEST, 400, InvalidRequestException",
+        "INVALID_TOKEN, 400, InvalidTokenException",
+        "EXPIRED_TOKEN, 400, ExpiredTokenException",
+        "NO_ASSOCIATION, 403, ResourceNotFoundException"
+    })
+    void givesUpOnARefusalSoThatNoSdkRepeatsIt(PermanentFailure.Reason reason, int status, String code) {
+        ErrorAnswer answer = ErrorAnswer.of(new PermanentFailure(reason, "do this"));
+
+        assertThat(answer).isEqualTo(new ErrorAnswer(status, code, "do this", RequestOutcome.REFUSED));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "THROTTLED, ThrottlingException",
+        "INTERNAL, InternalServerException",
+        "UNAVAILABLE, ServiceUnavailableException",
+        "TIMED_OUT, ServiceUnavailableException",
+        "UNREACHABLE, ServiceUnavailableException",
+        "BAD_ANSWER, InternalServerException",
+        "AGENT_CREDENTIALS, ServiceUnavailableException"
+    })
+    void asksForARepetitionAfterTransientTrouble(TransientFailure.Reason reason, String code) {
+        ErrorAnswer answer = ErrorAnswer.of(new TransientFailure(reason, "wait"));
+
+        assertThat(answer).isEqualTo(new ErrorAnswer(503, code, "wait", RequestOutcome.FAILED));
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void hidesNoMessageBehindA404(PermanentFailure.Reason reason) {
+        assertThat(ErrorAnswer.of(new PermanentFailure(reason, "")).status()).isIn(400, 403);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"INVALID, InvalidTokenException", "EXPIRED, ExpiredTokenException"})
+    void refusesARejectedToken(RejectedToken.Kind kind, String code) {
+        ErrorAnswer answer = ErrorAnswer.of(new RejectedToken(kind, "why"));
+
+        assertThat(answer).isEqualTo(new ErrorAnswer(400, code, "why", RequestOutcome.BAD_TOKEN));
+    }
+
+    static Stream<Arguments> refusals() {
+        return Stream.of(
+                arguments(ErrorAnswer.HOST, 403, "AccessDeniedException", RequestOutcome.FORBIDDEN_HOST),
+                arguments(ErrorAnswer.PATH, 404, "ResourceNotFoundException", RequestOutcome.BAD_REQUEST),
+                arguments(ErrorAnswer.METHOD, 405, "InvalidRequestException", RequestOutcome.BAD_REQUEST),
+                arguments(ErrorAnswer.BODY, 413, "InvalidRequestException", RequestOutcome.BAD_REQUEST),
+                arguments(ErrorAnswer.LONG_TARGET, 414, "InvalidRequestException", RequestOutcome.BAD_REQUEST),
+                arguments(ErrorAnswer.LARGE_HEADERS, 431, "InvalidRequestException", RequestOutcome.BAD_REQUEST),
+                arguments(ErrorAnswer.MALFORMED, 400, "InvalidRequestException", RequestOutcome.BAD_REQUEST),
+                arguments(ErrorAnswer.RATE, 429, "ThrottlingException", RequestOutcome.LIMITED));
+    }
+
+    @ParameterizedTest
+    @MethodSource("refusals")
+    void refusesWhatIsNoRequestForCredentials(ErrorAnswer answer, int status, String code, RequestOutcome outcome) {
+        assertThat(answer.status()).isEqualTo(status);
+        assertThat(answer.code()).isEqualTo(code);
+        assertThat(answer.outcome()).isEqualTo(outcome);
+        assertThat(answer.message()).isNotBlank();
+    }
+
+    @Test
+    void writesTheKeysInBothCasesSinceSdksDifferInWhichTheyRead() {
+        ErrorAnswer answer = new ErrorAnswer(400, "InvalidTokenException", "why", RequestOutcome.BAD_TOKEN);
+
+        assertThat(answer.body().getBytes()).isEqualTo(
+                ("{\"code\":\"InvalidTokenException\",\"message\":\"why\","
+                        + "\"Code\":\"InvalidTokenException\",\"Message\":\"why\"}").getBytes(StandardCharsets.UTF_8));
+    }
+
+    @Test
+    void escapesWhatIsNotPlainText() {
+        ErrorAnswer answer = new ErrorAnswer(400, "A", "\"\\\r\n\u0000\u5e97", RequestOutcome.BAD_TOKEN);
+
+        assertThat(answer.body().toString(StandardCharsets.UTF_8)).doesNotContain("\n", "\r", "\u0000");
+        assertThat(new JsonObject(answer.body()).getString("Message")).isEqualTo("\"\\\r\n\u0000\u5e97");
+    }
+}
