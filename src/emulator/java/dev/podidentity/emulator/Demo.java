@@ -86,7 +86,8 @@ public final class Demo {
                 "--metrics-address", HOST,
                 "--metrics-port", METRICS_PORT,
                 "--endpoint", emulator.endpoint().toString(),
-                "--allowed-hosts", HOST);
+                "--allowed-hosts", HOST,
+                "--log-format", "text");
         return Stream.concat(own, Arrays.stream(args)).toArray(String[]::new);
     }
 
