@@ -148,18 +148,24 @@ public class Agent {
     }
 
     private static void connect(SdkEksAuth eksAuth, EventLoop loop) {
-        eksAuth.connect().thenAcceptAsync(done -> {
-            if (!done) {
+        eksAuth.connect().whenCompleteAsync((done, error) -> {
+            if (error != null) {
+                LOG.error("The client of EKS Auth cannot be made; it is tried again", error);
+            }
+            if (error != null || !done) {
                 loop.schedule(FIRST_RETRY, () -> connect(eksAuth, loop));
             }
         }, loop);
     }
 
     private static void keepCredentials(AgentCredentials own, EventLoop loop) {
-        own.refresh().thenAcceptAsync(
-                found -> loop.schedule(
-                        found ? AgentCredentials.REFRESH_INTERVAL : FIRST_RETRY, () -> keepCredentials(own, loop)),
-                loop);
+        own.refresh().whenCompleteAsync((found, error) -> {
+            if (error != null) {
+                LOG.error("The agent's own AWS credentials cannot be looked for; it is tried again", error);
+            }
+            boolean settled = error == null && found;
+            loop.schedule(settled ? AgentCredentials.REFRESH_INTERVAL : FIRST_RETRY, () -> keepCredentials(own, loop));
+        }, loop);
     }
 
     /** The port that a listener is bound to, or 0. */

@@ -7,6 +7,7 @@ import dev.podidentity.agent.eksauth.EksAuthFailure;
 import dev.podidentity.agent.eksauth.IssuedCredentials;
 import dev.podidentity.agent.eksauth.PermanentFailure;
 import dev.podidentity.agent.eksauth.TransientFailure;
+import dev.podidentity.agent.limits.TokenBucket;
 import dev.podidentity.agent.observe.CacheOutcome;
 import dev.podidentity.agent.observe.EvictionCause;
 import dev.podidentity.agent.observe.Field;
@@ -43,6 +44,9 @@ public final class CredentialService {
 
     private static final Logger LOG = Logger.getLogger(CredentialService.class);
     private static final long NANOS_PER_MILLI = 1_000_000;
+    /** A pod that makes up tokens must not fill the node's disk; a node with as many real failures is one cause. */
+    private static final int WARNINGS_PER_SECOND = 5;
+    private static final int WARNINGS_AT_ONCE = 100;
 
     private final EksAuth eksAuth;
     private final CredentialCache cache;
@@ -58,6 +62,9 @@ public final class CredentialService {
     private final DoubleSupplier random;
 
     private final Map<Identity, Flight> flights = new HashMap<>();
+    private final TokenBucket warnings = new TokenBucket(WARNINGS_PER_SECOND, WARNINGS_AT_ONCE, System.nanoTime());
+    /** Warnings that were left out since the last one. */
+    private long unwarned;
 
     /**
      * @param settings what is configured
@@ -331,21 +338,31 @@ public final class CredentialService {
                 metrics.renewed(refused ? RenewalResult.REFUSED : RenewalResult.FAILED, failure.code());
             }
             if (failures.remember(identity, failure, now, random.getAsDouble())) {
-                LOG.warnf("No credentials from EKS Auth",
-                        Field.of("code", failure.code()),
-                        Field.of("remedy", failure.message()),
-                        // Claims, not facts: the token has not been verified.
-                        Field.of("namespace", token.claims().namespace()),
-                        Field.of("serviceAccount", token.claims().serviceAccount()),
-                        Field.of("pod", token.claims().pod()),
-                        Field.of("token", token.fingerprint()),
-                        Field.of("attempts", attempts),
-                        Field.of("purpose", renewal() ? "renewal" : "request"));
+                warn(failure);
             }
             if (renewal()) {
                 cache.find(identity).ifPresent(entry -> entry.renewalFailed(now, renewal, random.getAsDouble()));
             }
             waiters().forEach(waiter -> loop.execute(() -> waiter.end(failure)));
+        }
+
+        private void warn(EksAuthFailure failure) {
+            if (!warnings.tryTake(System.nanoTime())) {
+                unwarned++;
+                return;
+            }
+            LOG.warnf("No credentials from EKS Auth",
+                    Field.of("code", failure.code()),
+                    Field.of("remedy", failure.message()),
+                    // Claims, not facts: the token has not been verified.
+                    Field.of("namespace", token.claims().namespace()),
+                    Field.of("serviceAccount", token.claims().serviceAccount()),
+                    Field.of("pod", token.claims().pod()),
+                    Field.of("token", token.fingerprint()),
+                    Field.of("attempts", attempts),
+                    Field.of("purpose", renewal() ? "renewal" : "request"),
+                    Field.of("unlogged", unwarned));
+            unwarned = 0;
         }
 
         private boolean close() {

@@ -9,6 +9,7 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeoutException;
@@ -93,10 +94,10 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
         try {
             connected.complete(connect(DefaultAwsRegionProviderChain.builder().build().getRegion()));
             return true;
-        } catch (SdkException e) {
+        } catch (SdkException | CompletionException e) {
             if (!reported) {
                 reported = true;
-                LOG.warn("The AWS region cannot be found: set AWS_REGION, or let IMDSv2 answer with a hop limit of 2");
+                LOG.warn("The AWS region cannot be found or used: set AWS_REGION, or let IMDSv2 answer with a hop limit of 2");
                 LOG.debug("Where the region was looked for", e);
             }
             return false;
@@ -179,8 +180,14 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
     }
 
     private void call(ServiceAccountToken token, Connected to, CompletableFuture<EksAuthAnswer> answer) {
-        CompletableFuture<AssumeRoleForPodIdentityResponse> call = to.client.assumeRoleForPodIdentity(
-                request -> request.clusterName(settings.clusterName()).token(token.raw()));
+        CompletableFuture<AssumeRoleForPodIdentityResponse> call;
+        try {
+            call = to.client.assumeRoleForPodIdentity(
+                    request -> request.clusterName(settings.clusterName()).token(token.raw()));
+        } catch (SdkException e) {
+            answer.complete(to.failures.read(e));
+            return;
+        }
         long timer = vertx.setTimer(settings.attemptTimeout().toMillis(), fired -> {
             answer.complete(to.failures.read(new TimeoutException()));
             call.cancel(true);
