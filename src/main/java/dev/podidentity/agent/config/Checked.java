@@ -13,6 +13,8 @@ import org.eclipse.microprofile.config.spi.Converter;
  */
 public final class Checked {
 
+    /** As many as an int is sure to hold. */
+    private static final Pattern DIGITS = Pattern.compile("[0-9]{1,9}");
     private static final Pattern CLUSTER_NAME = Pattern.compile("[0-9A-Za-z][0-9A-Za-z_-]{0,99}");
     private static final Pattern HOST_NAME =
             Pattern.compile("(?=.{1,253}$)[0-9A-Za-z_]([0-9A-Za-z_-]{0,62})(\\.[0-9A-Za-z_-]{1,63})*");
@@ -100,7 +102,7 @@ public final class Checked {
             boolean bracketed = value.startsWith("[") && value.endsWith("]");
             String host = bracketed ? value.substring(1, value.length() - 1) : value;
             boolean valid = host.contains(":")
-                    ? NetUtil.isValidIpV6Address(host)
+                    ? !host.startsWith("[") && NetUtil.isValidIpV6Address(host)
                     : !bracketed && HOST_NAME.matcher(host).matches();
             if (!valid) {
                 throw new IllegalArgumentException(
@@ -150,14 +152,9 @@ public final class Checked {
     }
 
     private static int whole(String value, int most, String allowed) {
-        try {
-            int number = Integer.parseInt(value);
-            if (number >= 0 && number <= most) {
-                return number;
-            }
-        } catch (NumberFormatException e) {
-            throw new IllegalArgumentException(allowed, e);
+        if (!DIGITS.matcher(value).matches() || Integer.parseInt(value) > most) {
+            throw new IllegalArgumentException(allowed);
         }
-        throw new IllegalArgumentException(allowed);
+        return Integer.parseInt(value);
     }
 }

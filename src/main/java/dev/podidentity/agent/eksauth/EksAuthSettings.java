@@ -1,5 +1,6 @@
 package dev.podidentity.agent.eksauth;
 
+import dev.podidentity.agent.config.Checked;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -39,6 +40,14 @@ record EksAuthSettings(
         endpoint.ifPresentOrElse(proxies::proxyFor, () -> proxies.proxyFor(URI.create("https://eks-auth")));
     }
 
+    private static URI endpoint(String variable, String url) {
+        try {
+            return new Checked.Endpoint().convert(url);
+        } catch (IllegalArgumentException e) {
+            throw new IllegalArgumentException(variable + " " + e.getMessage() + ": \"" + url + '"', e);
+        }
+    }
+
     static EksAuthSettings of(
             String clusterName,
             Optional<URI> configuredEndpoint,
@@ -46,10 +55,9 @@ record EksAuthSettings(
             int maxConnections,
             Map<String, String> environment) {
         Optional<URI> endpoint = configuredEndpoint.or(() -> Stream.of("AWS_ENDPOINT_URL_EKS_AUTH", "AWS_ENDPOINT_URL")
-                .map(environment::get)
-                .filter(url -> url != null && !url.isBlank())
+                .filter(name -> environment.get(name) != null && !environment.get(name).isBlank())
                 .findFirst()
-                .map(URI::create));
+                .map(name -> endpoint(name, environment.get(name).strip())));
         return new EksAuthSettings(
                 clusterName,
                 endpoint,

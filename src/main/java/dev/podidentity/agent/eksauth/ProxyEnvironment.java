@@ -5,6 +5,7 @@ import java.net.URISyntaxException;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * Which proxy the environment asks for: {@code HTTPS_PROXY} (or {@code HTTP_PROXY} for a plain endpoint) unless
@@ -15,6 +16,7 @@ final class ProxyEnvironment {
 
     private static final int HTTP_PORT = 80;
     private static final int HTTPS_PORT = 443;
+    private static final int HIGHEST_PORT = 65_535;
 
     private final Map<String, String> environment;
 
@@ -37,7 +39,8 @@ final class ProxyEnvironment {
         try {
             URI proxy = new URI(url);
             String scheme = String.valueOf(proxy.getScheme()).toLowerCase(Locale.ROOT);
-            if (proxy.getHost() != null && (scheme.equals("http") || scheme.equals("https"))) {
+            boolean web = scheme.equals("http") || scheme.equals("https");
+            if (proxy.getHost() != null && web && proxy.getPort() <= HIGHEST_PORT) {
                 int port = proxy.getPort() > 0 ? proxy.getPort() : scheme.equals("http") ? HTTP_PORT : HTTPS_PORT;
                 return Optional.of(new URI(scheme, proxy.getUserInfo(), proxy.getHost(), port, null, null, null));
             }
@@ -67,9 +70,10 @@ final class ProxyEnvironment {
     }
 
     private Optional<String> variable(String name) {
-        String upper = environment.get(name);
-        String value = upper != null ? upper : environment.get(name.toLowerCase(Locale.ROOT));
-        return Optional.ofNullable(value).map(String::strip).filter(text -> !text.isEmpty());
+        return Stream.of(name, name.toLowerCase(Locale.ROOT))
+                .map(spelling -> environment.getOrDefault(spelling, "").strip())
+                .filter(text -> !text.isEmpty())
+                .findFirst();
     }
 
     /** Without the value, as a proxy's URL may hold a password. */

@@ -23,6 +23,9 @@ final class TrustRoots {
      * @throws IllegalArgumentException if it cannot be read or holds no certificate, naming the file
      */
     static TrustManager[] of(Path bundle) {
+        if (!Files.isReadable(bundle) || Files.isDirectory(bundle)) {
+            throw unusable(bundle, "it cannot be read", null);
+        }
         try (InputStream pem = Files.newInputStream(bundle)) {
             Collection<? extends Certificate> certificates =
                     CertificateFactory.getInstance("X.509").generateCertificates(pem);

@@ -9,7 +9,7 @@ import io.netty.handler.codec.http.HttpVersion;
 
 /**
  * Takes a request of another version than HTTP/1.0 and HTTP/1.1 for one that cannot be read. Vert.x would answer it by
- * itself, with a 501 and no body.
+ * itself, with a 501, no body, and whatever stands in the place of the version.
  */
 @Sharable
 final class VersionCheck extends ChannelInboundHandlerAdapter {
@@ -20,11 +20,14 @@ final class VersionCheck extends ChannelInboundHandlerAdapter {
 
     @Override
     public void channelRead(ChannelHandlerContext context, Object message) {
+        // By identity, as Vert.x does: Netty makes a version of its own of another spelling.
         if (message instanceof HttpRequest request
-                && request.decoderResult().isSuccess()
-                && !request.protocolVersion().equals(HttpVersion.HTTP_1_1)
-                && !request.protocolVersion().equals(HttpVersion.HTTP_1_0)) {
-            request.setDecoderResult(DecoderResult.failure(new IllegalArgumentException("not HTTP/1.0 or HTTP/1.1")));
+                && request.protocolVersion() != HttpVersion.HTTP_1_1
+                && request.protocolVersion() != HttpVersion.HTTP_1_0) {
+            request.setProtocolVersion(HttpVersion.HTTP_1_1);
+            if (request.decoderResult().isSuccess()) {
+                request.setDecoderResult(DecoderResult.failure(new IllegalArgumentException("not HTTP/1.0 or 1.1")));
+            }
         }
         context.fireChannelRead(message);
     }

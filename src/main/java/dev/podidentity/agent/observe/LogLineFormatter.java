@@ -19,6 +19,9 @@ import org.jboss.logmanager.ExtLogRecord;
 public final class LogLineFormatter extends ExtFormatter {
 
     private static final JsonFactory JSON = new JsonFactory();
+    private static final char DELETE = 0x7f;
+    private static final char LINE_SEPARATOR = 0x2028;
+    private static final char PARAGRAPH_SEPARATOR = 0x2029;
 
     private final boolean json;
 
@@ -91,10 +94,22 @@ public final class LogLineFormatter extends ExtFormatter {
         return line.toString();
     }
 
+    /** Quoted where it needs to be, and without control characters: a value must not make a line of its own. */
     private static String quoted(String value) {
-        return value.chars().allMatch(c -> c > ' ' && c != '"' && c != '=')
-                ? value
-                : '"' + value.replace("\\", "\\\\").replace("\"", "\\\"") + '"';
+        if (value.chars().allMatch(c -> c > ' ' && c < DELETE && c != '"' && c != '=' && c != '\\')) {
+            return value;
+        }
+        StringBuilder quoted = new StringBuilder("\"");
+        value.chars().forEach(c -> {
+            if (c == '"' || c == '\\') {
+                quoted.append('\\').append((char) c);
+            } else if (Character.isISOControl(c) || c == LINE_SEPARATOR || c == PARAGRAPH_SEPARATOR) {
+                quoted.append(String.format("\\u%04x", c));
+            } else {
+                quoted.append((char) c);
+            }
+        });
+        return quoted.append('"').toString();
     }
 
     private static String time(ExtLogRecord record) {

@@ -30,7 +30,7 @@ public final class TokenReader {
             JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
 
     private static final String BEARER = "bearer ";
-    private static final Pattern CONTROL = Pattern.compile("\\p{Cntrl}");
+    private static final Pattern CONTROL = Pattern.compile("[\\p{Cc}\\u2028\\u2029]");
     /** Kubernetes names have at most 253 characters. */
     private static final int LONGEST_NAME = 253;
     /** The last instant that ISO 8601 can write with a year of four digits; a JWT beyond it is nonsense. */

@@ -4,9 +4,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatCode;
 
 import dev.podidentity.agent.config.AgentConfig;
+import dev.podidentity.agent.config.LogFormat;
+import dev.podidentity.agent.config.Verbosity;
+import io.smallrye.config.PropertiesConfigSource;
+import io.smallrye.config.SmallRyeConfig;
+import io.smallrye.config.SmallRyeConfigBuilder;
 import io.smallrye.config.WithDefault;
 import java.lang.reflect.Method;
+import java.time.Duration;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -16,7 +23,6 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** The flags and the configuration are written down apart; here they are held to each other. */
@@ -81,41 +87,69 @@ class AgentConfigTest {
         assertThat(Flag.ALL).extracting(Flag::letter).filteredOn(Optional::isPresent).doesNotHaveDuplicates();
     }
 
-    @ParameterizedTest
-    @CsvSource({
-        "cluster-name, c, ''",
-        "port, p, 80",
-        "probe-port, '', 2703",
-        "metrics-address, '', 0.0.0.0",
-        "metrics-port, '', 2705",
-        "max-credential-retention-before-renewal, '', 3h",
-        "max-cache-size, '', 2000",
-        "max-service-qps, '', 3",
-        "bind-hosts, b, '169.254.170.23,[fd00:ec2::23]'",
-        "rotate-credentials, '', false",
-        "endpoint, '', ''",
-        "verbosity, v, info"
-    })
-    void hasTheFlagsOfTheReferenceWithTheirDefaults(String name, String letter, String initial) {
-        assertThat(FLAGS.get(name).letter().orElse("")).isEqualTo(letter);
-        assertThat(FLAGS.get(name).initial()).isEqualTo(initial);
+    @Test
+    void hasTheDefaultsOfTheReference() {
+        AgentConfig config = read(Map.of("agent.cluster-name", "prod"));
+
+        assertThat(config.clusterName()).isEqualTo("prod");
+        assertThat(config.port()).isEqualTo(80);
+        assertThat(config.probePort()).isEqualTo(2703);
+        assertThat(config.metricsAddress()).isEqualTo("0.0.0.0");
+        assertThat(config.metricsPort()).isEqualTo(2705);
+        assertThat(config.maxCredentialRetentionBeforeRenewal()).isEqualTo(Duration.ofHours(3));
+        assertThat(config.maxCacheSize()).isEqualTo(2000);
+        assertThat(config.maxServiceQps()).isEqualTo(3);
+        assertThat(config.bindHosts()).containsExactly("169.254.170.23", "fd00:ec2::23");
+        assertThat(config.rotateCredentials()).isFalse();
+        assertThat(config.endpoint()).isEmpty();
+        assertThat(config.verbosity()).isEqualTo(Verbosity.INFO);
     }
 
-    @ParameterizedTest
-    @CsvSource({
-        "log-format, json",
-        "audience, pods.eks.amazonaws.com",
-        "allowed-hosts, ''",
-        "request-deadline, 900ms",
-        "attempt-timeout, 5s",
-        "flight-timeout, 15s",
-        "source-requests-per-second, 500",
-        "source-request-burst, 1000",
-        "header-timeout, 10s",
-        "idle-timeout, 75s"
-    })
-    void hasTheDefaultsThatThePromisesRestOn(String name, String initial) {
-        assertThat(FLAGS.get(name).initial()).isEqualTo(initial);
+    @Test
+    void hasTheDefaultsThatThePromisesRestOn() {
+        AgentConfig config = read(Map.of("agent.cluster-name", "prod"));
+
+        assertThat(config.logFormat()).isEqualTo(LogFormat.JSON);
+        assertThat(config.audience()).isEqualTo("pods.eks.amazonaws.com");
+        assertThat(config.allowedHosts()).isEmpty();
+        assertThat(config.requestDeadline()).isEqualTo(Duration.ofMillis(900));
+        assertThat(config.attemptTimeout()).isEqualTo(Duration.ofSeconds(5));
+        assertThat(config.flightTimeout()).isEqualTo(Duration.ofSeconds(15));
+        assertThat(config.sourceRequestsPerSecond()).isEqualTo(500);
+        assertThat(config.sourceRequestBurst()).isEqualTo(1000);
+        assertThat(config.headerTimeout()).isEqualTo(Duration.ofSeconds(10));
+        assertThat(config.idleTimeout()).isEqualTo(Duration.ofSeconds(75));
+    }
+
+    @Test
+    void readsWhatTheFlagsSet() {
+        // Given
+        Map<String, String> properties = new LinkedHashMap<>();
+        new CommandLineInterface(CommandLineInterfaceTest.nowhere(), CommandLineInterfaceTest.nowhere()).run(
+                properties::putAll,
+                "server", "-c", "prod", "-b", "127.0.0.1", "-b", "[::1]", "--rotate-credentials", "-v", "trace",
+                "--max-credential-retention-before-renewal", "1h30m",
+                "--allowed-hosts", "agent.internal", "--allowed-hosts", "[::1]",
+                "--endpoint", "http://localhost:8080");
+
+        // When
+        AgentConfig config = read(properties);
+
+        // Then
+        assertThat(config.bindHosts()).containsExactly("127.0.0.1", "::1");
+        assertThat(config.allowedHosts()).contains(List.of("agent.internal", "::1"));
+        assertThat(config.rotateCredentials()).isTrue();
+        assertThat(config.verbosity()).isEqualTo(Verbosity.TRACE);
+        assertThat(config.maxCredentialRetentionBeforeRenewal()).isEqualTo(Duration.ofMinutes(90));
+        assertThat(config.endpoint()).hasToString("Optional[http://localhost:8080]");
+    }
+
+    static AgentConfig read(Map<String, String> properties) {
+        SmallRyeConfig config = new SmallRyeConfigBuilder()
+                .withMapping(AgentConfig.class)
+                .withSources(new PropertiesConfigSource(properties, "test", 100))
+                .build();
+        return config.getConfigMapping(AgentConfig.class);
     }
 
     private static String kebab(String name) {

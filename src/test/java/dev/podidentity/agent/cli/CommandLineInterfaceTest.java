@@ -171,6 +171,10 @@ class CommandLineInterfaceTest {
         return text.replaceAll("\\s", "");
     }
 
+    static PrintWriter nowhere() {
+        return new PrintWriter(new StringWriter());
+    }
+
     private Optional<Integer> run(String... arguments) {
         return new CommandLineInterface(new PrintWriter(out), new PrintWriter(err))
                 .run(properties -> served = Optional.of(Map.copyOf(properties)), arguments);

@@ -4,17 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
-import dev.podidentity.agent.config.Checked;
-import dev.podidentity.agent.config.GoDuration;
-import dev.podidentity.agent.config.Verbosity;
 import io.quarkus.runtime.configuration.ConfigurationException;
-import io.smallrye.config.ConfigValidationException;
-import io.smallrye.config.PropertiesConfigSource;
-import io.smallrye.config.SmallRyeConfig;
-import io.smallrye.config.SmallRyeConfigBuilder;
 import java.util.Map;
 import java.util.stream.Stream;
-import org.eclipse.microprofile.config.spi.Converter;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -22,40 +14,35 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 class ConfigurationProblemTest {
 
-    static Stream<Arguments> values() {
+    static Stream<Arguments> configurations() {
         return Stream.of(
-                arguments("port", new Checked.Port(), "http", "must be a port number from 0 to 65535"),
-                arguments("cluster-name", new Checked.ClusterName(), "a b",
-                        "must be the name of an EKS cluster: 1 to 100 letters, digits, hyphens and underscores,"
-                                + " the first a letter or a digit"),
-                arguments("request-deadline", new Checked.Timeout(), "0",
-                        "must be a duration of 1ms or more, such as 900ms or 5s"),
-                arguments("startup-grace", new GoDuration(), "soon",
-                        "must be a duration of 0 or more, such as 3h, 1h30m, 90s or 0"),
-                arguments("verbosity", new Verbosity.Reader(), "loud",
-                        "must be one of panic, fatal, error, warn, info, debug, trace"),
-                arguments("endpoint", new Checked.Endpoint(), "a \"quoted\" one",
-                        "must be an http or https URL, such as https://eks-auth.us-west-2.api.aws"));
+                arguments(Map.of(), "--cluster-name is required"),
+                arguments(Map.of("agent.cluster-name", "a b"),
+                        "--cluster-name must be the name of an EKS cluster: 1 to 100 letters, digits, hyphens and"
+                                + " underscores, the first a letter or a digit: \"a b\""),
+                arguments(Map.of("agent.cluster-name", "c", "agent.port", "http"),
+                        "--port must be a port number from 0 to 65535: \"http\""),
+                arguments(Map.of("agent.cluster-name", "c", "agent.request-deadline", "0"),
+                        "--request-deadline must be a duration of 1ms or more, such as 900ms or 5s: \"0\""),
+                arguments(Map.of("agent.cluster-name", "c", "agent.startup-grace", "soon"),
+                        "--startup-grace must be a duration of 0 or more, such as 3h, 1h30m, 90s or 0: \"soon\""),
+                arguments(Map.of("agent.cluster-name", "c", "agent.verbosity", "loud"),
+                        "--verbosity must be one of panic, fatal, error, warn, info, debug, trace: \"loud\""),
+                arguments(Map.of("agent.cluster-name", "c", "agent.endpoint", "nowhere"),
+                        "--endpoint must be an http or https URL, such as https://eks-auth.us-west-2.api.aws: \"nowhere\""),
+                arguments(Map.of("agent.cluster-name", "c", "agent.prot", "80"),
+                        "there is no property agent.prot: remove it, or see docs/configuration.md for the one meant"));
     }
 
     @ParameterizedTest
-    @MethodSource("values")
-    void namesTheFlagOfAValueThatCannotBeUsed(String flag, Converter<?> converter, String value, String allowed) {
+    @MethodSource("configurations")
+    void namesTheFlagOfAConfigurationThatCannotBeUsed(Map<String, String> properties, String line) {
         // When
-        Throwable failure = catchThrowable(
-                () -> config(Map.of("agent." + flag, value)).getValue("agent." + flag, converter));
+        Throwable failure = catchThrowable(() -> AgentConfigTest.read(properties));
 
         // Then
-        assertThat(ConfigurationProblem.in(invalid(failure))).contains("--" + flag + " " + allowed + ": \"" + value + '"');
-    }
-
-    @Test
-    void namesTheFlagOfAValueThatIsMissing() {
-        Throwable failure =
-                catchThrowable(() -> config(Map.of()).getValue("agent.cluster-name", new Checked.ClusterName()));
-
-        assertThat(ConfigurationProblem.in(new RuntimeException("Failed to start", invalid(failure))))
-                .contains("--cluster-name is required");
+        assertThat(ConfigurationProblem.in(failure)).contains(line);
+        assertThat(ConfigurationProblem.in(new RuntimeException("Failed to start", failure))).contains(line);
     }
 
     @Test
@@ -93,17 +80,5 @@ class ConfigurationProblemTest {
     void keepsToOneLineForAnythingElse() {
         assertThat(ConfigurationProblem.describe("something else\nand more")).isEqualTo("something else");
         assertThat(ConfigurationProblem.describe("")).isEqualTo("unusable configuration");
-    }
-
-    private static SmallRyeConfig config(Map<String, String> properties) {
-        return new SmallRyeConfigBuilder()
-                .withSources(new PropertiesConfigSource(properties, "test", 100))
-                .build();
-    }
-
-    /** What the mapping of the configuration makes of a failure: one of a list of problems. */
-    private static ConfigValidationException invalid(Throwable failure) {
-        return new ConfigValidationException(
-                new ConfigValidationException.Problem[] {new ConfigValidationException.Problem(failure.toString())});
     }
 }

@@ -44,6 +44,15 @@ class EksAuthSettingsTest {
     }
 
     @ParameterizedTest
+    @ValueSource(strings = {"localhost:8080", "eks-auth.internal", "ftp://x", "not a url"})
+    void namesAnEndpointVariableThatHoldsNoUrl(String url) {
+        assertThatThrownBy(() -> settings(Optional.empty(), Map.of("AWS_ENDPOINT_URL", url, "HTTP_PROXY", "http://p:1")))
+                .isExactlyInstanceOf(IllegalArgumentException.class)
+                .hasMessageStartingWith("AWS_ENDPOINT_URL must be an http or https URL")
+                .hasMessageContaining(url);
+    }
+
+    @ParameterizedTest
     @ValueSource(strings = {"", " "})
     void takesAnEmptyVariableForNone(String nothing) {
         EksAuthSettings settings = settings(Optional.empty(), Map.of(

@@ -124,7 +124,7 @@ class LogLineFormatterTest {
         "a=b, \"a=b\"",
         "say \"no\", \"say \\\"no\\\"\"",
         "a \\ b, \"a \\\\ b\"",
-        "a\\b, a\\b",
+        "a\\b, \"a\\\\b\"",
         "10.0.0.1:80, 10.0.0.1:80"
     })
     void quotesAValueThatIsNotOneWord(String value, String written) {
@@ -149,5 +149,15 @@ class LogLineFormatterTest {
         record.setInstant(Instant.parse(TIME));
         record.setParameters(parameters);
         return record;
+    }
+
+    @Test
+    void letsNoValueMakeALineOfItsOwn() {
+        String value = "a\nerror forged \u001b[31m\u007f\u009b\u2028";
+
+        String line = text.format(record(Level.INFO, "Started", Field.of("pod", value)));
+
+        assertThat(line.strip()).endsWith("pod=\"a\\u000aerror forged \\u001b[31m\\u007f\\u009b\\u2028\"");
+        assertThat(line.lines()).hasSize(1);
     }
 }

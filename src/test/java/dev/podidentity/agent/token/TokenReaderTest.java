@@ -328,6 +328,7 @@ class TokenReaderTest {
     void replacesControlCharactersInNames() {
         assertThat(accepted(withPod("a\r\nlevel=error\u0000\u001b[31m\u007f")).claims().pod())
                 .isEqualTo("a??level=error??[31m?");
+        assertThat(accepted(withPod("a\u0085b\u009bc\u2028d\u2029")).claims().pod()).isEqualTo("a?b?c?d?");
     }
 
     @Test
