@@ -1,0 +1,216 @@
+package dev.podidentity.agent;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.podidentity.emulator.EksAuthEmulator;
+import dev.podidentity.emulator.EmulatorConfig;
+import io.vertx.core.Handler;
+import io.vertx.core.Vertx;
+import io.vertx.core.http.HttpServer;
+import io.vertx.core.http.HttpServerRequest;
+import io.vertx.core.net.NetClient;
+import io.vertx.core.net.NetServer;
+import io.vertx.core.net.NetServerOptions;
+import io.vertx.core.net.PfxOptions;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What the agent finds on its node: its own credentials and region, a private certificate authority, a proxy. */
+class NodeEnvironmentIT {
+
+    private static final String PASSWORD = "changeit";
+    private static final String SESSION_TOKEN = "session-of-the-instance";
+
+    private final Vertx vertx = Vertx.vertx();
+    private EksAuthEmulator emulator;
+
+    @TempDir
+    private Path directory;
+
+    @BeforeEach
+    void start() {
+        emulator = Emulators.start();
+    }
+
+    @AfterEach
+    void stop() {
+        emulator.close();
+        vertx.close().toCompletionStage().toCompletableFuture().join();
+    }
+
+    @Test
+    void findsItsCredentialsAndRegionAtImdsV2() throws IOException {
+        // Given
+        List<String> asked = new CopyOnWriteArrayList<>();
+        emulator.close();
+        emulator = EksAuthEmulator.start(EmulatorConfig.defaults()
+                .withNodeCredentials("AKIDOFTHEINSTANCE", "secret-of-the-instance", Optional.of(SESSION_TOKEN)));
+        emulator.associate(Emulators.NAMESPACE, Emulators.SERVICE_ACCOUNT, "arn:aws:iam::123456789012:role/demo");
+        HttpServer imds = serve(request -> imds(request, asked, true));
+        Map<String, String> environment = Map.of(
+                "AWS_ACCESS_KEY_ID", "", "AWS_SECRET_ACCESS_KEY", "", "AWS_REGION", "",
+                "AWS_EC2_METADATA_DISABLED", "false",
+                "AWS_EC2_METADATA_SERVICE_ENDPOINT", url(imds),
+                // Neither a proxy nor this agent itself may be asked.
+                "HTTP_PROXY", "http://127.0.0.1:9", "http_proxy", "http://127.0.0.1:9",
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI", url(imds) + "/v1/credentials");
+
+        try (AgentProcess agent = AgentProcess.start(emulator, environment)) {
+            // When
+            RawHttp.Answer answer = RawHttp.askAsSdk(agent.port(), Emulators.token(emulator, "pod-1"));
+
+            // Then
+            assertThat(answer.status()).isEqualTo(200);
+            assertThat(asked).contains("GET /latest/meta-data/iam/security-credentials/node-role");
+            assertThat(asked).noneMatch(request -> request.contains("/v1/credentials"));
+        }
+    }
+
+    @Test
+    void neverFallsBackToImdsV1() throws IOException {
+        // Given
+        List<String> asked = new CopyOnWriteArrayList<>();
+        HttpServer imds = serve(request -> imds(request, asked, false));
+        Map<String, String> environment = Map.of(
+                "AWS_ACCESS_KEY_ID", "", "AWS_SECRET_ACCESS_KEY", "",
+                "AWS_EC2_METADATA_DISABLED", "false",
+                "AWS_EC2_METADATA_SERVICE_ENDPOINT", url(imds));
+
+        try (AgentProcess agent = AgentProcess.start(emulator, environment)) {
+            // When
+            agent.awaitLine(line -> line.contains("own AWS credentials cannot be found"));
+
+            // Then
+            assertThat(asked).isNotEmpty().allMatch(request -> request.startsWith("PUT "));
+        }
+    }
+
+    @Test
+    void readsTheSharedCredentialsFile() throws IOException {
+        // Given
+        Path file = Files.writeString(directory.resolve("credentials"), """
+                [node]
+                aws_access_key_id = %s
+                aws_secret_access_key = %s
+                """.formatted(emulator.accessKeyId(), emulator.secretAccessKey()));
+        Map<String, String> environment = Map.of(
+                "AWS_ACCESS_KEY_ID", "", "AWS_SECRET_ACCESS_KEY", "",
+                "AWS_PROFILE", "node", "AWS_SHARED_CREDENTIALS_FILE", file.toString());
+
+        try (AgentProcess agent = AgentProcess.start(emulator, environment, "--rotate-credentials", "true")) {
+            assertThat(RawHttp.askAsSdk(agent.port(), Emulators.token(emulator, "pod-1")).status()).isEqualTo(200);
+        }
+    }
+
+    @Test
+    void trustsTheAuthorityOfTheCaBundleAndNoOther() throws IOException, InterruptedException {
+        // Given
+        Path store = directory.resolve("tls.p12");
+        Path bundle = directory.resolve("ca.pem");
+        keytool("-genkeypair", "-alias", "tls", "-keyalg", "EC", "-dname", "CN=localhost", "-ext", "SAN=dns:localhost",
+                "-keystore", store.toString(), "-storetype", "PKCS12", "-storepass", PASSWORD);
+        keytool("-exportcert", "-rfc", "-alias", "tls", "-keystore", store.toString(), "-storepass", PASSWORD,
+                "-file", bundle.toString());
+        int port = terminateTls(store);
+
+        try (AgentProcess trusting = AgentProcess.start(emulator, Map.of("AWS_CA_BUNDLE", bundle.toString()),
+                        "--endpoint", "https://localhost:" + port);
+                AgentProcess other = AgentProcess.start(emulator, "--endpoint", "https://localhost:" + port)) {
+            // Then
+            assertThat(RawHttp.askAsSdk(trusting.port(), Emulators.token(emulator, "pod-1")).status()).isEqualTo(200);
+            assertThat(RawHttp.exchange(other.port(), RawHttp.request(Emulators.token(emulator, "pod-2"))).status())
+                    .isEqualTo(503);
+        }
+    }
+
+    @Test
+    void asksThroughTheProxyThatTheEnvironmentNames() throws IOException {
+        // Given: a name that only the proxy knows
+        CompletableFuture<String> asked = new CompletableFuture<>();
+        HttpServer proxy = serve(request -> {
+            asked.complete(request.method() + " " + request.uri());
+            request.response().setStatusCode(403).putHeader("x-amzn-ErrorType", "AccessDeniedException").end("{}");
+        });
+
+        try (AgentProcess agent = AgentProcess.start(emulator, Map.of("https_proxy", url(proxy)),
+                "--endpoint", "https://eks-auth.nowhere.invalid")) {
+            // When
+            RawHttp.Answer answer = RawHttp.exchange(agent.port(), RawHttp.request(Emulators.token(emulator, "pod-1")));
+
+            // Then
+            assertThat(answer.status()).isEqualTo(503);
+            assertThat(asked).succeedsWithin(Duration.ofSeconds(30)).isEqualTo("CONNECT eks-auth.nowhere.invalid:443");
+        }
+    }
+
+    private HttpServer serve(Handler<HttpServerRequest> handler) {
+        return vertx.createHttpServer().requestHandler(handler).listen(0, AgentProcess.LOOPBACK)
+                .toCompletionStage().toCompletableFuture().join();
+    }
+
+    private static String url(HttpServer server) {
+        return "http://" + AgentProcess.LOOPBACK + ":" + server.actualPort();
+    }
+
+    /** As IMDS answers; with version 1 only, it knows no tokens. */
+    private void imds(HttpServerRequest request, List<String> asked, boolean versionTwo) {
+        asked.add(request.method() + " " + request.path());
+        if (request.path().equals("/latest/api/token")) {
+            request.response().setStatusCode(versionTwo ? 200 : 403).putHeader("x-aws-ec2-metadata-token-ttl-seconds", "21600")
+                    .end("imds-token");
+            return;
+        }
+        if (versionTwo && !"imds-token".equals(request.getHeader("x-aws-ec2-metadata-token"))) {
+            request.response().setStatusCode(401).end();
+            return;
+        }
+        switch (request.path()) {
+            case "/latest/meta-data/iam/security-credentials/" -> request.response().end("node-role");
+            case "/latest/meta-data/iam/security-credentials/node-role" -> request.response().end("""
+                    {"Code":"Success","Type":"AWS-HMAC","AccessKeyId":"%s","SecretAccessKey":"%s","Token":"%s",
+                     "LastUpdated":"2024-01-01T00:00:00Z","Expiration":"%s"}
+                    """.formatted(emulator.accessKeyId(), emulator.secretAccessKey(), SESSION_TOKEN, Instant.now().plusSeconds(21600)));
+            case "/latest/dynamic/instance-identity/document" -> request.response().end("{\"region\":\"us-west-2\"}");
+            default -> request.response().setStatusCode(404).end();
+        }
+    }
+
+    /** Takes off the TLS and hands the bytes to the emulator. */
+    private int terminateTls(Path store) {
+        NetClient client = vertx.createNetClient();
+        NetServer server = vertx.createNetServer(new NetServerOptions()
+                .setSsl(true)
+                .setKeyCertOptions(new PfxOptions().setPath(store.toString()).setPassword(PASSWORD)));
+        server.connectHandler(socket -> {
+            socket.pause();
+            client.connect(emulator.endpoint().getPort(), AgentProcess.LOOPBACK).onSuccess(onward -> {
+                socket.pipeTo(onward);
+                onward.pipeTo(socket);
+                socket.resume();
+            });
+        });
+        return server.listen(0, "localhost").toCompletionStage().toCompletableFuture().join().actualPort();
+    }
+
+    private static void keytool(String... arguments) throws IOException, InterruptedException {
+        List<String> command = new ArrayList<>(
+                List.of(Path.of(System.getProperty("java.home"), "bin", "keytool").toString()));
+        command.addAll(List.of(arguments));
+        Process keytool = new ProcessBuilder(command).redirectErrorStream(true).start();
+        String output = new String(keytool.getInputStream().readAllBytes());
+        assertThat(keytool.waitFor()).as(output).isZero();
+    }
+}
