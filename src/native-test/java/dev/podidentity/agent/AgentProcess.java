@@ -51,18 +51,19 @@ final class AgentProcess implements AutoCloseable {
         this.outputEnded = CompletableFuture.runAsync(this::read, task -> daemon("agent-output", task));
     }
 
-    /** Starts an agent on loopback that calls an emulated EKS Auth, and waits until it listens. */
+    /** Starts an agent on loopback that calls an emulated EKS Auth, and waits until it listens and can call. */
     static AgentProcess start(EksAuthEmulator emulator, String... flags) {
         return start(emulator, Map.of(), flags);
     }
 
     static AgentProcess start(EksAuthEmulator emulator, Map<String, String> environment, String... flags) {
         AgentProcess agent = launch(emulator, environment, flags);
-        agent.awaitLine(line -> line.contains("\"msg\":\"Started\""));
+        agent.awaitLine(line -> line.contains("Ready to call EKS Auth"));
+        agent.awaitLine(line -> line.contains("own AWS credentials are found"));
         return agent;
     }
 
-    /** Starts an agent without waiting for it. */
+    /** Starts an agent that need not find credentials of its own, and waits until it listens. */
     static AgentProcess launch(EksAuthEmulator emulator, Map<String, String> environment, String... flags) {
         List<String> arguments = new ArrayList<>(List.of(
                 "server", "--cluster-name", emulator.clusterName(), "--endpoint", emulator.endpoint().toString(),
@@ -77,6 +78,7 @@ final class AgentProcess implements AutoCloseable {
         all.putAll(environment);
         AgentProcess agent = run(all, arguments.toArray(String[]::new));
         agent.secrets.add(emulator.secretAccessKey());
+        agent.awaitLine(line -> line.contains("\"msg\":\"Started\""));
         return agent;
     }
 

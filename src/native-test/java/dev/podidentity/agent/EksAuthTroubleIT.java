@@ -256,7 +256,7 @@ class EksAuthTroubleIT {
     void anAgentWithoutCredentialsOfItsOwnSaysSo() throws IOException {
         // Given
         Map<String, String> none = Map.of("AWS_ACCESS_KEY_ID", "", "AWS_SECRET_ACCESS_KEY", "");
-        try (AgentProcess poor = AgentProcess.start(
+        try (AgentProcess poor = AgentProcess.launch(
                 emulator, none, "--flight-timeout", "1s", "--attempt-timeout", "500ms", "--startup-grace", "0")) {
 
             // When

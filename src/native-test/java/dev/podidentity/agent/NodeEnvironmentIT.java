@@ -89,7 +89,7 @@ class NodeEnvironmentIT {
                 "AWS_EC2_METADATA_DISABLED", "false",
                 "AWS_EC2_METADATA_SERVICE_ENDPOINT", url(imds));
 
-        try (AgentProcess agent = AgentProcess.start(emulator, environment)) {
+        try (AgentProcess agent = AgentProcess.launch(emulator, environment)) {
             // When
             agent.awaitLine(line -> line.contains("own AWS credentials cannot be found"));
 

@@ -1,6 +1,5 @@
 package dev.podidentity.agent.config;
 
-import io.netty.util.NetUtil;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.time.Duration;
@@ -102,7 +101,7 @@ public final class Checked {
             boolean bracketed = value.startsWith("[") && value.endsWith("]");
             String host = bracketed ? value.substring(1, value.length() - 1) : value;
             boolean valid = host.contains(":")
-                    ? !host.startsWith("[") && NetUtil.isValidIpV6Address(host)
+                    ? IpAddress.v6(host).isPresent()
                     : !bracketed && HOST_NAME.matcher(host).matches();
             if (!valid) {
                 throw new IllegalArgumentException(

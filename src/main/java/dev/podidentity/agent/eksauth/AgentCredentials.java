@@ -102,12 +102,15 @@ public final class AgentCredentials implements IdentityProvider<AwsCredentialsId
                     .build();
         }
         try {
-            current = chain.resolveCredentials();
-            found.complete(null);
-            if (reported) {
+            AwsCredentials resolved = chain.resolveCredentials();
+            if (current == null || reported) {
                 reported = false;
-                LOG.info("The agent's own AWS credentials are found again");
+                LOG.infof("The agent's own AWS credentials are found",
+                        Field.of("accessKeyId", resolved.accessKeyId()),
+                        Field.of("source", resolved.providerName().orElse("unknown")));
             }
+            current = resolved;
+            found.complete(null);
         } catch (SdkException e) {
             if (!reported) {
                 reported = true;

@@ -1,5 +1,6 @@
 package dev.podidentity.agent.eksauth;
 
+import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.token.ServiceAccountToken;
 import io.netty.channel.socket.nio.NioSocketChannel;
 import io.vertx.core.Vertx;
@@ -126,6 +127,7 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
         settings.trust().ifPresent(trust -> builder.tlsTrustManagersProvider(() -> trust));
         FirstCall.make(client(region));
         SdkAsyncHttpClient http = builder.build();
+        LOG.infof("Ready to call EKS Auth", Field.of("endpoint", url), Field.of("region", region));
         return new Connected(
                 client(region).credentialsProvider(credentials).httpClient(http).build(),
                 http,
@@ -175,8 +177,8 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
     }
 
     private TransientFailure notReady() {
-        return new TransientFailure(TransientFailure.Reason.AGENT_CREDENTIALS, "The agent has found no AWS "
-                + (connected() ? "credentials of its own" : "region") + " yet: see its log");
+        return new TransientFailure(TransientFailure.Reason.AGENT_CREDENTIALS,
+                "The agent has found no AWS region, or no credentials of its own, yet: see its log");
     }
 
     private void call(ServiceAccountToken token, Connected to, CompletableFuture<EksAuthAnswer> answer) {

@@ -1,7 +1,6 @@
 package dev.podidentity.agent.http;
 
-import java.net.InetAddress;
-import java.net.UnknownHostException;
+import dev.podidentity.agent.config.IpAddress;
 import java.nio.ByteBuffer;
 import java.util.Collection;
 import java.util.HashSet;
@@ -18,7 +17,6 @@ import java.util.regex.Pattern;
 final class AllowedHosts {
 
     private static final List<String> OWN = List.of("169.254.170.23", "fd00:ec2::23");
-    private static final Pattern IPV6 = Pattern.compile("(?=.*:)(?!.*[0-9A-Fa-f]{5})[0-9A-Fa-f:][0-9A-Fa-f:.]{1,44}");
     private static final Pattern PORT = Pattern.compile("\\d{1,5}");
     private static final int HIGHEST_PORT = 65_535;
 
@@ -55,15 +53,7 @@ final class AllowedHosts {
     }
 
     private static Optional<ByteBuffer> ipv6(String text) {
-        // Only what can be an address in digits: anything else would be looked up, or could carry a zone.
-        if (!IPV6.matcher(text).matches()) {
-            return Optional.empty();
-        }
-        try {
-            return Optional.of(ByteBuffer.wrap(InetAddress.getByName(text).getAddress()));
-        } catch (UnknownHostException e) {
-            return Optional.empty();
-        }
+        return IpAddress.v6(text).map(ByteBuffer::wrap);
     }
 
     private static boolean portOrNothing(String rest) {
