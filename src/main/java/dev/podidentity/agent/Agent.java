@@ -26,6 +26,7 @@ import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -44,6 +45,8 @@ import org.jboss.logging.Logger;
 public class Agent {
 
     private static final Logger LOG = Logger.getLogger(Agent.class);
+    /** Two empty JSON objects and a signature. */
+    private static final String NO_TOKEN = "e30.e30.e30";
     private static final Duration FIRST_RETRY = Duration.ofSeconds(1);
 
     private final AgentConfig config;
@@ -86,10 +89,13 @@ public class Agent {
         CredentialService credentials = new CredentialService(
                 eksAuth, settings, metrics, clock, loop, loop, () -> ThreadLocalRandom.current().nextDouble());
         Renewer renewer = new Renewer(credentials, settings, metrics, clock, System::nanoTime, loop);
+        TokenReader tokens = new TokenReader(config.audience(), clock);
+        // Loads on this thread what the first request would have to wait for on the event loop.
+        tokens.read(List.of(NO_TOKEN));
         Listeners listeners = new Listeners(
                 vertx,
                 config,
-                new TokenReader(config.audience(), clock),
+                tokens,
                 credentials,
                 router.orElseThrow(() -> new IllegalStateException("Quarkus gave no router")),
                 metrics,
@@ -190,7 +196,7 @@ public class Agent {
     private static void onLoop(
             EventLoop loop, Supplier<Future<Void>> task, Duration timeout) {
         CompletableFuture<Void> done = new CompletableFuture<>();
-        loop.execute(() -> task.get().<Void>mapEmpty().onComplete(result -> {
+        loop.execute(() -> Future.succeededFuture().compose(begun -> task.get()).onComplete(result -> {
             if (result.succeeded()) {
                 done.complete(null);
             } else {

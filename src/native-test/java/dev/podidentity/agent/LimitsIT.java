@@ -4,6 +4,7 @@ import static dev.podidentity.agent.RawHttp.request;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.emulator.EksAuthEmulator;
+import dev.podidentity.emulator.Gate;
 import io.vertx.core.json.JsonObject;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -138,6 +139,80 @@ class LimitsIT {
             assertThat(deaf.sendUntilRefused(flood, 10_000)).isTrue();
             assertThat(RawHttp.askAsSdk(agent.port(), Emulators.token(emulator, "pod-good")).status())
                     .isEqualTo(200);
+        }
+    }
+
+    @Test
+    void aPodThatPipelinesWithoutEndIsDroppedAndNobodyElseNotices() throws IOException {
+        try (AgentProcess agent = AgentProcess.start(emulator);
+                RawHttp greedy = new RawHttp(agent.port())) {
+            // Given: a request that waits, and thousands behind it
+            Gate gate = emulator.hold();
+            String flood = "GET /x HTTP/1.1\r\n\r\n".repeat(1000);
+
+            // When
+            boolean dropped = greedy.send(request(Emulators.token(emulator, "pod-greedy"))).sendUntilRefused(flood, 10_000);
+            gate.release();
+
+            // Then
+            assertThat(dropped).isTrue();
+            assertThat(RawHttp.askAsSdk(agent.port(), Emulators.token(emulator, "pod-other")).status()).isEqualTo(200);
+        }
+    }
+
+    @Test
+    void nothingIsAnsweredAfterTheLastAnswer() throws IOException {
+        try (AgentProcess agent = AgentProcess.start(emulator)) {
+            String token = Emulators.token(emulator, "pod-1");
+            RawHttp.askAsSdk(agent.port(), token);
+            for (String framing : new String[] {"Content-Length: 5", "Transfer-Encoding: chunked", "Transfer-Encoding: xchunked"}) {
+                try (RawHttp http = new RawHttp(agent.port())) {
+                    // When: a body that may be another request
+                    http.send(request("GET", "/v1/credentials", "Host: 169.254.170.23", "Authorization: " + token, framing)
+                            + "hello" + request(token));
+
+                    // Then
+                    assertThat(http.answer().status()).isEqualTo(413);
+                    assertThat(http.closedByPeer()).as(framing).isTrue();
+                }
+            }
+        }
+    }
+
+    @Test
+    void aPodThatMakesUpTokensCostsEksAuthAHandfulOfCalls() throws IOException {
+        try (AgentProcess agent = AgentProcess.start(emulator);
+                RawHttp forger = RawHttp.from("127.0.0.2", AgentProcess.LOOPBACK, agent.port())) {
+            // Given
+            emulator.resetCounts();
+            String good = Emulators.token(emulator, "pod-good");
+            String unsigned = good.substring(0, good.lastIndexOf('.') + 1);
+
+            // When
+            int throttled = 0;
+            for (int i = 0; i < 1000; i++) {
+                throttled += forger.send(request(unsigned + "Zm9yZ2Vk" + String.format("%04d", i))).answer().status() == 503 ? 1 : 0;
+            }
+
+            // Then: a burst of a hundred, and ten a second
+            assertThat(throttled).isGreaterThan(500);
+            assertThat(emulator.calls()).isLessThan(400);
+            assertThat(RawHttp.askAsSdk(agent.port(), good).status()).as("another source").isEqualTo(200);
+        }
+    }
+
+    @Test
+    void scrapesAreLimitedForEachSource() throws IOException {
+        try (AgentProcess agent = AgentProcess.start(emulator);
+                RawHttp scraper = new RawHttp(agent.port("metrics"))) {
+            List<Integer> statuses = new ArrayList<>();
+            for (int i = 0; i < 200; i++) {
+                statuses.add(scraper.send(request("GET", "/metrics", "Host: x")).answer().status());
+            }
+
+            assertThat(statuses.subList(0, 50)).containsOnly(200);
+            assertThat(statuses).contains(429);
+            assertThat(scraper.send(request("GET", "/healthz", "Host: x")).answer().status()).isEqualTo(200);
         }
     }
 }

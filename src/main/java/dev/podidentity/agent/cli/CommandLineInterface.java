@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
@@ -73,11 +74,17 @@ public final class CommandLineInterface {
         CommandSpec root = command(NAME, "Exchanges the service-account tokens of this node's pods for AWS credentials.");
         CommandSpec server = command("server", "Serves credentials to the pods of this node until it is told to stop.");
         Flag.ALL.forEach(flag -> server.addOption(option(flag)));
-        // The reference takes this one before the command too, and its chart may put it there.
-        Flag.ALL.stream().filter(flag -> flag.name().equals("verbosity")).forEach(flag -> root.addOption(option(flag)));
+        // The reference takes this one before and after any command, and its chart may put it there.
+        verbosity().forEach(root::addOption);
         root.addSubcommand("server", server);
-        root.addSubcommand("version", command("version", "Prints the version."));
+        CommandSpec version = command("version", "Prints the version.");
+        verbosity().forEach(version::addOption);
+        root.addSubcommand("version", version);
         return new CommandLine(root).setOut(out).setErr(err).setUsageHelpWidth(110).setOverwrittenOptionsAllowed(true);
+    }
+
+    private static Stream<OptionSpec> verbosity() {
+        return Flag.ALL.stream().filter(flag -> flag.name().equals("verbosity")).map(CommandLineInterface::option);
     }
 
     private static CommandSpec command(String name, String description) {

@@ -55,9 +55,9 @@ record Flag(
                     "Renewals a second at most; first requests do not count. 0 turns renewal off."),
             new Flag("bind-hosts", Optional.of("b"), "HOST", new Checked.Host()::convert, Shape.REPEATABLE,
                     "169.254.170.23,[fd00:ec2::23]", "Address on which pods ask for credentials. Repeatable."),
-            new Flag("rotate-credentials", Optional.empty(), "BOOL", Flag::checkBoolean, Shape.SWITCH, "false",
+            new Flag("rotate-credentials", Optional.empty(), "BOOL", new Checked.Truth()::convert, Shape.SWITCH, "false",
                     "Re-read the shared credentials file every minute."),
-            one("endpoint", "URL", new Checked.Endpoint()::convert, "",
+            one("endpoint", "URL", Flag::checkEndpoint, "",
                     "URL of EKS Auth, in place of the one that the region gives."),
             one("verbosity", "v", "LEVEL", Verbosity::parse, "info",
                     "How much to log: panic, fatal, error, warn, info, debug or trace."),
@@ -102,14 +102,15 @@ record Flag(
         return new Flag(name, Optional.empty(), label, check, Shape.ONCE, initial, help);
     }
 
+    /** The reference's chart may pass its default, which is empty. */
+    private static void checkEndpoint(String value) {
+        if (!value.isEmpty()) {
+            new Checked.Endpoint().convert(value);
+        }
+    }
+
     /** The property that carries the flag's value. */
     String property() {
         return "agent." + name;
-    }
-
-    private static void checkBoolean(String value) {
-        if (!value.equals("true") && !value.equals("false")) {
-            throw new IllegalArgumentException("must be true or false");
-        }
     }
 }

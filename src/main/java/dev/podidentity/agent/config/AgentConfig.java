@@ -11,8 +11,9 @@ import java.util.Optional;
 /**
  * Everything that can be set about the agent. Each property has a flag of the same name ({@code agent.port} is
  * {@code --port}) and an environment variable ({@code AGENT_PORT}); a flag wins over the variable. Durations are
- * written as in Go: {@code 1h30m}, {@code 90s}, {@code 900ms}, {@code 0}. A property that does not exist, or a value
- * that is not allowed, stops the start with exit code 2.
+ * written as in Go: {@code 1h30m}, {@code 90s}, {@code 900ms}, {@code 0}. A flag or property that does not exist, or a
+ * value that is not allowed, stops the start with exit code 2. Variables that do not exist are nobody's: a cluster sets
+ * {@code AGENT_...} for a Service of the name {@code agent}.
  */
 @ConfigMapping(prefix = "agent")
 public interface AgentConfig {
@@ -65,6 +66,7 @@ public interface AgentConfig {
 
     /** Re-read the shared credentials file every minute, so that rotated keys are used with no restart. */
     @WithDefault("false")
+    @WithConverter(Checked.Truth.class)
     boolean rotateCredentials();
 
     /** URL of EKS Auth, in place of the one that the region and the environment give. */

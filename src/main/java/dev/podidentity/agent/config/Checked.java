@@ -3,6 +3,7 @@ package dev.podidentity.agent.config;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.time.Duration;
+import java.util.Set;
 import java.util.regex.Pattern;
 import org.eclipse.microprofile.config.spi.Converter;
 
@@ -73,6 +74,22 @@ public final class Checked {
                 throw new IllegalArgumentException("must be a duration of 1ms or more, such as 900ms or 5s");
             }
             return timeout;
+        }
+    }
+
+    /** True or false, as Go's {@code strconv.ParseBool} reads it. */
+    public static final class Truth implements Converter<Boolean> {
+
+        private static final long serialVersionUID = 1L;
+        private static final Set<String> TRUE = Set.of("1", "t", "T", "true", "TRUE", "True");
+        private static final Set<String> FALSE = Set.of("0", "f", "F", "false", "FALSE", "False");
+
+        @Override
+        public Boolean convert(String value) {
+            if (!TRUE.contains(value) && !FALSE.contains(value)) {
+                throw new IllegalArgumentException("must be true or false");
+            }
+            return TRUE.contains(value);
         }
     }
 

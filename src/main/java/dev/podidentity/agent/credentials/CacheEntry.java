@@ -35,7 +35,7 @@ final class CacheEntry {
         failedRenewals = 0;
         renewAt = policy.renewAt(fresh, random);
         Instant now = fresh.fetchedAt();
-        shortLived = policy.fresh(fresh, now) ? 0 : shortLived + 1;
+        shortLived = policy.longLived(fresh) ? 0 : shortLived + 1;
         heldUntil = shortLived > 1 ? policy.holdUntil(fresh, now) : Instant.MIN;
     }
 

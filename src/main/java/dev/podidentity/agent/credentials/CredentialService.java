@@ -7,6 +7,7 @@ import dev.podidentity.agent.eksauth.EksAuthFailure;
 import dev.podidentity.agent.eksauth.IssuedCredentials;
 import dev.podidentity.agent.eksauth.PermanentFailure;
 import dev.podidentity.agent.eksauth.TransientFailure;
+import dev.podidentity.agent.limits.SourceRateLimit;
 import dev.podidentity.agent.limits.TokenBucket;
 import dev.podidentity.agent.observe.CacheOutcome;
 import dev.podidentity.agent.observe.EvictionCause;
@@ -47,6 +48,9 @@ public final class CredentialService {
     /** A pod that makes up tokens must not fill the node's disk; a node with as many real failures is one cause. */
     private static final int WARNINGS_PER_SECOND = 5;
     private static final int WARNINGS_AT_ONCE = 100;
+    /** Each made-up token is a new identity, so its refusal is no use to the next one; only the source tells them. */
+    private static final int REFUSALS_PER_SECOND = 10;
+    private static final int REFUSALS_AT_ONCE = 100;
 
     private final EksAuth eksAuth;
     private final CredentialCache cache;
@@ -62,6 +66,7 @@ public final class CredentialService {
     private final DoubleSupplier random;
 
     private final Map<Identity, Flight> flights = new HashMap<>();
+    private final SourceRateLimit refusals = new SourceRateLimit(REFUSALS_PER_SECOND, REFUSALS_AT_ONCE);
     private final TokenBucket warnings = new TokenBucket(WARNINGS_PER_SECOND, WARNINGS_AT_ONCE, System.nanoTime());
     /** Warnings that were left out since the last one. */
     private long unwarned;
@@ -131,8 +136,9 @@ public final class CredentialService {
         if (flight != null) {
             return flight.join(new Waiter(flight, CacheOutcome.COALESCED, old, answer));
         }
-        if (!slots.admit(source, token.raw().length())) {
-            metrics.limited(Limit.FETCHES);
+        Optional<Limit> beyond = beyondLimits(token, source);
+        if (beyond.isPresent()) {
+            metrics.limited(beyond.get());
             return answered(answer, old.<Outcome>map(credentials -> new Outcome.Served(credentials, CacheOutcome.STALE))
                     .orElseGet(() -> new Outcome.Failed(tooMany(), CacheOutcome.MISS)));
         }
@@ -148,9 +154,16 @@ public final class CredentialService {
         return () -> {};
     }
 
+    private Optional<Limit> beyondLimits(ServiceAccountToken token, String source) {
+        if (refusals.exhausted(source, System.nanoTime())) {
+            return Optional.of(Limit.REFUSALS);
+        }
+        return slots.admit(source, token.raw().length()) ? Optional.empty() : Optional.of(Limit.FETCHES);
+    }
+
     private static TransientFailure tooMany() {
         return new TransientFailure(TransientFailure.Reason.THROTTLED,
-                "Too many calls to EKS Auth are waiting: try again");
+                "Too many calls to EKS Auth wait for this source address, or were refused to it: try again");
     }
 
     /** Starts to renew an entry, in the background. Does nothing while a call for it is under way. */
@@ -257,7 +270,7 @@ public final class CredentialService {
                         Field.of("expiration", issued.expiration()),
                         Field.of("millis", nanos / NANOS_PER_MILLI),
                         Field.of("purpose", renewal() ? "renewal" : "request"));
-            } else if (answer instanceof EksAuthFailure failure) {
+            } else if (answer instanceof EksAuthFailure failure && !noCall(failure)) {
                 metrics.called(
                         failure instanceof PermanentFailure ? UpstreamOutcome.REFUSED : UpstreamOutcome.FAILED,
                         failure.code(),
@@ -267,6 +280,10 @@ public final class CredentialService {
                         Field.of("attempt", attempts),
                         Field.of("millis", nanos / NANOS_PER_MILLI));
             }
+        }
+
+        private static boolean noCall(EksAuthFailure failure) {
+            return failure instanceof TransientFailure trouble && trouble.reason() == TransientFailure.Reason.NOT_READY;
         }
 
         private void land(EksAuthAnswer answer) {
@@ -333,6 +350,9 @@ public final class CredentialService {
             boolean refused = failure instanceof PermanentFailure;
             if (refused) {
                 cache.remove(identity, EvictionCause.REFUSED);
+                if (!renewal()) {
+                    refusals.allows(source, System.nanoTime());
+                }
             }
             if (renewal()) {
                 metrics.renewed(refused ? RenewalResult.REFUSED : RenewalResult.FAILED, failure.code());

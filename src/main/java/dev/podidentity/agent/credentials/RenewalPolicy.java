@@ -13,6 +13,7 @@ record RenewalPolicy(Duration retention) {
 
     /** SDKs renew their own copy from 15 minutes before its expiry, some of them at every call. */
     static final Duration LEAST_LEFT = Duration.ofMinutes(15);
+    private static final Duration LEAST_FRESH = Duration.ofMinutes(1);
     /** All credentials of a node that starts come at one time; without this they would be renewed at one time. */
     private static final double SPREAD = 0.1;
     /** A call with the pauses of its retries takes 15 s at most; the rest is for clocks that differ. */
@@ -58,8 +59,16 @@ record RenewalPolicy(Duration retention) {
     }
 
     /**
+     * Whether credentials will be fresh for some time. 15 minutes are what STS gives at least, and would cease to be
+     * fresh as they come.
+     */
+    boolean longLived(Credentials credentials) {
+        return credentials.lifetime().compareTo(LEAST_LEFT.plus(LEAST_FRESH)) >= 0;
+    }
+
+    /**
      * Until when credentials are handed out without asking for fresher ones although they are not
-     * {@linkplain #fresh fresh}: EKS Auth has given short-lived ones twice in a row, so that it would again. A third of
+     * {@linkplain #fresh fresh}: EKS Auth has given ones that are not {@linkplain #longLived long-lived} twice in a row, so that it would again. A third of
      * what is left.
      */
     Instant holdUntil(Credentials credentials, Instant now) {

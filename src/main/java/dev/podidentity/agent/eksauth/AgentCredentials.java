@@ -4,6 +4,7 @@ import dev.podidentity.agent.observe.Field;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
 import org.jboss.logging.Logger;
 import software.amazon.awssdk.auth.credentials.AwsCredentials;
@@ -12,7 +13,6 @@ import software.amazon.awssdk.auth.credentials.AwsCredentialsProviderChain;
 import software.amazon.awssdk.auth.credentials.EnvironmentVariableCredentialsProvider;
 import software.amazon.awssdk.auth.credentials.InstanceProfileCredentialsProvider;
 import software.amazon.awssdk.auth.credentials.ProfileCredentialsProvider;
-import software.amazon.awssdk.core.exception.SdkException;
 import software.amazon.awssdk.identity.spi.AwsCredentialsIdentity;
 import software.amazon.awssdk.identity.spi.IdentityProvider;
 import software.amazon.awssdk.identity.spi.ResolveIdentityRequest;
@@ -58,10 +58,17 @@ public final class AgentCredentials implements IdentityProvider<AwsCredentialsId
                 worker);
     }
 
-    /** The SDK has no other way to forbid IMDSv1, to which it would fall back. */
+    /** Made when it is asked, as making it reads the config file, which may be malformed. */
     private static AwsCredentialsProvider imds() {
+        // The SDK has no other way to forbid IMDSv1, to which it would fall back.
         System.setProperty("aws.disableEc2MetadataV1", "true");
-        return InstanceProfileCredentialsProvider.create();
+        AtomicReference<AwsCredentialsProvider> made = new AtomicReference<>();
+        return () -> {
+            if (made.get() == null) {
+                made.set(InstanceProfileCredentialsProvider.create());
+            }
+            return made.get().resolveCredentials();
+        };
     }
 
     AgentCredentials(
@@ -111,7 +118,8 @@ public final class AgentCredentials implements IdentityProvider<AwsCredentialsId
             }
             current = resolved;
             found.complete(null);
-        } catch (SdkException e) {
+        } catch (RuntimeException e) {
+            // Not SdkException alone: a malformed file comes as whatever its parser throws.
             if (!reported) {
                 reported = true;
                 LOG.warnf("The agent's own AWS credentials cannot be found; give the node an instance role and let IMDSv2"

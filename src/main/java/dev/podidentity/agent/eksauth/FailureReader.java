@@ -9,9 +9,7 @@ import software.amazon.awssdk.awscore.exception.AwsServiceException;
 final class FailureReader {
 
     private static final int TOO_MANY_REQUESTS = 429;
-    private static final int REQUEST_TIMEOUT = 408;
     private static final int SERVER_ERROR = 500;
-    private static final int LAST_CLIENT_ERROR = 499;
     private static final int BAD_REQUEST = 400;
     private static final int LONGEST_CODE = 64;
 
@@ -66,7 +64,7 @@ final class FailureReader {
             case "AccessDeniedException" -> new PermanentFailure(PermanentFailure.Reason.ACCESS_DENIED,
                     "EKS Auth denies it: let the role's trust policy allow pods.eks.amazonaws.com sts:AssumeRole and"
                             + " sts:TagSession, and the node's role eks-auth:AssumeRoleForPodIdentity");
-            case "InvalidParameterException" -> new PermanentFailure(PermanentFailure.Reason.INVALID_PARAMETER,
+            case "InvalidParameterException", "ValidationException" -> new PermanentFailure(PermanentFailure.Reason.INVALID_PARAMETER,
                     "EKS Auth does not take the parameters: check that --cluster-name is this cluster's name");
             case "InvalidRequestException" -> new PermanentFailure(PermanentFailure.Reason.INVALID_REQUEST,
                     "EKS Auth does not take the request: check that the role of the association exists");
@@ -79,10 +77,11 @@ final class FailureReader {
             case "ResourceNotFoundException" -> new PermanentFailure(PermanentFailure.Reason.NO_ASSOCIATION,
                     "There is no EKS Pod Identity association for this service account in cluster " + clusterName
                             + ": create one with 'aws eks create-pod-identity-association'; a new one takes some seconds");
-            case "UnrecognizedClientException", "InvalidSignatureException", "MissingAuthenticationTokenException",
+            case "RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture", "UnrecognizedClientException", "InvalidSignatureException", "MissingAuthenticationTokenException",
                     "IncompleteSignatureException", "InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken" ->
                     notAccepted(code);
-            case "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded" -> throttled();
+            case "ThrottlingException", "Throttling", "ThrottledException", "TooManyRequestsException", "SlowDown",
+                    "RequestThrottled", "RequestThrottledException", "RequestLimitExceeded" -> throttled();
             case "InternalServerException" -> internal();
             case "ServiceUnavailableException" -> unavailable();
             default -> unnamed(status, code);
@@ -99,12 +98,12 @@ final class FailureReader {
         if (status > SERVER_ERROR) {
             return unavailable();
         }
-        if (status < BAD_REQUEST || status > LAST_CLIENT_ERROR || status == REQUEST_TIMEOUT || code.isEmpty()) {
+        if (status < BAD_REQUEST || code.isEmpty()) {
             return badAnswer("What answers at " + endpointHost + " with status " + status
                     + " is not EKS Auth: check --endpoint and the proxy");
         }
-        return new PermanentFailure(PermanentFailure.Reason.INVALID_REQUEST,
-                "EKS Auth refuses the request with " + code + " (status " + status + ")");
+        // Nobody has said that it stays, and a refusal would take valid credentials away.
+        return badAnswer("EKS Auth answers with " + code + " (status " + status + "), which the agent does not know");
     }
 
     private static TransientFailure throttled() {

@@ -10,7 +10,6 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeoutException;
@@ -95,7 +94,8 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
         try {
             connected.complete(connect(DefaultAwsRegionProviderChain.builder().build().getRegion()));
             return true;
-        } catch (SdkException | CompletionException e) {
+        } catch (RuntimeException e) {
+            // Not SdkException alone: a malformed file or region comes as whatever its parser throws.
             if (!reported) {
                 reported = true;
                 LOG.warn("The AWS region cannot be found or used: set AWS_REGION, or let IMDSv2 answer with a hop limit of 2");
@@ -177,7 +177,7 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
     }
 
     private TransientFailure notReady() {
-        return new TransientFailure(TransientFailure.Reason.AGENT_CREDENTIALS,
+        return new TransientFailure(TransientFailure.Reason.NOT_READY,
                 "The agent has found no AWS region, or no credentials of its own, yet: see its log");
     }
 
@@ -194,9 +194,9 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
             answer.complete(to.failures.read(new TimeoutException()));
             call.cancel(true);
         });
-        call.whenComplete((response, thrown) -> {
+        call.thenApply(answers::read).whenComplete((read, thrown) -> {
             vertx.cancelTimer(timer);
-            answer.complete(thrown == null ? answers.read(response) : to.failures.read(thrown));
+            answer.complete(thrown == null ? read : to.failures.read(thrown));
         });
     }
 

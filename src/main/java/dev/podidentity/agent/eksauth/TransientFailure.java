@@ -18,7 +18,9 @@ public record TransientFailure(Reason reason, String message) implements EksAuth
         UNREACHABLE("ServiceUnavailableException"),
         /** An answer that is not one of EKS Auth, or lacks a part. */
         BAD_ANSWER("InternalServerException"),
-        /** The agent's own AWS credentials, or its region, are missing or not accepted. */
+        /** The agent has no AWS region, or no credentials of its own, yet: no call was made. */
+        NOT_READY("ServiceUnavailableException"),
+        /** The agent's own AWS credentials are not accepted. */
         AGENT_CREDENTIALS("ServiceUnavailableException");
 
         private final String code;

@@ -14,14 +14,16 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
 /**
- * One connection of a pod, as the first handler of its pipeline: sees to it that the headers of a request come in time,
- * that answers are read, and that the last answer arrives before the connection is closed. Vert.x offers none of the
- * three. Confined to the event loop.
+ * One connection of a client, as the first handler of its pipeline: sees to it that the headers of a request come in
+ * time, that requests do not pile up, that answers are read, and that the last answer arrives before the connection is
+ * closed. Vert.x offers none of the four. Confined to the event loop.
  */
 final class ClientConnection extends ChannelInboundHandlerAdapter {
 
     /** Time for a client that still sends to read its answer; closing at once could take it away again. */
     private static final Duration LINGER = Duration.ofSeconds(1);
+    /** No SDK sends a request before it has the last answer; some tools do, a few. */
+    private static final int MOST_UNANSWERED = 16;
 
     private final Channel channel;
     private final String source;
@@ -29,8 +31,8 @@ final class ClientConnection extends ChannelInboundHandlerAdapter {
     private final Metrics metrics;
     private Optional<ScheduledFuture<?>> headerTimer = Optional.empty();
     private Optional<Waiting> waiting = Optional.empty();
-    private boolean busy;
-    private boolean lingering;
+    private int unanswered;
+    private boolean closing;
 
     ClientConnection(Channel channel, String source, Duration headerTimeout, Metrics metrics) {
         this.channel = channel;
@@ -44,15 +46,29 @@ final class ClientConnection extends ChannelInboundHandlerAdapter {
         return source;
     }
 
-    /** Whether a request is being answered. */
+    /** Whether a request has no answer yet. */
     boolean busy() {
-        return busy;
+        return unanswered > 0;
+    }
+
+    /** Whether the connection is to be closed, and takes no more requests. */
+    boolean closing() {
+        return closing;
     }
 
     /** The headers of a request are complete. */
     void requestBegan() {
-        busy = true;
         stopHeaderTimer();
+        unanswered++;
+        if (unanswered > MOST_UNANSWERED) {
+            metrics.limited(Limit.PIPELINED_REQUESTS);
+            close();
+        }
+    }
+
+    /** An answer has been written. */
+    void requestEnded() {
+        unanswered--;
     }
 
     /** A request waits for its answer; to be abandoned if the connection closes. */
@@ -60,14 +76,16 @@ final class ClientConnection extends ChannelInboundHandlerAdapter {
         waiting = Optional.of(request);
     }
 
-    /** The answer has been written. */
-    void requestEnded() {
-        busy = false;
-        waiting = Optional.empty();
+    /** Reads no more for a while. */
+    void pause(Duration time) {
+        channel.config().setAutoRead(false);
+        channel.eventLoop().schedule(
+                () -> channel.config().setAutoRead(true), time.toMillis(), TimeUnit.MILLISECONDS);
     }
 
     /** The connection is closed. */
     void closed() {
+        closing = true;
         stopHeaderTimer();
         waiting.ifPresent(Waiting::abandon);
         waiting = Optional.empty();
@@ -75,26 +93,30 @@ final class ClientConnection extends ChannelInboundHandlerAdapter {
 
     /** Closes the connection at once. */
     void close() {
+        closing = true;
         channel.close();
     }
 
-    /** Closes the connection once the client has had time to read its answer; takes no more requests. */
+    /** From now on takes no more requests; the answer that is about to be written is the last. */
+    void lastAnswer() {
+        closing = true;
+    }
+
+    /** Closes the connection, once the client has had time to read the last answer. */
     void closeGently() {
-        if (!channel.isActive() || lingering) {
-            return;
+        if (channel.isActive()) {
+            ((DuplexChannel) channel).shutdownOutput();
+            channel.eventLoop().schedule(() -> channel.close(), LINGER.toMillis(), TimeUnit.MILLISECONDS);
         }
-        lingering = true;
-        ((DuplexChannel) channel).shutdownOutput();
-        channel.eventLoop().schedule(() -> channel.close(), LINGER.toMillis(), TimeUnit.MILLISECONDS);
     }
 
     @Override
     public void channelRead(ChannelHandlerContext context, Object message) {
-        if (lingering) {
+        if (closing) {
             ReferenceCountUtil.release(message);
             return;
         }
-        if (!busy && headerTimer.isEmpty()) {
+        if (!busy() && headerTimer.isEmpty()) {
             headerTimer = Optional.of(channel.eventLoop().schedule(
                     this::headersLate, headerTimeout.toMillis(), TimeUnit.MILLISECONDS));
         }
@@ -105,7 +127,7 @@ final class ClientConnection extends ChannelInboundHandlerAdapter {
     @Override
     public void channelWritabilityChanged(ChannelHandlerContext context) {
         if (!channel.isWritable()) {
-            channel.close();
+            close();
             return;
         }
         context.fireChannelWritabilityChanged();
@@ -114,7 +136,7 @@ final class ClientConnection extends ChannelInboundHandlerAdapter {
     private void headersLate() {
         headerTimer = Optional.empty();
         metrics.limited(Limit.HEADER_TIME);
-        channel.close();
+        close();
     }
 
     private void stopHeaderTimer() {

@@ -22,7 +22,7 @@ import java.util.Set;
 final class Connections {
 
     /** Vert.x's name of it in the pipeline. */
-    private static final String DECODER = "httpDecoder";
+    private static final String ENCODER = "httpEncoder";
 
     private final int most;
     private final int mostPerSource;
@@ -54,7 +54,7 @@ final class Connections {
             return;
         }
         ClientConnection client = new ClientConnection(channel, source, headerTimeout, metrics);
-        channel.pipeline().addFirst(client).addAfter(DECODER, null, VersionCheck.INSTANCE);
+        channel.pipeline().addFirst(client).addAfter(ENCODER, null, new RequestTracker(client));
         open.put(connection, client);
         bySource.computeIfAbsent(source, key -> new LinkedHashSet<>()).add(client);
         metrics.connected(1);

@@ -1,7 +1,9 @@
 package dev.podidentity.agent.http;
 
 import dev.podidentity.agent.credentials.CredentialService;
+import dev.podidentity.agent.credentials.CredentialService.Waiting;
 import dev.podidentity.agent.credentials.Outcome;
+import dev.podidentity.agent.limits.SourceRateLimit;
 import dev.podidentity.agent.observe.CacheOutcome;
 import dev.podidentity.agent.observe.Limit;
 import dev.podidentity.agent.observe.Metrics;
@@ -18,6 +20,7 @@ import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpServerResponse;
+import java.time.Duration;
 import java.util.Optional;
 import org.jboss.logging.Logger;
 
@@ -30,6 +33,8 @@ final class CredentialsHandler {
     private static final Logger LOG = Logger.getLogger(CredentialsHandler.class);
 
     private static final int OK = 200;
+    /** A source over its rate is not read from for so long, as turning requests away costs something too. */
+    private static final Duration RATE_PAUSE = Duration.ofMillis(200);
     private static final CharSequence CONTENT_TYPE = HttpHeaders.createOptimized("Content-Type");
     private static final CharSequence CONTENT_LENGTH = HttpHeaders.createOptimized("content-length");
     private static final CharSequence CACHE_CONTROL = HttpHeaders.createOptimized("Cache-Control");
@@ -73,6 +78,7 @@ final class CredentialsHandler {
         begin(request).ifPresent(exchange -> {
             if (!rate.allows(exchange.client.source(), exchange.began)) {
                 metrics.limited(Limit.SOURCE_REQUESTS);
+                exchange.client.pause(RATE_PAUSE);
                 exchange.answer(ErrorAnswer.RATE, CacheOutcome.NONE);
                 return;
             }
@@ -85,7 +91,10 @@ final class CredentialsHandler {
             if (reading instanceof RejectedToken rejected) {
                 exchange.answer(ErrorAnswer.of(rejected), CacheOutcome.NONE);
             } else if (reading instanceof ServiceAccountToken token) {
-                exchange.client.waits(credentials.request(token, exchange.client.source(), exchange::answer));
+                Waiting waiting = credentials.request(token, exchange.client.source(), exchange::answer);
+                if (!exchange.answered) {
+                    exchange.client.waits(waiting);
+                }
             }
         });
     }
@@ -105,10 +114,9 @@ final class CredentialsHandler {
     }
 
     private Optional<Exchange> begin(HttpServerRequest request) {
-        return connections.of(request.connection()).map(client -> {
-            client.requestBegan();
-            return new Exchange(request, client, System.nanoTime());
-        });
+        return connections.of(request.connection())
+                .filter(client -> !client.closing())
+                .map(client -> new Exchange(request, client, System.nanoTime()));
     }
 
     /** One request and its answer. */
@@ -117,6 +125,7 @@ final class CredentialsHandler {
         private final HttpServerRequest request;
         private final ClientConnection client;
         private final long began;
+        private boolean answered;
 
         Exchange(HttpServerRequest request, ClientConnection client, long began) {
             this.request = request;
@@ -156,10 +165,11 @@ final class CredentialsHandler {
                     .setStatusCode(status)
                     .putHeader(CONTENT_TYPE, JSON)
                     .putHeader(CACHE_CONTROL, NO_STORE);
+            answered = true;
             if (close) {
+                client.lastAnswer();
                 response.putHeader(CONNECTION, CLOSE);
             }
-            client.requestEnded();
             Future<Void> sent;
             if (request.method().equals(HttpMethod.HEAD)) {
                 // Vert.x would leave out the length of a body that it does not send.

@@ -32,10 +32,10 @@ public final class TokenBucket {
         return true;
     }
 
-    /** Whether nothing has been taken lately, so that a new bucket would be the same. */
-    public boolean full(long now) {
+    /** Whether there is no permit. */
+    public boolean empty(long now) {
         refill(now);
-        return permits >= burst;
+        return permits < 1;
     }
 
     private void refill(long now) {

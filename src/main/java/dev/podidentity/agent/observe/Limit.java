@@ -10,8 +10,14 @@ public enum Limit {
     SOURCE_CONNECTIONS,
     /** Connections of all. */
     CONNECTIONS,
+    /** Requests that a connection sent before it had their answers. */
+    PIPELINED_REQUESTS,
+    /** Scrapes of one source address. */
+    SCRAPES,
     /** Calls to EKS Auth that wait. */
     FETCHES,
+    /** Calls of a source address for which EKS Auth keeps refusing them. */
+    REFUSALS,
     /** The time for the headers of a request. */
     HEADER_TIME;
 

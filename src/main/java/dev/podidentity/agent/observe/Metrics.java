@@ -47,7 +47,7 @@ public final class Metrics {
     static final String EARLIEST_EXPIRY = "pod_identity_earliest_expiry";
     /** What a limit turned away. Label {@code limit} ({@link Limit}). */
     static final String LIMITED = "pod_identity_limit_rejections";
-    /** Connections to the credentials listeners. */
+    /** Open connections to all listeners. */
     static final String CONNECTIONS = "pod_identity_connections";
     /** 1 while a listener is bound, 0 while it is not. Labels {@code listener} and {@code address}. */
     static final String LISTENER_UP = "pod_identity_listener_up";
@@ -86,7 +86,7 @@ public final class Metrics {
         this.registry = registry;
         gauge(UPSTREAM_IN_FLIGHT, "Calls to EKS Auth under way", calling);
         gauge(WAITING_REQUESTS, "Requests that wait for a call to EKS Auth", waiting);
-        gauge(CONNECTIONS, "Connections to the credentials listeners", connections);
+        gauge(CONNECTIONS, "Open connections to all listeners", connections);
         gauge(CACHE_ENTRIES, "Identities with credentials in the cache", entries);
         Gauge.builder(CACHE_BYTES, bytes, AtomicLong::get)
                 .description("About how much memory the cache takes")

@@ -110,10 +110,19 @@ class CommandLineInterfaceTest {
         assertThat(served).isEmpty();
     }
 
+    @Test
+    void takesTheVerbosityWithEveryCommand() {
+        assertThat(run("version", "-v", "info")).contains(0);
+        assertThat(run("-v", "trace", "version")).contains(0);
+    }
+
     static Stream<Arguments> usable() {
         return Stream.of(
                 arguments("server", Map.of()),
                 arguments("server -c prod", Map.of("agent.cluster-name", "prod")),
+                arguments("server --rotate-credentials=1", Map.of("agent.rotate-credentials", "1")),
+                arguments("server --rotate-credentials=False", Map.of("agent.rotate-credentials", "False")),
+                arguments("server --endpoint=", Map.of("agent.endpoint", "")),
                 arguments("server --cluster-name=prod", Map.of("agent.cluster-name", "prod")),
                 arguments("server --port=8080", Map.of("agent.port", "8080")),
                 arguments("server --port 8080", Map.of("agent.port", "8080")),

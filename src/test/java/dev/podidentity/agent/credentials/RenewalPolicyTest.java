@@ -143,6 +143,12 @@ class RenewalPolicyTest {
         assertThat(fromLater).isEqualTo(START.plus(Duration.ofMinutes(8)));
     }
 
+    @Test
+    void takesTheLeastThatStsGivesForShortLived() {
+        assertThat(policy.longLived(living(Duration.ofMinutes(15).plusMillis(50)))).isFalse();
+        assertThat(policy.longLived(living(Duration.ofMinutes(16)))).isTrue();
+    }
+
     private Duration pause(Credentials credentials, int failures, Instant now, double random) {
         return Duration.between(now, policy.retryAt(credentials, failures, now, random));
     }

@@ -36,9 +36,7 @@ class FailureReaderTest {
         "ExpiredTokenException, 400, EXPIRED_TOKEN, re-read the token file",
         "ResourceNotFoundException, 404, NO_ASSOCIATION, create-pod-identity-association",
         "ResourceNotFoundException, 400, NO_ASSOCIATION, cluster prod",
-        "ValidationException, 400, INVALID_REQUEST, ValidationException (status 400)",
-        "SomethingNewException, 404, INVALID_REQUEST, SomethingNewException (status 404)",
-        "SomethingNewException, 499, INVALID_REQUEST, SomethingNewException (status 499)"
+        "ValidationException, 400, INVALID_PARAMETER, --cluster-name"
     })
     void takesARefusalForPermanentAndSaysWhatToDo(String code, int status, PermanentFailure.Reason reason, String remedy) {
         assertPermanent(failures.read(answer(code, status)), reason, remedy);
@@ -58,6 +56,10 @@ class FailureReaderTest {
         "SomethingNewException, 503, UNAVAILABLE, unavailable",
         "SomethingNewException, 504, UNAVAILABLE, unavailable",
         "SomethingNewException, 599, UNAVAILABLE, unavailable",
+        "Throttling, 400, THROTTLED, throttles",
+        "SlowDown, 400, THROTTLED, throttles",
+        "SomethingNewException, 400, BAD_ANSWER, SomethingNewException (status 400)",
+        "SomethingNewException, 404, BAD_ANSWER, SomethingNewException (status 404)",
         "SomethingNewException, 408, BAD_ANSWER, status 408",
         "SomethingNewException, 302, BAD_ANSWER, status 302"
     })
@@ -74,6 +76,8 @@ class FailureReaderTest {
         "MissingAuthenticationTokenException, 403",
         "IncompleteSignatureException, 400",
         "InvalidClientTokenId, 403",
+        "RequestExpired, 403",
+        "RequestTimeTooSkewed, 400",
         "SignatureDoesNotMatch, 403"
     })
     void doesNotBlameThePodForTheAgentsOwnCredentials(String code, int status) {
@@ -115,7 +119,7 @@ class FailureReaderTest {
         EksAuthFailure failure = failures.read(answer("Evil\r\n\"<script>\u001b[31m" + "x".repeat(1000), 400));
 
         assertThat(failure.message())
-                .startsWith("EKS Auth refuses the request with Evilscript31mxxx")
+                .startsWith("EKS Auth answers with Evilscript31mxxx")
                 .hasSizeLessThan(200);
     }
 

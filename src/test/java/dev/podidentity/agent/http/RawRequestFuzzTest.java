@@ -10,6 +10,7 @@ import dev.podidentity.agent.credentials.CredentialSettings;
 import dev.podidentity.agent.credentials.EventLoop;
 import dev.podidentity.agent.eksauth.EksAuthAnswer;
 import dev.podidentity.agent.eksauth.IssuedCredentials;
+import dev.podidentity.agent.limits.SourceRateLimit;
 import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.testing.Tokens;

@@ -67,18 +67,18 @@ class TokenBucketTest {
     }
 
     @Test
-    void isFullUntilSomethingIsTakenAndOnceItIsBack() {
+    void isEmptyOnceAllAreTakenAndUntilOneIsBack() {
         // Given
-        TokenBucket bucket = new TokenBucket(1, 2, START);
-        assertThat(bucket.full(START)).isTrue();
+        TokenBucket bucket = new TokenBucket(1, 1, START);
+        assertThat(bucket.empty(START)).isFalse();
 
         // When
         bucket.tryTake(START);
 
         // Then
-        assertThat(bucket.full(START)).isFalse();
-        assertThat(bucket.full(START + SECOND - 1)).isFalse();
-        assertThat(bucket.full(START + SECOND)).isTrue();
+        assertThat(bucket.empty(START)).isTrue();
+        assertThat(bucket.empty(START + SECOND - 1)).isTrue();
+        assertThat(bucket.empty(START + SECOND)).isFalse();
     }
 
     private static int taken(TokenBucket bucket, int attempts, long now) {

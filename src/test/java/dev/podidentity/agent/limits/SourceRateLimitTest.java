@@ -1,4 +1,4 @@
-package dev.podidentity.agent.http;
+package dev.podidentity.agent.limits;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

@@ -1,14 +1,12 @@
-package dev.podidentity.agent.http;
+package dev.podidentity.agent.limits;
 
-import dev.podidentity.agent.limits.TokenBucket;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * Limits the requests of each source address, so that a noisy pod cannot starve the rest of its node. Confined to the
- * event loop.
+ * Limits something of each source address, so that a noisy pod cannot starve the rest of its node. Not thread-safe.
  */
-final class SourceRateLimit {
+public final class SourceRateLimit {
 
     /** A node has some hundreds of pods. The bucket that was used least recently goes first. */
     private static final int MOST_SOURCES = 4096;
@@ -25,20 +23,29 @@ final class SourceRateLimit {
         }
     };
 
-    /** @param perSecond requests a second; 0 for no limit */
-    SourceRateLimit(int perSecond, int burst) {
+    /**
+     * @param perSecond how often a second; 0 for no limit
+     * @param burst how often at once
+     */
+    public SourceRateLimit(int perSecond, int burst) {
         this.perSecond = perSecond;
         this.burst = burst;
     }
 
     /**
-     * Counts a request.
+     * Counts one more.
      *
      * @param now nanoseconds of a monotonic clock
-     * @return whether it may go on
+     * @return whether it is within the limit
      */
-    boolean allows(String source, long now) {
+    public boolean allows(String source, long now) {
         return perSecond == 0
                 || buckets.computeIfAbsent(source, key -> new TokenBucket(perSecond, burst, now)).tryTake(now);
+    }
+
+    /** Whether one more would be beyond the limit; counts nothing. */
+    public boolean exhausted(String source, long now) {
+        TokenBucket bucket = buckets.get(source);
+        return bucket != null && bucket.empty(now);
     }
 }
