@@ -104,7 +104,7 @@ public class Agent {
                 listeners::ready, () -> own.available() && eksAuth.connected(), config.startupGrace(), clock);
         metrics.listeners(listeners.states());
         metrics.agentCredentials(own::available);
-        operations.watch(health);
+        operations.watch(health, metrics);
         running = Optional.of(new Running(eksAuth, renewer, listeners, health, loop));
         onLoop(loop, () -> {
             connect(eksAuth, loop);

@@ -5,7 +5,6 @@ import dev.podidentity.agent.credentials.CredentialService;
 import dev.podidentity.agent.credentials.Timers;
 import dev.podidentity.agent.limits.SourceRateLimit;
 import dev.podidentity.agent.observe.Field;
-import dev.podidentity.agent.observe.Limit;
 import dev.podidentity.agent.observe.ListenerState;
 import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.token.TokenReader;
@@ -50,11 +49,6 @@ public final class Listeners {
     /** A scraper and the kubelet; whoever else finds the port is not to harm the agent. */
     private static final int OPERATIONS_CONNECTIONS = 256;
     private static final int OPERATIONS_CONNECTIONS_PER_SOURCE = 64;
-    /** A scrape costs milliseconds of the event loop; Prometheus makes one in some seconds. */
-    private static final int SCRAPES_PER_SECOND = 10;
-    private static final int SCRAPES_AT_ONCE = 50;
-    private static final String SCRAPE = "/metrics";
-    private static final int TOO_MANY_REQUESTS = 429;
     private static final Duration DRAIN_LOOK = Duration.ofMillis(20);
 
     private final Vertx vertx;
@@ -62,8 +56,6 @@ public final class Listeners {
     private final Timers timers;
     private final CredentialsHandler handler;
     private final Connections clients;
-    private final SourceRateLimit scrapes = new SourceRateLimit(SCRAPES_PER_SECOND, SCRAPES_AT_ONCE);
-    private final Metrics metrics;
     private final List<Listener> listeners = new ArrayList<>();
 
     /** @param operations answers requests for probes and metrics */
@@ -78,7 +70,6 @@ public final class Listeners {
         this.vertx = vertx;
         this.config = config;
         this.timers = timers;
-        this.metrics = metrics;
         this.clients = new Connections(
                 config.maxConnections(), config.maxConnectionsPerSource(), config.headerTimeout(), metrics);
         this.handler = new CredentialsHandler(
@@ -113,14 +104,7 @@ public final class Listeners {
         return vertx.createHttpServer(options())
                 .requestHandler(request -> operators.of(request.connection())
                         .filter(client -> !client.closing())
-                        .ifPresent(client -> {
-                            if (request.path().equals(SCRAPE) && !scrapes.allows(client.source(), System.nanoTime())) {
-                                metrics.limited(Limit.SCRAPES);
-                                request.response().setStatusCode(TOO_MANY_REQUESTS).end();
-                            } else {
-                                operations.handle(request);
-                            }
-                        }));
+                        .ifPresent(client -> operations.handle(request)));
     }
 
     private HttpServerOptions options() {
