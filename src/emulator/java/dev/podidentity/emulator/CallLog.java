@@ -23,6 +23,7 @@ final class CallLog {
     private int calls;
     private int inFlight;
     private int maxInFlight;
+    private long lastEnd;
 
     /** Enters a call and returns what ends it; ending it twice does no harm. */
     synchronized Runnable begin(String token) {
@@ -44,6 +45,7 @@ final class CallLog {
 
     private synchronized void end() {
         inFlight--;
+        lastEnd = System.nanoTime();
     }
 
     /** Forgets the past. Calls in progress stay in progress. */
@@ -86,6 +88,10 @@ final class CallLog {
 
     synchronized int maxInFlight() {
         return maxInFlight;
+    }
+
+    synchronized long lastEnd() {
+        return lastEnd;
     }
 
     synchronized List<ReceivedCall> received() {

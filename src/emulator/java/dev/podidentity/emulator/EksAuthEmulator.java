@@ -208,6 +208,11 @@ public final class EksAuthEmulator implements AutoCloseable {
         return calls.maxInFlight();
     }
 
+    /** When the last call was answered, in the nanoseconds of {@link System#nanoTime()}. */
+    public long lastEnd() {
+        return calls.lastEnd();
+    }
+
     /** The last 10,000 of {@link #calls()}, oldest first. */
     public List<ReceivedCall> received() {
         return calls.received();

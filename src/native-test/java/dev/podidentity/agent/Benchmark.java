@@ -59,7 +59,7 @@ public final class Benchmark {
         }
     }
 
-    /** How long after EKS Auth is let answer its one call each of many waiting clients has its answer. */
+    /** How long after EKS Auth has answered its one call each of many waiting clients has its answer. */
     private void waiters() throws IOException {
         List<Long> delays = new ArrayList<>();
         retries.set(0);
@@ -72,16 +72,10 @@ public final class Benchmark {
                 answers.add(ask(token).toCompletionStage().toCompletableFuture());
             }
             emulator.whenCalls(1).join();
-            long released = CompletableFuture.supplyAsync(() -> {
-                long now = System.nanoTime();
-                gate.release();
-                return now;
-            }, CompletableFuture.delayedExecutor(UPSTREAM_MILLIS, TimeUnit.MILLISECONDS)).join();
-            for (CompletableFuture<Long> answer : answers) {
-                long delay = answer.join() - released;
-                if (round >= 0) {
-                    delays.add(delay);
-                }
+            CompletableFuture.delayedExecutor(UPSTREAM_MILLIS, TimeUnit.MILLISECONDS).execute(gate::release);
+            List<Long> answered = answers.stream().map(CompletableFuture::join).toList();
+            if (round >= 0) {
+                answered.forEach(nanos -> delays.add(nanos - emulator.lastEnd()));
             }
             if (emulator.calls() != 1) {
                 System.out.println("round " + round + " took " + emulator.calls() + " calls");
