@@ -113,8 +113,7 @@ public final class AgentCredentials implements IdentityProvider<AwsCredentialsId
             if (current == null || reported) {
                 reported = false;
                 LOG.infof("The agent's own AWS credentials are found",
-                        Field.of("accessKeyId", resolved.accessKeyId()),
-                        Field.of("source", resolved.providerName().orElse("unknown")));
+                        Field.of("accessKeyId", resolved.accessKeyId()));
             }
             current = resolved;
             found.complete(null);

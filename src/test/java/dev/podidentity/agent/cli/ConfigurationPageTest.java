@@ -28,6 +28,7 @@ class ConfigurationPageTest {
         // Then
         assertThat(rows).hasSameSizeAs(expected);
         assertThat(rows).allSatisfy(row -> assertThat(expected).anyMatch(row::startsWith));
+        assertThat(rows).allSatisfy(row -> assertThat(row).endsWith(". |").doesNotContain("@", "*/"));
         assertThat(expected).allSatisfy(start -> assertThat(rows).anyMatch(row -> row.startsWith(start)));
     }
 }
