@@ -7,6 +7,8 @@ import dev.podidentity.emulator.EksAuthEmulator;
 import dev.podidentity.emulator.Gate;
 import io.vertx.core.json.JsonObject;
 import java.io.IOException;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
@@ -189,14 +191,17 @@ class LimitsIT {
             String unsigned = good.substring(0, good.lastIndexOf('.') + 1);
 
             // When
+            Instant began = Instant.now();
             int throttled = 0;
             for (int i = 0; i < 1000; i++) {
-                throttled += forger.send(request(unsigned + "Zm9yZ2Vk" + String.format("%04d", i))).answer().status() == 503 ? 1 : 0;
+                String forged = unsigned + "Zm9yZ2Vk" + String.format("%04d", i);
+                throttled += forger.send(request(forged)).answer().status() == 503 ? 1 : 0;
             }
 
-            // Then: a burst of a hundred, and ten a second
-            assertThat(throttled).isGreaterThan(500);
-            assertThat(emulator.calls()).isLessThan(400);
+            // Then: a hundred at once, and ten a second
+            int allowed = 101 + 10 * (int) Duration.between(began, Instant.now()).plusSeconds(1).toSeconds();
+            assertThat(emulator.calls()).isLessThanOrEqualTo(allowed);
+            assertThat(throttled).isGreaterThanOrEqualTo(1000 - allowed);
             assertThat(RawHttp.askAsSdk(agent.port(), good).status()).as("another source").isEqualTo(200);
         }
     }
@@ -206,7 +211,7 @@ class LimitsIT {
         try (AgentProcess agent = AgentProcess.start(emulator);
                 RawHttp scraper = new RawHttp(agent.port("metrics"))) {
             List<Integer> statuses = new ArrayList<>();
-            for (int i = 0; i < 200; i++) {
+            for (int i = 0; i < 500; i++) {
                 statuses.add(scraper.send(request("GET", "/metrics", "Host: x")).answer().status());
             }
 
