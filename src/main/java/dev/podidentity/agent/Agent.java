@@ -174,11 +174,6 @@ public class Agent {
         }, loop);
     }
 
-    /** The port that a listener is bound to, or 0. */
-    int boundPort(String listener, String host) {
-        return running.map(agent -> agent.listeners.boundPort(listener, host)).orElse(0);
-    }
-
     void stop(@Observes ShutdownEvent event) {
         running.ifPresent(agent -> {
             agent.health.stopping();

@@ -7,7 +7,7 @@ import java.util.concurrent.CompletionStage;
 public interface EksAuth {
 
     /**
-     * Makes one call, with no retry. Never blocks.
+     * Makes one call, with no retry. Called on the event loop; never blocks.
      *
      * @return completes once, never exceptionally, on any thread, within the time that one attempt may take
      */

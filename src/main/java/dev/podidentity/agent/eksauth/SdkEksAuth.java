@@ -7,8 +7,11 @@ import io.vertx.core.Vertx;
 import java.net.URI;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executor;
@@ -46,11 +49,12 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
     private final AgentCredentials credentials;
     private final Vertx vertx;
     private final Executor worker;
-    private final Executor loop;
     private final AnswerReader answers;
 
     /** Completes once the region is known. */
     private final CompletableFuture<Connected> connected = new CompletableFuture<>();
+    /** Calls that were asked for before they could be made, each for a moment. Confined to the event loop. */
+    private final Set<Runnable> early = new LinkedHashSet<>();
     private boolean reported;
 
     /**
@@ -73,8 +77,8 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
         this.credentials = credentials;
         this.vertx = vertx;
         this.worker = worker;
-        this.loop = loop;
         this.answers = new AnswerReader(clock);
+        CompletableFuture.allOf(connected, credentials.found()).thenRunAsync(this::makeEarlyCalls, loop);
     }
 
     /** Finds the region and makes the client, on the worker; completes with whether that is done. */
@@ -166,14 +170,20 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
             call(token, connected.join(), answer);
             return answer;
         }
-        long timer = vertx.setTimer(START_PATIENCE.toMillis(), fired -> answer.complete(notReady()));
-        CompletableFuture.allOf(connected, credentials.found()).thenRunAsync(() -> {
-            vertx.cancelTimer(timer);
-            if (!answer.isDone()) {
-                call(token, connected.join(), answer);
+        Runnable call = () -> call(token, connected.join(), answer);
+        early.add(call);
+        vertx.setTimer(START_PATIENCE.toMillis(), fired -> {
+            if (early.remove(call)) {
+                answer.complete(notReady());
             }
-        }, loop);
+        });
         return answer;
+    }
+
+    private void makeEarlyCalls() {
+        List<Runnable> calls = List.copyOf(early);
+        early.clear();
+        calls.forEach(Runnable::run);
     }
 
     private TransientFailure notReady() {

@@ -91,7 +91,7 @@ final class Listener {
                     Field.of("address", address(port)),
                     Field.of("reason", reason),
                     Field.of("remedy", absent
-                            ? "none is needed on a node without this address; else run 'initialize' or set --bind-hosts"
+                            ? "none is needed on a node without this address; else put it on a link, or set --bind-hosts"
                             : "end the process that has the port, or give this one NET_BIND_SERVICE or another port"));
         }
         if (!stopped) {
@@ -127,17 +127,8 @@ final class Listener {
         return bound.map(HttpServer::close).orElse(Future.succeededFuture());
     }
 
-    /** The port that is bound; 0 while none is. */
-    int boundPort() {
-        return bound.map(HttpServer::actualPort).orElse(0);
-    }
-
     String name() {
         return name;
-    }
-
-    String host() {
-        return host;
     }
 
     /** Whether it listens. Any thread. */

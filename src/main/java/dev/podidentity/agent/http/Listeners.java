@@ -141,15 +141,6 @@ public final class Listeners {
         return listeners.stream().map(Listener::state).toList();
     }
 
-    /** The port that a listener is bound to, or 0; for when the system chose it. */
-    public int boundPort(String listener, String host) {
-        return listeners.stream()
-                .filter(one -> one.name().equals(listener) && one.host().equals(host))
-                .mapToInt(Listener::boundPort)
-                .findFirst()
-                .orElse(0);
-    }
-
     /** Stops accepting, lets the requests in flight finish for as long as there is time, and closes everything. */
     public Future<Void> stop(Duration timeout) {
         long until = System.nanoTime() + timeout.toNanos();
