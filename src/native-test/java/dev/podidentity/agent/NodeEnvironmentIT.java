@@ -56,9 +56,7 @@ class NodeEnvironmentIT {
         // Given
         List<String> asked = new CopyOnWriteArrayList<>();
         emulator.close();
-        emulator = EksAuthEmulator.start(EmulatorConfig.defaults()
-                .withNodeCredentials("AKIDOFTHEINSTANCE", "secret-of-the-instance", Optional.of(SESSION_TOKEN)));
-        emulator.associate(Emulators.NAMESPACE, Emulators.SERVICE_ACCOUNT, "arn:aws:iam::123456789012:role/demo");
+        emulator = emulatorOfTheInstance();
         HttpServer imds = serve(request -> imds(request, asked, true));
         Map<String, String> environment = Map.of(
                 "AWS_ACCESS_KEY_ID", "", "AWS_SECRET_ACCESS_KEY", "", "AWS_REGION", "",
@@ -76,6 +74,30 @@ class NodeEnvironmentIT {
             assertThat(answer.status()).isEqualTo(200);
             assertThat(asked).contains("GET /latest/meta-data/iam/security-credentials/node-role");
             assertThat(asked).noneMatch(request -> request.contains("/v1/credentials"));
+        }
+    }
+
+    @Test
+    void servesAPodThatAskedBeforeTheAgentHadCredentialsOfItsOwn() throws IOException {
+        // Given
+        CompletableFuture<Void> late = new CompletableFuture<>();
+        List<String> asked = new CopyOnWriteArrayList<>();
+        HttpServer imds = serve(request -> late.thenRun(() -> imds(request, asked, true)));
+        Map<String, String> environment = Map.of(
+                "AWS_ACCESS_KEY_ID", "", "AWS_SECRET_ACCESS_KEY", "",
+                "AWS_EC2_METADATA_DISABLED", "false",
+                "AWS_EC2_METADATA_SERVICE_ENDPOINT", url(imds));
+        emulator.close();
+        emulator = emulatorOfTheInstance();
+
+        try (AgentProcess agent = AgentProcess.launch(emulator, environment, "--request-deadline", "30s");
+                RawHttp pod = new RawHttp(agent.port())) {
+            // When
+            pod.send(RawHttp.request(Emulators.token(emulator, "pod-early")));
+            late.complete(null);
+
+            // Then
+            assertThat(pod.answer().status()).isEqualTo(200);
         }
     }
 
@@ -154,6 +176,13 @@ class NodeEnvironmentIT {
             assertThat(answer.status()).isEqualTo(503);
             assertThat(asked).succeedsWithin(Duration.ofSeconds(30)).isEqualTo("CONNECT eks-auth.nowhere.invalid:443");
         }
+    }
+
+    private static EksAuthEmulator emulatorOfTheInstance() {
+        EksAuthEmulator emulator = EksAuthEmulator.start(EmulatorConfig.defaults()
+                .withNodeCredentials("AKIDOFTHEINSTANCE", "secret-of-the-instance", Optional.of(SESSION_TOKEN)));
+        emulator.associate(Emulators.NAMESPACE, Emulators.SERVICE_ACCOUNT, "arn:aws:iam::123456789012:role/demo");
+        return emulator;
     }
 
     private HttpServer serve(Handler<HttpServerRequest> handler) {
