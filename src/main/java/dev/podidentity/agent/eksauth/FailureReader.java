@@ -1,12 +1,19 @@
 package dev.podidentity.agent.eksauth;
 
+import dev.podidentity.agent.observe.Field;
 import java.io.IOException;
 import java.net.UnknownHostException;
+import java.security.cert.CertificateException;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.TimeoutException;
+import org.jboss.logging.Logger;
 import software.amazon.awssdk.awscore.exception.AwsServiceException;
 
 /** Sorts what the SDK throws into failures that say what to do. The one place that knows EKS Auth's error names. */
 final class FailureReader {
+
+    private static final Logger LOG = Logger.getLogger(FailureReader.class);
 
     private static final int TOO_MANY_REQUESTS = 429;
     private static final int SERVER_ERROR = 500;
@@ -37,15 +44,31 @@ final class FailureReader {
                         + " of EKS Auth has no address: check the DNS of this node; a private cluster needs a VPC endpoint"
                         + " for eks-auth with private DNS for *.api.aws");
             }
+            if (cause instanceof CertificateException) {
+                return new TransientFailure(TransientFailure.Reason.UNREACHABLE, "The certificate of EKS Auth at " + endpointHost
+                        + " is not trusted: check what answers at this name, and that AWS_CA_BUNDLE holds the authority of a"
+                        + " private endpoint or of a proxy");
+            }
             if (cause instanceof TimeoutException) {
                 return new TransientFailure(TransientFailure.Reason.TIMED_OUT,
                         "EKS Auth at " + endpointHost + " did not answer in time");
             }
         }
-        return hasCause(thrown, IOException.class)
-                ? new TransientFailure(TransientFailure.Reason.UNREACHABLE, "The connection to EKS Auth at " + endpointHost
-                        + " failed: check the route, the security groups and the proxy of this node")
-                : badAnswer("The answer of EKS Auth at " + endpointHost + " could not be read");
+        if (hasCause(thrown, IOException.class)) {
+            return new TransientFailure(TransientFailure.Reason.UNREACHABLE, "The connection to EKS Auth at " + endpointHost
+                    + " failed: check the route, the security groups and the proxy of this node");
+        }
+        LOG.debugf("A call to EKS Auth failed in a way that the agent does not know", Field.of("causes", causes(thrown)));
+        return badAnswer("The answer of EKS Auth at " + endpointHost + " could not be read");
+    }
+
+    /** Names alone: a message may hold what went over the wire. */
+    private static String causes(Throwable thrown) {
+        List<String> names = new ArrayList<>();
+        for (Throwable cause = thrown; cause != null; cause = cause.getCause()) {
+            names.add(cause.getClass().getName());
+        }
+        return String.join(" < ", names);
     }
 
     private static boolean hasCause(Throwable thrown, Class<? extends Throwable> type) {

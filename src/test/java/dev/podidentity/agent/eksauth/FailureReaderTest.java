@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.net.ConnectException;
 import java.net.SocketException;
 import java.net.UnknownHostException;
+import java.security.cert.CertificateException;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeoutException;
 import java.util.stream.Stream;
@@ -147,7 +148,10 @@ class FailureReaderTest {
                 arguments(new ConnectException("refused"), TransientFailure.Reason.UNREACHABLE,
                         "eks-auth.us-west-2.api.aws failed: check the route, the security groups and the proxy"),
                 arguments(new SocketException("Connection reset"), TransientFailure.Reason.UNREACHABLE, "check the route"),
-                arguments(new SSLHandshakeException("untrusted"), TransientFailure.Reason.UNREACHABLE, "failed"),
+                arguments(new SSLHandshakeException("reset"), TransientFailure.Reason.UNREACHABLE, "failed"),
+                arguments(new CertificateException("no path"), TransientFailure.Reason.UNREACHABLE,
+                        "certificate of EKS Auth at eks-auth.us-west-2.api.aws is not trusted: check what answers at this name,"
+                                + " and that AWS_CA_BUNDLE"),
                 arguments(new IOException("closed"), TransientFailure.Reason.UNREACHABLE, "failed"),
                 arguments(new AnswerShape.MalformedException("it is not a JSON object"), TransientFailure.Reason.BAD_ANSWER,
                         "eks-auth.us-west-2.api.aws cannot be used: it is not a JSON object"),
