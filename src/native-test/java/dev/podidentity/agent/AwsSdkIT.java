@@ -7,23 +7,34 @@ import dev.podidentity.emulator.EksAuthError;
 import dev.podidentity.emulator.Fault;
 import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpServer;
+import io.vertx.core.json.JsonObject;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.OffsetDateTime;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
-/** The AWS SDK for Java as a pod has it: two variables in its environment and a token file. */
+/** The AWS SDKs as a pod has them: two variables in the environment and a token file. */
 class AwsSdkIT {
+
+    /** As STS says it; EKS Auth says it in a header. */
+    private static final String REFUSAL = """
+            <ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>
+            """;
 
     private static EksAuthEmulator emulator;
     private static AgentProcess agent;
@@ -44,7 +55,7 @@ class AwsSdkIT {
                 .requestHandler(request -> {
                     authorizations.add(request.getHeader("Authorization"));
                     sessionTokens.add(request.getHeader("X-Amz-Security-Token"));
-                    request.response().setStatusCode(400).putHeader("x-amzn-ErrorType", "InvalidTokenException").end("{}");
+                    request.response().setStatusCode(403).putHeader("x-amzn-ErrorType", "AccessDenied").end(REFUSAL);
                 })
                 .listen(0, AgentProcess.LOOPBACK)
                 .toCompletionStage().toCompletableFuture().join();
@@ -65,52 +76,74 @@ class AwsSdkIT {
         sessionTokens.clear();
     }
 
-    @Test
-    void getsCredentialsAndSignsACallWithThem() throws Exception {
+    @ParameterizedTest
+    @EnumSource
+    void getsCredentialsAndSignsACallWithThem(Workload workload) throws Exception {
+        // Given
+        String token = Emulators.token(emulator, "pod-" + workload);
+
         // When
-        String output = runPod("pod-sdk");
+        String output = run(workload, token);
 
         // Then
         assertThat(output).contains("called");
-        String accessKeyId = output.lines().filter(line -> line.startsWith("access key id: ")).findFirst().orElseThrow()
-                .substring("access key id: ".length());
         assertThat(authorizations).singleElement().asString()
-                .startsWith("AWS4-HMAC-SHA256 Credential=" + accessKeyId + "/");
+                .startsWith("AWS4-HMAC-SHA256 Credential=" + printed(output, "access key id: ") + "/");
         assertThat(sessionTokens).singleElement().asString().startsWith("emulated-session-");
         assertThat(emulator.calls()).isOne();
     }
 
-    @Test
-    void getsThemAlthoughEksAuthThrottlesForASecond() throws Exception {
+    // Java's SDK keeps it to itself.
+    @ParameterizedTest
+    @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "JAVA")
+    void seesWhenTheCredentialsExpire(Workload workload) throws Exception {
+        // Given
+        String token = Emulators.token(emulator, "pod-expiry-" + workload);
+
+        // When
+        String output = run(workload, token);
+
+        // Then
+        JsonObject answer = new JsonObject(RawHttp.exchange(agent.port(), RawHttp.request(token)).body());
+        assertThat(printed(output, "access key id: ")).isEqualTo(answer.getString("AccessKeyId"));
+        assertThat(OffsetDateTime.parse(printed(output, "expiration: ")).toInstant())
+                .isEqualTo(Instant.parse(answer.getString("Expiration")));
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void getsThemAlthoughEksAuthThrottlesForASecond(Workload workload) throws Exception {
         // Given
         emulator.inject(new Fault.ErrorAnswer(EksAuthError.THROTTLING));
         emulator.whenCalls(1).thenRunAsync(
                 emulator::heal, CompletableFuture.delayedExecutor(1, TimeUnit.SECONDS));
 
         // When
-        String output = runPod("pod-throttled");
+        String output = run(workload, Emulators.token(emulator, "pod-throttled-" + workload));
 
         // Then
         assertThat(output).contains("called");
         assertThat(emulator.calls()).as("tries for one pod").isBetween(2, 6);
     }
 
-    private String runPod(String pod) throws IOException, InterruptedException {
-        Path token = Files.writeString(directory.resolve("eks-pod-identity-token"), Emulators.token(emulator, pod));
-        ProcessBuilder builder = new ProcessBuilder(
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "-cp", System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
-                        PodWorkload.class.getName(),
-                        "http://" + AgentProcess.LOOPBACK + ":" + service.actualPort())
-                .redirectErrorStream(true);
-        builder.environment().clear();
+    private static String printed(String output, String label) {
+        return output.lines().filter(line -> line.startsWith(label)).findFirst().orElseThrow().substring(label.length());
+    }
+
+    /** With the two variables that EKS injects, and what any container has. */
+    private String run(Workload workload, String token) throws IOException, InterruptedException {
+        Path file = Files.writeString(directory.resolve("eks-pod-identity-token"), token);
+        List<String> command = new ArrayList<>(workload.command());
+        command.add("http://" + AgentProcess.LOOPBACK + ":" + service.actualPort());
+        ProcessBuilder builder = new ProcessBuilder(command);
+        builder.environment().keySet().retainAll(Set.of("PATH"));
         builder.environment().putAll(Map.of(
+                "HOME", directory.toString(),
                 "AWS_CONTAINER_CREDENTIALS_FULL_URI",
                 "http://" + AgentProcess.LOOPBACK + ":" + agent.port() + "/v1/credentials",
-                "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token.toString()));
-        Process process = builder.start();
-        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        assertThat(process.waitFor()).as(output).isZero();
-        return output;
+                "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file.toString()));
+        Finished pod = Finished.run(builder, directory.resolve("output"), Duration.ofMinutes(1));
+        assertThat(pod.exitCode()).as(pod.output()).isZero();
+        return pod.output();
     }
 }

@@ -9,10 +9,7 @@ import software.amazon.awssdk.regions.Region;
 import software.amazon.awssdk.services.eksauth.EksAuthAsyncClient;
 import software.amazon.awssdk.services.eksauth.model.EksAuthException;
 
-/**
- * What runs in a pod: a program with the AWS SDK for Java and an environment, and nothing else. Gets credentials as its
- * SDK does and signs a call with them. Run in a process of its own, since the SDK reads the environment.
- */
+/** {@link Workload#JAVA}, run in a process of its own, since the SDK reads the environment. */
 final class PodWorkload {
 
     private PodWorkload() {}

@@ -1,0 +1,27 @@
+package dev.podidentity.agent;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.concurrent.TimeUnit;
+
+/** A program that has been run to its end. */
+record Finished(int exitCode, String output) {
+
+    /**
+     * Runs it.
+     *
+     * @param log takes what it writes
+     * @throws IOException if there is no such program, or it takes longer than it may
+     */
+    static Finished run(ProcessBuilder program, Path log, Duration patience) throws IOException, InterruptedException {
+        Process process = program.redirectErrorStream(true).redirectOutput(log.toFile()).start();
+        if (!process.waitFor(patience.toSeconds(), TimeUnit.SECONDS)) {
+            process.descendants().forEach(ProcessHandle::destroyForcibly);
+            process.destroyForcibly();
+            throw new IOException(program.command() + " takes over " + patience + ": " + Files.readString(log));
+        }
+        return new Finished(process.exitValue(), Files.readString(log));
+    }
+}
