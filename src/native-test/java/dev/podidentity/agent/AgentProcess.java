@@ -38,6 +38,8 @@ final class AgentProcess implements AutoCloseable {
             "\"msg\":\"Listening\",\"listener\":\"(\\w+)\",\"address\":\"(.+):(\\d+)\"");
     /** What the emulator's secrets, and any JWT, begin with. */
     private static final List<String> SECRETS = List.of("emulated-secret-", "emulated-session-", "eyJ");
+    /** A part of a JWT, such as its signature. */
+    private static final Pattern SECRET = Pattern.compile("[0-9A-Za-z_-]{100}");
 
     private final Process process;
     private final List<String> output = new CopyOnWriteArrayList<>();
@@ -70,31 +72,47 @@ final class AgentProcess implements AutoCloseable {
                 "--bind-hosts", LOOPBACK, "--port", "0", "--probe-port", "0", "--metrics-address", LOOPBACK,
                 "--metrics-port", "0", "--verbosity", "trace", "--source-requests-per-second", "0"));
         arguments.addAll(List.of(flags));
-        Map<String, String> all = new LinkedHashMap<>(Map.of(
-                "AWS_ACCESS_KEY_ID", emulator.accessKeyId(),
-                "AWS_SECRET_ACCESS_KEY", emulator.secretAccessKey(),
-                "AWS_REGION", emulator.region(),
-                "AWS_EC2_METADATA_DISABLED", "true"));
+        Map<String, String> all = new LinkedHashMap<>(environment(emulator));
         all.putAll(environment);
         AgentProcess agent = run(all, arguments.toArray(String[]::new));
         agent.secrets.add(emulator.secretAccessKey());
+        emulator.sessionToken().ifPresent(agent.secrets::add);
         agent.awaitLine(line -> line.contains("\"msg\":\"Started\""));
         return agent;
     }
 
+    /** What lets an agent call this emulated EKS Auth. */
+    static Map<String, String> environment(EksAuthEmulator emulator) {
+        return Map.of(
+                "AWS_ACCESS_KEY_ID", emulator.accessKeyId(),
+                "AWS_SECRET_ACCESS_KEY", emulator.secretAccessKey(),
+                "AWS_REGION", emulator.region(),
+                "AWS_EC2_METADATA_DISABLED", "true");
+    }
+
     /** Runs the agent with just these arguments and this environment. */
     static AgentProcess run(Map<String, String> environment, String... arguments) {
-        List<String> command = new ArrayList<>();
+        return run(command(), environment, arguments);
+    }
+
+    /** What starts the agent; its arguments come after it. */
+    static List<String> command() {
         String executable = System.getProperty("agent.executable");
-        if (executable != null) {
-            command.add(executable);
-        } else {
-            command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-            command.add("-jar");
-            command.add(System.getProperty("agent.jar", "target/quarkus-app/quarkus-run.jar"));
-        }
-        command.addAll(List.of(arguments));
-        ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+        return executable != null
+                ? List.of(executable)
+                : List.of(
+                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                        "-jar", System.getProperty("agent.jar", "target/quarkus-app/quarkus-run.jar"));
+    }
+
+    /**
+     * Runs the agent by another command, such as {@code ip netns exec}, that ends with the executable. What stands
+     * before it must become the agent, and not start it: signals go to the process that is started here.
+     */
+    static AgentProcess run(List<String> command, Map<String, String> environment, String... arguments) {
+        List<String> all = new ArrayList<>(command);
+        all.addAll(List.of(arguments));
+        ProcessBuilder builder = new ProcessBuilder(all).redirectErrorStream(true);
         builder.environment().clear();
         builder.environment().putAll(environment);
         try {
@@ -183,7 +201,7 @@ final class AgentProcess implements AutoCloseable {
     public void close() {
         terminate();
         awaitExit();
-        assertThat(String.join("\n", output)).doesNotContain(secrets);
+        assertThat(String.join("\n", output)).doesNotContain(secrets).doesNotContainPattern(SECRET);
     }
 
     static void daemon(String name, Runnable task) {

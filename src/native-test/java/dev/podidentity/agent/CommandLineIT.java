@@ -7,6 +7,7 @@ import dev.podidentity.emulator.EksAuthEmulator;
 import dev.podidentity.emulator.Gate;
 import java.io.IOException;
 import java.net.ConnectException;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -69,6 +70,31 @@ class CommandLineIT {
 
     private static Arguments unusable(List<String> arguments, String... says) {
         return Arguments.of(arguments, Map.of(), List.of(says));
+    }
+
+    @Test
+    void takesEachFlagFromTheEnvironmentToo() throws IOException {
+        try (EksAuthEmulator emulator = Emulators.start()) {
+            // Given
+            Map<String, String> environment = new HashMap<>(AgentProcess.environment(emulator));
+            environment.putAll(Map.of(
+                    "AGENT_CLUSTER_NAME", emulator.clusterName(), "AGENT_ENDPOINT", emulator.endpoint().toString(),
+                    "AGENT_BIND_HOSTS", AgentProcess.LOOPBACK, "AGENT_PORT", "0", "AGENT_PROBE_PORT", "0",
+                    "AGENT_METRICS_ADDRESS", AgentProcess.LOOPBACK, "AGENT_METRICS_PORT", "0",
+                    "AGENT_ALLOWED_HOSTS", "agent.internal,other.internal", "AGENT_VERBOSITY", "trace",
+                    "AGENT_MAX_CREDENTIAL_RETENTION_BEFORE_RENEWAL", "1h30m"));
+
+            // When
+            try (AgentProcess agent = AgentProcess.run(environment, "server")) {
+                agent.awaitLine(line -> line.contains("\"msg\":\"Started\""));
+                agent.awaitLine(line -> line.contains("Ready to call EKS Auth"));
+
+                // Then
+                RawHttp.Answer answer = RawHttp.exchange(agent.port(), request("GET", "/v1/credentials",
+                        "Host: other.internal", "Authorization: " + Emulators.token(emulator, "pod-1")));
+                assertThat(answer.status()).isEqualTo(200);
+            }
+        }
     }
 
     @Test

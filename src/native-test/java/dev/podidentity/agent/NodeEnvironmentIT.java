@@ -8,25 +8,31 @@ import io.vertx.core.Handler;
 import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerRequest;
-import io.vertx.core.net.NetClient;
 import io.vertx.core.net.NetServer;
 import io.vertx.core.net.NetServerOptions;
+import io.vertx.core.net.NetSocket;
 import io.vertx.core.net.PfxOptions;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Base64;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** What the agent finds on its node: its own credentials and region, a private certificate authority, a proxy. */
 class NodeEnvironmentIT {
@@ -138,44 +144,130 @@ class NodeEnvironmentIT {
     }
 
     @Test
-    void trustsTheAuthorityOfTheCaBundleAndNoOther() throws IOException, InterruptedException {
+    void readsTheRegionAndACredentialProcessFromTheSharedConfigFile() throws IOException {
         // Given
-        Path store = directory.resolve("tls.p12");
-        Path bundle = directory.resolve("ca.pem");
-        keytool("-genkeypair", "-alias", "tls", "-keyalg", "EC", "-dname", "CN=localhost", "-ext", "SAN=dns:localhost",
-                "-keystore", store.toString(), "-storetype", "PKCS12", "-storepass", PASSWORD);
-        keytool("-exportcert", "-rfc", "-alias", "tls", "-keystore", store.toString(), "-storepass", PASSWORD,
-                "-file", bundle.toString());
-        int port = terminateTls(store);
+        Path credentials = Files.writeString(directory.resolve("credentials.json"), """
+                {"Version": 1, "AccessKeyId": "%s", "SecretAccessKey": "%s"}
+                """.formatted(emulator.accessKeyId(), emulator.secretAccessKey()));
+        Path file = Files.writeString(directory.resolve("config"), """
+                [profile node]
+                region = us-west-2
+                credential_process = /bin/cat %s
+                """.formatted(credentials));
+        Map<String, String> environment = Map.of(
+                "AWS_ACCESS_KEY_ID", "", "AWS_SECRET_ACCESS_KEY", "", "AWS_REGION", "",
+                "AWS_PROFILE", "node", "AWS_CONFIG_FILE", file.toString());
 
-        try (AgentProcess trusting = AgentProcess.start(emulator, Map.of("AWS_CA_BUNDLE", bundle.toString()),
-                        "--endpoint", "https://localhost:" + port);
-                AgentProcess other = AgentProcess.start(emulator, "--endpoint", "https://localhost:" + port)) {
-            // Then
-            assertThat(RawHttp.askAsSdk(trusting.port(), Emulators.token(emulator, "pod-1")).status()).isEqualTo(200);
-            assertThat(RawHttp.exchange(other.port(), RawHttp.request(Emulators.token(emulator, "pod-2"))).status())
-                    .isEqualTo(503);
+        try (AgentProcess agent = AgentProcess.start(emulator, environment)) {
+            assertThat(RawHttp.askAsSdk(agent.port(), Emulators.token(emulator, "pod-1")).status()).isEqualTo(200);
         }
     }
 
     @Test
-    void asksThroughTheProxyThatTheEnvironmentNames() throws IOException {
+    void trustsTheAuthorityOfTheCaBundleAndNoOther() throws IOException, InterruptedException {
+        // Given
+        int port = terminateTls("localhost");
+
+        try (AgentProcess trusting = AgentProcess.start(emulator, Map.of("AWS_CA_BUNDLE", caBundle().toString()),
+                        "--endpoint", "https://localhost:" + port);
+                AgentProcess other = AgentProcess.start(
+                        emulator, "--endpoint", "https://localhost:" + port, "--flight-timeout", "5s")) {
+            // Then
+            assertThat(RawHttp.askAsSdk(trusting.port(), Emulators.token(emulator, "pod-1")).status()).isEqualTo(200);
+            assertThat(RawHttp.exchange(other.port(), RawHttp.request(Emulators.token(emulator, "pod-2"))).status())
+                    .isEqualTo(503);
+            other.awaitLine(line -> line.contains("No credentials from EKS Auth")
+                    && line.contains("The certificate of EKS Auth at localhost is not trusted"));
+        }
+    }
+
+    @Test
+    void callsThroughTheProxyThatTheEnvironmentNames() throws IOException, InterruptedException {
         // Given: a name that only the proxy knows
+        int port = terminateTls("eks-auth.nowhere.invalid");
         CompletableFuture<String> asked = new CompletableFuture<>();
         HttpServer proxy = serve(request -> {
-            asked.complete(request.method() + " " + request.uri());
-            request.response().setStatusCode(403).putHeader("x-amzn-ErrorType", "AccessDeniedException").end("{}");
+            asked.complete(request.method() + " " + request.uri() + " " + request.getHeader("Proxy-Authorization"));
+            tunnel(request, port);
         });
+        Map<String, String> environment = Map.of(
+                "https_proxy", "http://node:pass-of-the-proxy@" + AgentProcess.LOOPBACK + ":" + proxy.actualPort(),
+                "AWS_CA_BUNDLE", caBundle().toString());
 
-        try (AgentProcess agent = AgentProcess.start(emulator, Map.of("https_proxy", url(proxy)),
-                "--endpoint", "https://eks-auth.nowhere.invalid")) {
+        try (AgentProcess agent = AgentProcess.start(
+                emulator, environment, "--endpoint", "https://eks-auth.nowhere.invalid")) {
+            agent.keepsSecret("pass-of-the-proxy");
+
             // When
-            RawHttp.Answer answer = RawHttp.exchange(agent.port(), RawHttp.request(Emulators.token(emulator, "pod-1")));
+            RawHttp.Answer answer = RawHttp.askAsSdk(agent.port(), Emulators.token(emulator, "pod-1"));
 
             // Then
-            assertThat(answer.status()).isEqualTo(503);
-            assertThat(asked).succeedsWithin(Duration.ofSeconds(30)).isEqualTo("CONNECT eks-auth.nowhere.invalid:443");
+            assertThat(asked).isCompletedWithValue("CONNECT eks-auth.nowhere.invalid:443 Basic "
+                    + Base64.getEncoder().encodeToString("node:pass-of-the-proxy".getBytes(StandardCharsets.UTF_8)));
+            assertThat(answer.status()).isEqualTo(200);
         }
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "us-west-2, false, https://eks-auth.us-west-2.api.aws",
+        "us-west-2, true, https://eks-auth-fips.us-west-2.api.aws",
+        "us-gov-west-1, true, https://eks-auth-fips.us-gov-west-1.api.aws",
+        "cn-north-1, false, https://eks-auth.cn-north-1.api.amazonwebservices.com.cn"
+    })
+    void callsTheEndpointOfItsRegion(String region, String fips, String endpoint) {
+        Map<String, String> environment = new HashMap<>(AgentProcess.environment(emulator));
+        environment.putAll(Map.of("AWS_REGION", region, "AWS_USE_FIPS_ENDPOINT", fips));
+
+        try (AgentProcess agent = AgentProcess.run(environment, "server", "-c", "any", "--bind-hosts", AgentProcess.LOOPBACK,
+                "--port", "0", "--probe-port", "0", "--metrics-address", AgentProcess.LOOPBACK, "--metrics-port", "0")) {
+            assertThat(agent.awaitLine(line -> line.contains("Ready to call EKS Auth")))
+                    .contains("\"endpoint\":\"" + endpoint + "\",\"region\":\"" + region + "\"");
+        }
+    }
+
+    @Test
+    void runsWhereNothingCanBeWrittenAsAUserWhomNobodyKnows() throws IOException, InterruptedException {
+        // Given
+        List<String> confined = List.of("unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", """
+                for place in /tmp /var/tmp /dev/shm; do
+                  mount --bind $place $place
+                  mount -o remount,bind,ro $place
+                done
+                test ! -d /usr/share/zoneinfo || mount -t tmpfs -o ro none /usr/share/zoneinfo
+                exec unshare --user --map-user=12345 --map-group=12345 -- "$@"
+                """, "sh");
+        assumeRuns(confined);
+        List<String> command = new ArrayList<>(confined);
+        command.addAll(AgentProcess.command());
+        Map<String, String> environment = new HashMap<>(AgentProcess.environment(emulator));
+        environment.putAll(Map.of("PATH", System.getenv("PATH"), "TZ", ""));
+
+        try (AgentProcess agent = AgentProcess.run(command, environment, "server", "-c", emulator.clusterName(),
+                "--endpoint", emulator.endpoint().toString(), "--bind-hosts", AgentProcess.LOOPBACK, "--port", "0",
+                "--probe-port", "0", "--metrics-address", AgentProcess.LOOPBACK, "--metrics-port", "0")) {
+            agent.awaitLine(line -> line.contains("\"msg\":\"Started\""));
+            agent.awaitLine(line -> line.contains("Ready to call EKS Auth"));
+
+            // When
+            RawHttp.Answer answer = RawHttp.askAsSdk(agent.port(), Emulators.token(emulator, "pod-1"));
+
+            // Then
+            assertThat(answer.status()).isEqualTo(200);
+        }
+    }
+
+    private void assumeRuns(List<String> prefix) throws InterruptedException {
+        List<String> command = new ArrayList<>(prefix);
+        command.addAll(List.of("sh", "-c", "! touch /tmp/writable && test $(id -u) = 12345"));
+        String why;
+        try {
+            Finished run = Finished.run(new ProcessBuilder(command), directory.resolve("confined"), Duration.ofSeconds(30));
+            why = run.exitCode() == 0 ? "" : run.output();
+        } catch (IOException e) {
+            why = e.getMessage();
+        }
+        Assumptions.assumeTrue(why.isEmpty(), "User and mount namespaces cannot be made here: " + why);
     }
 
     private static EksAuthEmulator emulatorOfTheInstance() {
@@ -217,29 +309,43 @@ class NodeEnvironmentIT {
         }
     }
 
-    /** Takes off the TLS and hands the bytes to the emulator. */
-    private int terminateTls(Path store) {
-        NetClient client = vertx.createNetClient();
+    private Path caBundle() {
+        return directory.resolve("ca.pem");
+    }
+
+    /** Serves the emulator by a name over TLS, with a certificate whose authority is {@link #caBundle()}. */
+    private int terminateTls(String host) throws IOException, InterruptedException {
+        Path store = directory.resolve("tls.p12");
+        keytool("-genkeypair", "-alias", "tls", "-keyalg", "EC", "-dname", "CN=" + host, "-ext", "SAN=dns:" + host,
+                "-keystore", store.toString(), "-storetype", "PKCS12", "-storepass", PASSWORD);
+        keytool("-exportcert", "-rfc", "-alias", "tls", "-keystore", store.toString(), "-storepass", PASSWORD,
+                "-file", caBundle().toString());
         NetServer server = vertx.createNetServer(new NetServerOptions()
                 .setSsl(true)
                 .setKeyCertOptions(new PfxOptions().setPath(store.toString()).setPassword(PASSWORD)));
-        server.connectHandler(socket -> {
-            socket.pause();
-            client.connect(emulator.endpoint().getPort(), AgentProcess.LOOPBACK).onSuccess(onward -> {
-                socket.pipeTo(onward);
-                onward.pipeTo(socket);
-                socket.resume();
-            });
-        });
-        return server.listen(0, "localhost").toCompletionStage().toCompletableFuture().join().actualPort();
+        server.connectHandler(socket -> join(socket, emulator.endpoint().getPort()));
+        return server.listen(0, AgentProcess.LOOPBACK).toCompletionStage().toCompletableFuture().join().actualPort();
     }
 
-    private static void keytool(String... arguments) throws IOException, InterruptedException {
+    private void tunnel(HttpServerRequest request, int port) {
+        request.toNetSocket().onSuccess(socket -> join(socket, port));
+    }
+
+    /** Hands the bytes on to a port of this machine, and back. */
+    private void join(NetSocket socket, int port) {
+        socket.pause();
+        vertx.createNetClient().connect(port, AgentProcess.LOOPBACK).onSuccess(onward -> {
+            socket.pipeTo(onward);
+            onward.pipeTo(socket);
+            socket.resume();
+        });
+    }
+
+    private void keytool(String... arguments) throws IOException, InterruptedException {
         List<String> command = new ArrayList<>(
                 List.of(Path.of(System.getProperty("java.home"), "bin", "keytool").toString()));
         command.addAll(List.of(arguments));
-        Process keytool = new ProcessBuilder(command).redirectErrorStream(true).start();
-        String output = new String(keytool.getInputStream().readAllBytes());
-        assertThat(keytool.waitFor()).as(output).isZero();
+        Finished keytool = Finished.run(new ProcessBuilder(command), directory.resolve("keytool"), Duration.ofMinutes(1));
+        assertThat(keytool.exitCode()).as(keytool.output()).isZero();
     }
 }

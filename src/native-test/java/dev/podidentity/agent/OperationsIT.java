@@ -9,21 +9,26 @@ import static org.hamcrest.Matchers.equalTo;
 import dev.podidentity.emulator.EksAuthEmulator;
 import dev.podidentity.emulator.EksAuthError;
 import dev.podidentity.emulator.Fault;
+import io.vertx.core.json.JsonObject;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** Probes, metrics, and listeners that fail alone. */
 class OperationsIT {
 
     private static final Path METRICS_PAGE = Path.of("docs/metrics.md");
+    private static final Map<String, String> WITHOUT_CREDENTIALS =
+            Map.of("AWS_REGION", "us-west-2", "AWS_EC2_METADATA_DISABLED", "true");
 
     @Test
     void probesAnswerOnBothPorts() {
@@ -75,6 +80,8 @@ class OperationsIT {
                     "pod_identity_waiting_requests 0.0",
                     "pod_identity_agent_credentials 1.0",
                     "pod_identity_listener_up{address=\"127.0.0.1:0\",listener=\"credentials\",} 1.0");
+            assertThat(scrape).contains("jvm_memory_used_bytes{", "jvm_threads_live_threads ", "process_cpu_usage ",
+                    "process_files_open_files ", "process_uptime_seconds ", "system_cpu_count ");
             assertThat(scrape).doesNotContain("emulated-", "eyJ", "pod-1");
         }
     }
@@ -200,5 +207,35 @@ class OperationsIT {
                             .filter(text -> text.contains("Served") || text.contains("issued")))
                     .hasSize(1);
         }
+    }
+
+    @Test
+    void anErrorStandsInOneLineOfJsonWithItsStackTrace() {
+        try (AgentProcess agent = AgentProcess.run(WITHOUT_CREDENTIALS, anyServer("--verbosity", "debug"))) {
+            JsonObject line = new JsonObject(agent.awaitLine(text -> text.contains("Where they were looked for")));
+
+            assertThat(line.getString("level")).isEqualTo("debug");
+            assertThat(line.getString("error")).startsWith("software.amazon.awssdk").contains("\n\tat ");
+        }
+    }
+
+    @Test
+    void aLogForPeopleIsTextWithTheStackTraceBelow() {
+        try (AgentProcess agent =
+                AgentProcess.run(WITHOUT_CREDENTIALS, anyServer("--verbosity", "debug", "--log-format", "text"))) {
+            assertThat(agent.awaitLine(text -> text.contains("Where they were looked for")))
+                    .matches("\\d{4}-\\d\\d-\\d\\dT\\S+Z debug   Where they were looked for");
+            agent.awaitLine(text -> text.startsWith("software.amazon.awssdk"));
+            agent.awaitLine(text -> text.startsWith("\tat "));
+            assertThat(agent.awaitLine(text -> text.contains("Started"))).contains(" info    Started version=", " cluster=any");
+        }
+    }
+
+    private static String[] anyServer(String... flags) {
+        return Stream.concat(
+                        Stream.of("server", "-c", "any", "--bind-hosts", AgentProcess.LOOPBACK, "--port", "0", "--probe-port", "0",
+                                "--metrics-address", AgentProcess.LOOPBACK, "--metrics-port", "0"),
+                        Stream.of(flags))
+                .toArray(String[]::new);
     }
 }

@@ -51,7 +51,8 @@ final class FailureReader {
             }
             if (cause instanceof TimeoutException) {
                 return new TransientFailure(TransientFailure.Reason.TIMED_OUT,
-                        "EKS Auth at " + endpointHost + " did not answer in time");
+                        "EKS Auth at " + endpointHost
+                        + " did not answer in time: if it stays so, check the DNS, the route and the security groups of this node");
             }
         }
         if (hasCause(thrown, IOException.class)) {
