@@ -38,8 +38,8 @@ public final class Main {
         try {
             NodeLink.setUp(note -> {
                 if (verbosity.compareTo(note.warning() ? Verbosity.WARN : Verbosity.INFO) >= 0) {
-                    System.out.print(formatter.format(
-                            note.warning() ? Level.WARNING : Level.INFO, note.message(), fields(note), NodeLink.class.getName()));
+                    Level level = note.warning() ? Level.WARNING : Level.INFO;
+                    System.out.print(formatter.format(level, note.message(), fields(note), NodeLink.class.getName()));
                 }
             });
             return 0;

@@ -70,16 +70,21 @@ final class AgentProcess implements AutoCloseable {
                 "--bind-hosts", LOOPBACK, "--port", "0", "--probe-port", "0", "--metrics-address", LOOPBACK,
                 "--metrics-port", "0", "--verbosity", "trace", "--source-requests-per-second", "0"));
         arguments.addAll(List.of(flags));
-        Map<String, String> all = new LinkedHashMap<>(Map.of(
-                "AWS_ACCESS_KEY_ID", emulator.accessKeyId(),
-                "AWS_SECRET_ACCESS_KEY", emulator.secretAccessKey(),
-                "AWS_REGION", emulator.region(),
-                "AWS_EC2_METADATA_DISABLED", "true"));
+        Map<String, String> all = new LinkedHashMap<>(environment(emulator));
         all.putAll(environment);
         AgentProcess agent = run(all, arguments.toArray(String[]::new));
         agent.secrets.add(emulator.secretAccessKey());
         agent.awaitLine(line -> line.contains("\"msg\":\"Started\""));
         return agent;
+    }
+
+    /** What lets an agent call this emulated EKS Auth. */
+    static Map<String, String> environment(EksAuthEmulator emulator) {
+        return Map.of(
+                "AWS_ACCESS_KEY_ID", emulator.accessKeyId(),
+                "AWS_SECRET_ACCESS_KEY", emulator.secretAccessKey(),
+                "AWS_REGION", emulator.region(),
+                "AWS_EC2_METADATA_DISABLED", "true");
     }
 
     /** Runs the agent with just these arguments and this environment. */
@@ -93,8 +98,17 @@ final class AgentProcess implements AutoCloseable {
             command.add("-jar");
             command.add(System.getProperty("agent.jar", "target/quarkus-app/quarkus-run.jar"));
         }
-        command.addAll(List.of(arguments));
-        ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+        return run(command, environment, arguments);
+    }
+
+    /**
+     * Runs the agent by another command, such as {@code ip netns exec}, that ends with the executable. What stands
+     * before it must become the agent, and not start it: signals go to the process that is started here.
+     */
+    static AgentProcess run(List<String> command, Map<String, String> environment, String... arguments) {
+        List<String> all = new ArrayList<>(command);
+        all.addAll(List.of(arguments));
+        ProcessBuilder builder = new ProcessBuilder(all).redirectErrorStream(true);
         builder.environment().clear();
         builder.environment().putAll(environment);
         try {

@@ -11,18 +11,20 @@ import software.amazon.awssdk.services.eksauth.model.EksAuthException;
 
 /**
  * What runs in a pod: a program with the AWS SDK for Java and an environment, and nothing else. Gets credentials as its
- * SDK does and signs a call with them. Run in a process of its own, since the SDK reads the environment.
+ * SDK does, and signs a call with them. Run in a process of its own, since the SDK reads the environment.
  */
 final class PodWorkload {
 
     private PodWorkload() {}
 
-    /** @param args the URL of a service to call */
+    /** @param args the URL of a service to call; none for just the credentials */
     public static void main(String... args) {
         try (ContainerCredentialsProvider provider = ContainerCredentialsProvider.create()) {
             AwsSessionCredentials credentials = (AwsSessionCredentials) provider.resolveCredentials();
             System.out.println("access key id: " + credentials.accessKeyId());
-            call(args[0], provider);
+            for (String service : args) {
+                call(service, provider);
+            }
         }
     }
 

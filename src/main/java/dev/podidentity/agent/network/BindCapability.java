@@ -33,11 +33,13 @@ public final class BindCapability {
         ByteBuffer sets = numbers(SETS_LENGTH);
         try (PinnedObject pinnedHeader = PinnedObject.create(header.array());
                 PinnedObject pinnedSets = PinnedObject.create(sets.array())) {
-            if (Libc.capget(pinnedHeader.addressOfArrayElement(0), pinnedSets.addressOfArrayElement(0)) == 0) {
-                raised(sets.getInt(0), sets.getInt(Integer.BYTES)).ifPresent(effective -> {
-                    sets.putInt(0, effective);
-                    Libc.capset(pinnedHeader.addressOfArrayElement(0), pinnedSets.addressOfArrayElement(0));
-                });
+            if (Libc.capget(pinnedHeader.addressOfArrayElement(0), pinnedSets.addressOfArrayElement(0)) != 0) {
+                return;
+            }
+            Optional<Integer> effective = raised(sets.getInt(0), sets.getInt(Integer.BYTES));
+            if (effective.isPresent()) {
+                sets.putInt(0, effective.get());
+                Libc.capset(pinnedHeader.addressOfArrayElement(0), pinnedSets.addressOfArrayElement(0));
             }
         }
     }

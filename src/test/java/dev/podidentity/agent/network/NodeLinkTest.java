@@ -56,7 +56,9 @@ class NodeLinkTest {
         assertThat(kernel.changes).isEmpty();
         assertThat(notes).singleElement().satisfies(note -> {
             assertThat(note.message()).isEqualTo("The agent's addresses are on this node");
-            assertThat(note.fields()).containsEntry("link", NAME).containsEntry("addresses", "169.254.170.23,fd00:ec2::23");
+            assertThat(note.fields())
+                    .containsEntry("link", NAME)
+                    .containsEntry("addresses", "169.254.170.23,fd00:ec2::23");
         });
     }
 

@@ -306,7 +306,9 @@ class RtnetlinkTest {
     }
 
     private static byte[] link(int sequence, int index, String name, String kind, int flags) {
-        byte[] info = kind.isEmpty() ? new byte[0] : attribute(18, concatenated(attribute(1, text(kind)), attribute(3, "00")));
+        byte[] info = kind.isEmpty()
+                ? new byte[0]
+                : attribute(18, concatenated(attribute(1, text(kind)), attribute(3, "00")));
         return message(Rtnetlink.RTM_NEWLINK, NLM_F_MULTI, sequence,
                 numbers(0, index, flags, 0), attribute(4, "dc050000"), attribute(3, text(name)), info);
     }
