@@ -13,8 +13,8 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -30,22 +30,23 @@ class NodeAndPodIT {
 
     /** Of the range that is set aside for tests between networks (RFC 2544). */
     private static final String MACHINE = "198.18.23.1";
+    private static final String MACHINE_END = "agent" + ProcessHandle.current().pid();
     private static final String NODE = "198.18.23.2";
     private static final String POD = "198.18.24.2";
     private static final String POD_IPV6 = "fd5b:1::2";
     private static final String NODE_IPV6 = "fd5b::2";
 
-    private static NetworkNamespace node;
-    private static NetworkNamespace pod;
-    private static EksAuthEmulator emulator;
-    private static Vertx vertx;
-    private static AgentProcess agent;
+    private NetworkNamespace node;
+    private NetworkNamespace pod;
+    private EksAuthEmulator emulator;
+    private Vertx vertx;
+    private AgentProcess agent;
 
     @TempDir
     private Path directory;
 
-    @BeforeAll
-    static void start() {
+    @BeforeEach
+    void start() {
         node = NetworkNamespace.create();
         pod = NetworkNamespace.create();
         joinMachineAndNode();
@@ -66,9 +67,9 @@ class NodeAndPodIT {
         agent.awaitLine(line -> line.contains("own AWS credentials are found"));
     }
 
-    @AfterAll
-    static void stop() {
-        // What is null was not made, as the test was skipped.
+    @AfterEach
+    void stop() {
+        // What was not made, as the test was skipped, is null.
         if (agent != null) {
             agent.close();
         }
@@ -82,6 +83,8 @@ class NodeAndPodIT {
             pod.close();
         }
         if (node != null) {
+            // It would go with the namespace, but some time later.
+            NetworkNamespace.execute(List.of("ip", "link", "delete", MACHINE_END));
             node.close();
         }
     }
@@ -131,18 +134,17 @@ class NodeAndPodIT {
     }
 
     /** The way from the agent to EKS Auth. */
-    private static void joinMachineAndNode() {
-        String machineEnd = "m" + ProcessHandle.current().pid();
-        NetworkNamespace.run(List.of("ip", "link", "add", machineEnd, "type", "veth",
+    private void joinMachineAndNode() {
+        NetworkNamespace.run(List.of("ip", "link", "add", MACHINE_END, "type", "veth",
                 "peer", "name", "eth0", "netns", node.name()));
-        NetworkNamespace.run(List.of("ip", "address", "add", MACHINE + "/30", "dev", machineEnd));
-        NetworkNamespace.run(List.of("ip", "link", "set", machineEnd, "up"));
+        NetworkNamespace.run(List.of("ip", "address", "add", MACHINE + "/30", "dev", MACHINE_END));
+        NetworkNamespace.run(List.of("ip", "link", "set", MACHINE_END, "up"));
         node.ip("address add " + NODE + "/30 dev eth0");
         node.ip("address add " + NODE_IPV6 + "/128 dev eth0 nodad");
         node.ip("link set eth0 up");
     }
 
-    private static void joinNodeAndPod() {
+    private void joinNodeAndPod() {
         node.ip("link add pod0 type veth peer name eth0 netns " + pod.name());
         node.ip("link set pod0 up");
         node.ip("route add " + POD + " dev pod0");
@@ -160,7 +162,7 @@ class NodeAndPodIT {
     }
 
     /** The emulator listens on this machine's loopback, which the node cannot reach. */
-    private static int forwardToEmulator() {
+    private int forwardToEmulator() {
         NetClient client = vertx.createNetClient();
         NetServer server = vertx.createNetServer().connectHandler(socket -> {
             socket.pause();
