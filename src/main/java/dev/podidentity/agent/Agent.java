@@ -9,6 +9,7 @@ import dev.podidentity.agent.eksauth.AgentCredentials;
 import dev.podidentity.agent.eksauth.SdkEksAuth;
 import dev.podidentity.agent.http.Listeners;
 import dev.podidentity.agent.http.OperationsRoutes;
+import dev.podidentity.agent.memory.StartupPages;
 import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.Health;
@@ -48,6 +49,8 @@ public class Agent {
     /** Two empty JSON objects and a signature. */
     private static final String NO_TOKEN = "e30.e30.e30";
     private static final Duration FIRST_RETRY = Duration.ofSeconds(1);
+    /** After this the pods that waited for the agent have been answered; a node's start is over later, but not quieter. */
+    private static final Duration SETTLED = Duration.ofSeconds(5);
 
     private final AgentConfig config;
     private final Vertx vertx;
@@ -110,6 +113,7 @@ public class Agent {
             connect(eksAuth, loop);
             keepCredentials(own, loop);
             renewer.start();
+            loop.schedule(SETTLED, () -> worker.execute(StartupPages::release));
             return listeners.start();
         }, Duration.ofMinutes(1));
         LOG.infof("Started", Field.of("version", BuildInfo.current()), Field.of("cluster", config.clusterName()));
