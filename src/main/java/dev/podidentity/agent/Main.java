@@ -2,12 +2,21 @@ package dev.podidentity.agent;
 
 import dev.podidentity.agent.cli.CommandLineInterface;
 import dev.podidentity.agent.cli.ConfigurationProblem;
+import dev.podidentity.agent.config.Verbosity;
+import dev.podidentity.agent.network.BindCapability;
+import dev.podidentity.agent.network.NodeLink;
+import dev.podidentity.agent.network.NodeLinkFailure;
+import dev.podidentity.agent.network.Note;
+import dev.podidentity.agent.observe.Field;
+import dev.podidentity.agent.observe.LogLineFormatter;
 import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.annotations.QuarkusMain;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.logging.Level;
 import org.jboss.logging.Logger;
 import sun.misc.Signal;
 
@@ -20,10 +29,33 @@ public final class Main {
     public static void main(String... args) {
         PrintWriter out = new PrintWriter(System.out, false, StandardCharsets.UTF_8);
         PrintWriter err = new PrintWriter(System.err, false, StandardCharsets.UTF_8);
-        new CommandLineInterface(out, err).run(Main::serve, args).ifPresent(System::exit);
+        new CommandLineInterface(out, err).run(Main::serve, Main::initialize, args).ifPresent(System::exit);
+    }
+
+    /** Without Quarkus and its log: what takes a millisecond must not wait for either. */
+    private static int initialize(Verbosity verbosity) {
+        LogLineFormatter formatter = new LogLineFormatter(true);
+        try {
+            NodeLink.setUp(note -> {
+                if (verbosity.compareTo(note.warning() ? Verbosity.WARN : Verbosity.INFO) >= 0) {
+                    Level level = note.warning() ? Level.WARNING : Level.INFO;
+                    System.out.print(formatter.format(level, note.message(), fields(note), NodeLink.class.getName()));
+                }
+            });
+            return 0;
+        } catch (NodeLinkFailure e) {
+            System.err.println("Error: " + e.getMessage());
+            return 1;
+        }
+    }
+
+    private static List<Field> fields(Note note) {
+        return note.fields().entrySet().stream().map(field -> Field.of(field.getKey(), field.getValue())).toList();
     }
 
     private static void serve(Map<String, String> properties) {
+        // Quarkus starts threads, which have the capabilities of this one.
+        BindCapability.raise();
         // System properties come before environment variables and files, as a flag should.
         properties.forEach(System::setProperty);
         // The JVM's own handler would end the process with 143; told to stop, the agent stops well and says 0.

@@ -2,6 +2,7 @@ package dev.podidentity.agent;
 
 import static dev.podidentity.agent.RawHttp.request;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.podidentity.emulator.EksAuthEmulator;
 import dev.podidentity.emulator.Gate;
@@ -28,6 +29,15 @@ class CommandLineIT {
             assertThat(String.join("\n", help.output())).contains("--cluster-name", "--request-deadline", "Default: 900ms");
             assertThat(version.awaitExit()).isZero();
             assertThat(version.output()).singleElement().asString().matches("eks-pod-identity-agent \\d+\\.\\d+\\.\\d+.*");
+        }
+    }
+
+    @Test
+    void initializeNeedsTheNativeExecutable() {
+        assumeTrue(System.getProperty("agent.executable") == null, "this is the native executable");
+        try (AgentProcess agent = AgentProcess.run(Map.of(), "initialize")) {
+            assertThat(agent.awaitExit()).isOne();
+            assertThat(agent.output()).singleElement().asString().startsWith("Error: ").contains("native executable");
         }
     }
 

@@ -14,12 +14,14 @@ final class PodWorkload {
 
     private PodWorkload() {}
 
-    /** @param args the URL of a service to call */
+    /** @param args the URL of a service to call; none for just the credentials */
     public static void main(String... args) {
         try (ContainerCredentialsProvider provider = ContainerCredentialsProvider.create()) {
             AwsSessionCredentials credentials = (AwsSessionCredentials) provider.resolveCredentials();
             System.out.println("access key id: " + credentials.accessKeyId());
-            call(args[0], provider);
+            for (String service : args) {
+                call(service, provider);
+            }
         }
     }
 

@@ -36,7 +36,8 @@ class ArchitectureTest {
                 arguments("cli", Set.of("config", "observe")),
                 arguments("observe", Set.of("config")),
                 arguments("config", Set.of()),
-                arguments("limits", Set.of()));
+                arguments("limits", Set.of()),
+                arguments("network", Set.of()));
     }
 
     @ParameterizedTest

@@ -1,5 +1,6 @@
 package dev.podidentity.agent.cli;
 
+import dev.podidentity.agent.config.Verbosity;
 import dev.podidentity.agent.observe.BuildInfo;
 import java.io.PrintWriter;
 import java.util.ArrayList;
@@ -8,7 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
-import java.util.stream.Stream;
+import java.util.function.ToIntFunction;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
@@ -25,6 +26,9 @@ public final class CommandLineInterface {
     public static final int USAGE = 2;
 
     private static final String NAME = "eks-pod-identity-agent";
+    /** The one flag of every command. */
+    private static final Flag VERBOSITY =
+            Flag.ALL.stream().filter(flag -> flag.name().equals("verbosity")).findFirst().orElseThrow();
 
     private final PrintWriter out;
     private final PrintWriter err;
@@ -35,12 +39,14 @@ public final class CommandLineInterface {
     }
 
     /**
-     * Parses a command line and does all of it but the work of {@code server}.
+     * Parses a command line and does all of it but the work of {@code server} and {@code initialize}.
      *
      * @param server is given the properties that the flags of {@code server} set
+     * @param initialize is given how much to log, and gives the exit code
      * @return the exit code; nothing if {@code server} was called
      */
-    public Optional<Integer> run(Consumer<Map<String, String>> server, String... args) {
+    public Optional<Integer> run(
+            Consumer<Map<String, String>> server, ToIntFunction<Verbosity> initialize, String... args) {
         CommandLine root = root();
         ParseResult parsed;
         try {
@@ -61,13 +67,22 @@ public final class CommandLineInterface {
             err.flush();
             return Optional.of(USAGE);
         }
-        if (command.commandSpec().name().equals("version")) {
-            out.println(NAME + " " + BuildInfo.current());
-            out.flush();
-            return Optional.of(0);
+        Map<String, String> properties = properties(parsed, command);
+        switch (command.commandSpec().name()) {
+            case "version" -> {
+                out.println(NAME + " " + BuildInfo.current());
+                out.flush();
+                return Optional.of(0);
+            }
+            case "initialize" -> {
+                return Optional.of(initialize.applyAsInt(
+                        Verbosity.parse(properties.getOrDefault(VERBOSITY.property(), VERBOSITY.initial()))));
+            }
+            default -> {
+                server.accept(properties);
+                return Optional.empty();
+            }
         }
-        server.accept(properties(parsed, command));
-        return Optional.empty();
     }
 
     private CommandLine root() {
@@ -75,16 +90,13 @@ public final class CommandLineInterface {
         CommandSpec server = command("server", "Serves credentials to the pods of this node until it is told to stop.");
         Flag.ALL.forEach(flag -> server.addOption(option(flag)));
         // The reference takes this one before and after any command, and its chart may put it there.
-        verbosity().forEach(root::addOption);
+        root.addOption(option(VERBOSITY));
         root.addSubcommand("server", server);
-        CommandSpec version = command("version", "Prints the version.");
-        verbosity().forEach(version::addOption);
-        root.addSubcommand("version", version);
+        root.addSubcommand("initialize", command("initialize", "Gives this node the addresses on which pods ask for"
+                + " credentials, on the link pod-id-link0. Does only what is missing. Needs the capability NET_ADMIN.")
+                .addOption(option(VERBOSITY)));
+        root.addSubcommand("version", command("version", "Prints the version.").addOption(option(VERBOSITY)));
         return new CommandLine(root).setOut(out).setErr(err).setUsageHelpWidth(110).setOverwrittenOptionsAllowed(true);
-    }
-
-    private static Stream<OptionSpec> verbosity() {
-        return Flag.ALL.stream().filter(flag -> flag.name().equals("verbosity")).map(CommandLineInterface::option);
     }
 
     private static CommandSpec command(String name, String description) {

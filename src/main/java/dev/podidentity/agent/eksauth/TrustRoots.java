@@ -1,5 +1,6 @@
 package dev.podidentity.agent.eksauth;
 
+import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
@@ -26,7 +27,8 @@ final class TrustRoots {
         if (!Files.isReadable(bundle) || Files.isDirectory(bundle)) {
             throw unusable(bundle, "it cannot be read", null);
         }
-        try (InputStream pem = Files.newInputStream(bundle)) {
+        // The factory reads byte by byte, and a bundle has 200 KB.
+        try (InputStream pem = new BufferedInputStream(Files.newInputStream(bundle))) {
             Collection<? extends Certificate> certificates =
                     CertificateFactory.getInstance("X.509").generateCertificates(pem);
             if (certificates.isEmpty()) {

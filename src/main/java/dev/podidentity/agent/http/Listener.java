@@ -91,7 +91,8 @@ final class Listener {
                     Field.of("address", address(port)),
                     Field.of("reason", reason),
                     Field.of("remedy", absent
-                            ? "none is needed on a node without this address; else put it on a link, or set --bind-hosts"
+                            ? "none is needed on a node without this address; else run 'eks-pod-identity-agent initialize', "
+                                    + "put it on a link, or set --bind-hosts"
                             : "end the process that has the port, or give this one NET_BIND_SERVICE or another port"));
         }
         if (!stopped) {

@@ -8,6 +8,8 @@ import java.io.StringWriter;
 import java.io.UncheckedIOException;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.List;
+import java.util.Optional;
 import java.util.logging.Level;
 import org.jboss.logmanager.ExtFormatter;
 import org.jboss.logmanager.ExtLogRecord;
@@ -32,32 +34,48 @@ public final class LogLineFormatter extends ExtFormatter {
 
     @Override
     public String format(ExtLogRecord record) {
-        return json ? json(record) : text(record);
+        return format(new Line(
+                record.getInstant(),
+                record.getLevel(),
+                record.getFormattedMessage(),
+                record.getParameters() == null ? new Object[0] : record.getParameters(),
+                record.getLoggerName(),
+                Optional.ofNullable(record.getThrown())));
     }
 
-    private String json(ExtLogRecord record) {
-        StringWriter line = new StringWriter();
-        try (JsonGenerator out = JSON.createGenerator(line)) {
+    /** The same for what is logged without a log manager, which takes longer to start than some commands to run. */
+    public String format(Level level, String message, List<Field> fields, String logger) {
+        return format(new Line(Instant.now(), level, message, fields.toArray(), logger, Optional.empty()));
+    }
+
+    private String format(Line line) {
+        return json ? json(line) : text(line);
+    }
+
+    private record Line(
+            Instant time, Level level, String message, Object[] parameters, String logger, Optional<Throwable> thrown) {}
+
+    private static String json(Line line) {
+        StringWriter text = new StringWriter();
+        try (JsonGenerator out = JSON.createGenerator(text)) {
             out.writeStartObject();
-            out.writeStringField("time", time(record));
-            out.writeStringField("level", level(record.getLevel()));
-            out.writeStringField("msg", record.getFormattedMessage());
-            if (record.getParameters() != null) {
-                for (Object parameter : record.getParameters()) {
-                    if (parameter instanceof Field field) {
-                        write(out, field);
-                    }
+            out.writeStringField("time", time(line));
+            out.writeStringField("level", level(line.level()));
+            out.writeStringField("msg", line.message());
+            for (Object parameter : line.parameters()) {
+                if (parameter instanceof Field field) {
+                    write(out, field);
                 }
             }
-            out.writeStringField("logger", record.getLoggerName());
-            if (record.getThrown() != null) {
-                out.writeStringField("error", stackTrace(record.getThrown()));
+            out.writeStringField("logger", line.logger());
+            if (line.thrown().isPresent()) {
+                out.writeStringField("error", stackTrace(line.thrown().get()));
             }
             out.writeEndObject();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-        return line.append('\n').toString();
+        return text.append('\n').toString();
     }
 
     private static void write(JsonGenerator out, Field field) throws IOException {
@@ -74,24 +92,20 @@ public final class LogLineFormatter extends ExtFormatter {
         }
     }
 
-    private static String text(ExtLogRecord record) {
-        StringBuilder line = new StringBuilder()
-                .append(time(record)).append(' ')
-                .append(String.format("%-7s", level(record.getLevel())))
+    private static String text(Line line) {
+        StringBuilder text = new StringBuilder()
+                .append(time(line)).append(' ')
+                .append(String.format("%-7s", level(line.level())))
                 .append(' ')
-                .append(record.getFormattedMessage());
-        if (record.getParameters() != null) {
-            for (Object parameter : record.getParameters()) {
-                if (parameter instanceof Field field) {
-                    line.append(' ').append(field.key()).append('=').append(quoted(String.valueOf(field.value())));
-                }
+                .append(line.message());
+        for (Object parameter : line.parameters()) {
+            if (parameter instanceof Field field) {
+                text.append(' ').append(field.key()).append('=').append(quoted(String.valueOf(field.value())));
             }
         }
-        line.append('\n');
-        if (record.getThrown() != null) {
-            line.append(stackTrace(record.getThrown()));
-        }
-        return line.toString();
+        text.append('\n');
+        line.thrown().ifPresent(thrown -> text.append(stackTrace(thrown)));
+        return text.toString();
     }
 
     /** Quoted where it needs to be, and without control characters: a value must not make a line of its own. */
@@ -112,9 +126,8 @@ public final class LogLineFormatter extends ExtFormatter {
         return quoted.append('"').toString();
     }
 
-    private static String time(ExtLogRecord record) {
-        Instant instant = record.getInstant().truncatedTo(ChronoUnit.MILLIS);
-        return instant.toString();
+    private static String time(Line line) {
+        return line.time().truncatedTo(ChronoUnit.MILLIS).toString();
     }
 
     /** The reference's names. */

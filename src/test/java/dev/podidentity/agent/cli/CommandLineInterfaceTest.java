@@ -3,6 +3,7 @@ package dev.podidentity.agent.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
+import dev.podidentity.agent.config.Verbosity;
 import dev.podidentity.agent.observe.BuildInfo;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -13,21 +14,25 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class CommandLineInterfaceTest {
 
+    private static final int INITIALIZED = 42;
+
     private final StringWriter out = new StringWriter();
     private final StringWriter err = new StringWriter();
     private Optional<Map<String, String>> served = Optional.empty();
+    private Optional<Verbosity> initialized = Optional.empty();
 
     @ParameterizedTest
     @ValueSource(strings = {"--help", "-h"})
     void helpsAndNamesTheCommands(String flag) {
         assertThat(run(flag)).contains(0);
 
-        assertThat(out.toString()).contains("server", "version", "--verbosity");
+        assertThat(out.toString()).contains("server", "initialize", "version", "--verbosity");
         assertThat(err.toString()).isEmpty();
         assertThat(served).isEmpty();
     }
@@ -57,12 +62,38 @@ class CommandLineInterfaceTest {
         assertThat(err.toString()).isEmpty();
     }
 
+    @ParameterizedTest
+    @CsvSource({
+        "initialize, INFO",
+        "initialize -v error, ERROR",
+        "initialize --verbosity=trace, TRACE",
+        "-v debug initialize, DEBUG",
+        "-v debug initialize -v warn, WARN"
+    })
+    void givesInitializeItsVerbosityAndTakesItsExitCode(String line, Verbosity verbosity) {
+        assertThat(run(line.split(" "))).contains(INITIALIZED);
+
+        assertThat(initialized).contains(verbosity);
+        assertThat(served).isEmpty();
+    }
+
+    @Test
+    void helpsWithInitializeWithoutDoingIt() {
+        assertThat(run("initialize", "--help")).contains(0);
+
+        assertThat(out.toString()).contains("pod-id-link0", "NET_ADMIN", "--verbosity");
+        assertThat(initialized).isEmpty();
+    }
+
     static Stream<Arguments> unusable() {
         return Stream.of(
                 arguments(List.of(), List.of("no command")),
                 arguments(List.of("serve"), List.of("'serve'")),
                 arguments(List.of("server", "extra"), List.of("'extra'")),
                 arguments(List.of("version", "--port", "80"), List.of("'--port'")),
+                arguments(List.of("initialize", "--port", "80"), List.of("'--port'")),
+                arguments(List.of("initialize", "extra"), List.of("'extra'")),
+                arguments(List.of("initialize", "-v", "loud"), List.of("--verbosity", "\"loud\"")),
                 arguments(List.of("--port", "80", "server"), List.of("'--port'")),
                 arguments(List.of("server", "--prot", "80"), List.of("'--prot'")),
                 arguments(List.of("server", "-x"), List.of("'-x'")),
@@ -99,6 +130,7 @@ class CommandLineInterfaceTest {
         assertThat(err.toString()).startsWith("Error: ").contains("--help").contains(named);
         assertThat(out.toString()).isEmpty();
         assertThat(served).isEmpty();
+        assertThat(initialized).isEmpty();
     }
 
     @Test
@@ -184,8 +216,13 @@ class CommandLineInterfaceTest {
         return new PrintWriter(new StringWriter());
     }
 
+    private int initialize(Verbosity verbosity) {
+        initialized = Optional.of(verbosity);
+        return INITIALIZED;
+    }
+
     private Optional<Integer> run(String... arguments) {
         return new CommandLineInterface(new PrintWriter(out), new PrintWriter(err))
-                .run(properties -> served = Optional.of(Map.copyOf(properties)), arguments);
+                .run(properties -> served = Optional.of(Map.copyOf(properties)), this::initialize, arguments);
     }
 }

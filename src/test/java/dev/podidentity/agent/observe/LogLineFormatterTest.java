@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.vertx.core.json.JsonObject;
 import java.net.URI;
 import java.time.Instant;
+import java.util.List;
 import java.util.Locale;
 import java.util.logging.Level;
 import org.jboss.logmanager.ExtLogRecord;
@@ -44,6 +45,14 @@ class LogLineFormatterTest {
                 .containsEntry("nothing", null)
                 .containsEntry("instant", "1970-01-01T00:00:00Z")
                 .containsEntry("uri", "http://a");
+    }
+
+    @Test
+    void writesTheSameWithoutALogManager() {
+        String line = json.format(Level.WARNING, "100% done", List.of(Field.of("link", "lo")), "dev.podidentity.agent.Test");
+
+        assertThat(new JsonObject(line).fieldNames()).containsExactly("time", "level", "msg", "link", "logger");
+        assertThat(line).contains("\"level\":\"warning\",\"msg\":\"100% done\",\"link\":\"lo\"").endsWith("}\n");
     }
 
     @Test

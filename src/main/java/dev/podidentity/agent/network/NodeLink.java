@@ -1,0 +1,220 @@
+package dev.podidentity.agent.network;
+
+import java.io.IOException;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Consumer;
+
+/**
+ * The link of a node that has the addresses by which pods ask for credentials. Each part of it that is missing is
+ * made, and what is there stays as it is: so it can be set up any number of times, and from any state in between.
+ *
+ * <p>Somebody else's address or route is never changed. What is in the way is looked for before anything is done, so
+ * that a refusal leaves the node as it was. The loopback link is not in the way: what leads there stays on this node,
+ * and it is where a kernel without dummy links has the addresses put.
+ *
+ * <p>IPv6 is for nodes that have it. That the kernel does not let it be set up is told, and is no failure. That
+ * {@code fd00:ec2::23} leads elsewhere is one, as the tokens of pods would go there.
+ */
+public final class NodeLink {
+
+    static final String NAME = "pod-id-link0";
+    static final String LOOPBACK = "lo";
+    private static final String DUMMY = "dummy";
+    private static final String NO_PERMISSION = "no permission to change the node's network: initialize needs the"
+            + " capability NET_ADMIN, which an init container of the agent gets in its securityContext; run it as root";
+
+    private final Kernel kernel;
+    private final Consumer<Note> notes;
+
+    NodeLink(Kernel kernel, Consumer<Note> notes) {
+        this.kernel = kernel;
+        this.notes = notes;
+    }
+
+    /**
+     * Sets up the link in the network namespace of this process. Blocks, for milliseconds; for the main thread, before
+     * it has started others.
+     *
+     * @param notes is told what is done, as it is done
+     * @throws NodeLinkFailure if pods cannot reach the agent by its IPv4 address, or would reach somebody else
+     */
+    public static void setUp(Consumer<Note> notes) throws NodeLinkFailure {
+        if (!Libc.available()) {
+            throw new NodeLinkFailure("initialize needs the native executable: on a JVM it cannot talk to the kernel");
+        }
+        try (NetlinkSocket socket = LinuxNetlinkSocket.open()) {
+            new NodeLink(new Rtnetlink(socket), notes).setUp();
+        } catch (IOException e) {
+            throw new NodeLinkFailure("cannot read or change the node's network: " + e.getMessage(), e);
+        }
+    }
+
+    void setUp() throws NodeLinkFailure {
+        try {
+            Link link = linkThatIsUp();
+            setUp(NodeAddress.IPV4, link);
+            boolean both = setUpIfPossible(NodeAddress.IPV6, link);
+            note("The agent's addresses are on this node", "link", link.name(),
+                    "addresses", both ? NodeAddress.IPV4 + "," + NodeAddress.IPV6 : NodeAddress.IPV4.toString());
+        } catch (KernelRefusal e) {
+            throw new NodeLinkFailure(e.is(Errno.EPERM) ? NO_PERMISSION : e.getMessage(), e);
+        } catch (IOException e) {
+            throw new NodeLinkFailure("cannot read or change the node's network: " + e.getMessage(), e);
+        }
+    }
+
+    private Link linkThatIsUp() throws IOException, NodeLinkFailure {
+        List<Link> links = kernel.links();
+        refuseWhatIsInTheWay(links);
+        Optional<Link> there = named(NAME, links);
+        Link link = there.isPresent() ? accepted(there.get()) : made(links);
+        if (!link.up()) {
+            kernel.bringUp(link);
+            note("Link brought up", "link", link.name());
+        }
+        return link;
+    }
+
+    private void refuseWhatIsInTheWay(List<Link> links) throws IOException, NodeLinkFailure {
+        for (HeldAddress held : kernel.addresses()) {
+            Link link = numbered(held.linkIndex(), links);
+            if (!ours(link)) {
+                String prefix = held.address() + "/" + held.prefixLength();
+                throw inTheWay(prefix + " is an address of " + link.name() + " already",
+                        "ip address delete " + prefix + " dev " + link.name());
+            }
+        }
+        for (Route route : kernel.routes()) {
+            Link link = numbered(route.linkIndex(), links);
+            if (!route.takes(link) || !ours(link)) {
+                String described = described(route, link);
+                throw inTheWay("the route '" + described + "' leads elsewhere",
+                        (route.to() == NodeAddress.IPV6 ? "ip -6" : "ip") + " route delete " + described);
+            }
+        }
+    }
+
+    /** Whether what leads to this link leads to this agent. */
+    private static boolean ours(Link link) {
+        return link.name().equals(NAME) || link.name().equals(LOOPBACK);
+    }
+
+    private static NodeLinkFailure inTheWay(String what, String remedy) {
+        return new NodeLinkFailure(what + ", so that pods could not reach the agent. If nothing else needs it, remove it"
+                + " ('" + remedy + "') and run initialize again");
+    }
+
+    private static String described(Route route, Link link) {
+        return (route.type().equals(Route.UNICAST) ? "" : route.type() + " ") + route.to()
+                + (route.gateway().isEmpty() ? "" : " via " + route.gateway())
+                + (route.linkIndex() == 0 ? "" : " dev " + link.name());
+    }
+
+    private Link accepted(Link link) {
+        if (!link.kind().equals(DUMMY)) {
+            warn("A link of this name is there already and is not a dummy; it is used as it is", "link", link.name(),
+                    "type", link.kind().isEmpty() ? "none" : link.kind());
+        }
+        return link;
+    }
+
+    private Link made(List<Link> links) throws IOException, NodeLinkFailure {
+        try {
+            if (added(() -> kernel.makeDummy(NAME))) {
+                note("Link made", "link", NAME, "type", DUMMY);
+            }
+        } catch (KernelRefusal e) {
+            if (!e.is(Errno.EOPNOTSUPP)) {
+                throw e;
+            }
+            warn("This kernel has no dummy links; the addresses go to the loopback link", "link", LOOPBACK);
+            return named(LOOPBACK, links).orElseThrow(() -> new NodeLinkFailure("there is no link " + LOOPBACK));
+        }
+        return named(NAME, kernel.links())
+                .orElseThrow(() -> new NodeLinkFailure("the link " + NAME + " was removed while it was set up"));
+    }
+
+    private void setUp(NodeAddress address, Link link) throws IOException, NodeLinkFailure {
+        HeldAddress wanted = new HeldAddress(address, link.index(), address.bits());
+        if (!kernel.addresses().contains(wanted) && added(() -> kernel.addAddress(address, link))) {
+            note("Address added", "address", address.prefix(), "link", link.name());
+        }
+        // What leads to the loopback link does so for having the address; no route could add to that.
+        boolean routed = link.name().equals(LOOPBACK)
+                || kernel.routes().stream().anyMatch(route -> route.to() == address && route.takes(link));
+        if (routed) {
+            return;
+        }
+        if (added(() -> kernel.addRoute(address, link))) {
+            note("Route added", "to", address.toString(), "link", link.name());
+        } else {
+            // There was none before. If it is another run's, all is well.
+            refuseWhatIsInTheWay(kernel.links());
+        }
+    }
+
+    /** Whether it could be; told if not. */
+    private boolean setUpIfPossible(NodeAddress address, Link link) throws IOException, NodeLinkFailure {
+        try {
+            setUp(address, link);
+            return true;
+        } catch (KernelRefusal e) {
+            if (e.is(Errno.EPERM)) {
+                throw e;
+            }
+            boolean switchedOff = e.is(Errno.EACCES) || e.is(Errno.EOPNOTSUPP) || e.is(Errno.EAFNOSUPPORT);
+            notes.accept(new Note(!switchedOff, "This node has no IPv6 for the agent's address; it is left out",
+                    fields("address", address.toString(), "reason", e.getMessage())));
+            return false;
+        }
+    }
+
+    /** Does it; whether it was not there already, made by somebody else since it was looked for. */
+    private static boolean added(Addition addition) throws IOException {
+        try {
+            addition.add();
+            return true;
+        } catch (KernelRefusal e) {
+            if (!e.is(Errno.EEXIST)) {
+                throw e;
+            }
+            return false;
+        }
+    }
+
+    private interface Addition {
+
+        void add() throws IOException;
+    }
+
+    private static Optional<Link> named(String name, List<Link> links) {
+        return links.stream().filter(link -> link.name().equals(name)).findFirst();
+    }
+
+    /** For a number of none, a link that is nobody's. */
+    private static Link numbered(int index, List<Link> links) {
+        return links.stream()
+                .filter(link -> link.index() == index)
+                .findFirst()
+                .orElseGet(() -> new Link(index, "if" + index, "", false));
+    }
+
+    private void note(String message, String... fields) {
+        notes.accept(new Note(false, message, fields(fields)));
+    }
+
+    private void warn(String message, String... fields) {
+        notes.accept(new Note(true, message, fields(fields)));
+    }
+
+    private static Map<String, String> fields(String... keysAndValues) {
+        Map<String, String> fields = new LinkedHashMap<>();
+        for (int i = 0; i < keysAndValues.length; i += 2) {
+            fields.put(keysAndValues[i], keysAndValues[i + 1]);
+        }
+        return fields;
+    }
+}

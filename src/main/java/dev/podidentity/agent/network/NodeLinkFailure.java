@@ -1,0 +1,15 @@
+package dev.podidentity.agent.network;
+
+/** The node's link could not be set up. The message is one line, for a person: what is wrong, and what to do. */
+public final class NodeLinkFailure extends Exception {
+
+    private static final long serialVersionUID = 1L;
+
+    NodeLinkFailure(String message) {
+        super(message);
+    }
+
+    NodeLinkFailure(String message, Throwable cause) {
+        super(message, cause);
+    }
+}

@@ -1,0 +1,103 @@
+package dev.podidentity.agent;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
+
+/** A network namespace, as new as that of a node that has just started, which is removed when it is closed. */
+final class NetworkNamespace implements AutoCloseable {
+
+    private static final AtomicInteger COUNT = new AtomicInteger();
+    private static final String PREFIX = "agent-" + ProcessHandle.current().pid() + "-";
+
+    private final String name;
+
+    private NetworkNamespace(String name) {
+        this.name = name;
+    }
+
+    /** Makes one; skips the test where that is not allowed, or where there is no native executable to try in it. */
+    static NetworkNamespace create() {
+        assumeTrue(System.getProperty("agent.executable") != null, "needs the native executable: mvn verify -Dnative");
+        assumeTrue(isRoot(), "needs root, to make network namespaces");
+        NetworkNamespace namespace = new NetworkNamespace(PREFIX + COUNT.incrementAndGet());
+        Result made = execute(List.of("ip", "netns", "add", namespace.name));
+        assumeTrue(made.code() == 0, () -> "cannot make network namespaces here: " + made.output());
+        // Looking for others with an address takes a second, in which it cannot be used.
+        namespace.set("net/ipv6/conf/default/accept_dad", 0);
+        return namespace;
+    }
+
+    private static boolean isRoot() {
+        try {
+            return Integer.valueOf(0).equals(Files.getAttribute(Path.of("/proc/self"), "unix:uid"));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    String name() {
+        return name;
+    }
+
+    /** A command as it is to be run in this namespace. It becomes the process that is started, with its id. */
+    List<String> inside(String... command) {
+        return Stream.concat(Stream.of("ip", "netns", "exec", name), Stream.of(command)).toList();
+    }
+
+    /** What {@code ip} says in this namespace. */
+    String ip(String arguments) {
+        List<String> command = new ArrayList<>(List.of("ip", "-n", name));
+        command.addAll(List.of(arguments.split(" ")));
+        return run(command);
+    }
+
+    /** Whether {@code ip} does it in this namespace. */
+    boolean can(String arguments) {
+        List<String> command = new ArrayList<>(List.of("ip", "-n", name));
+        command.addAll(List.of(arguments.split(" ")));
+        return execute(command).code() == 0;
+    }
+
+    /** Sets a setting of the kernel for this namespace. */
+    void set(String setting, int value) {
+        run(inside("sh", "-c", "echo " + value + " > /proc/sys/" + setting));
+    }
+
+    /** Runs a command, in no namespace but this machine's own, and expects that it works. */
+    static String run(List<String> command) {
+        Result result = execute(command);
+        assertThat(result.code()).as("%s: %s", command, result.output()).isZero();
+        return result.output();
+    }
+
+    static Result execute(List<String> command) {
+        try {
+            Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+            process.getOutputStream().close();
+            String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            return new Result(process.waitFor(), output);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException(e);
+        }
+    }
+
+    @Override
+    public void close() {
+        run(List.of("ip", "netns", "delete", name));
+    }
+
+    record Result(int code, String output) {}
+}

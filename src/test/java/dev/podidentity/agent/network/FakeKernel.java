@@ -1,0 +1,159 @@
+package dev.podidentity.agent.network;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A kernel with links, addresses and routes in lists. It refuses as Linux does what is there already and what needs the
+ * link to be up, and what a test tells it to.
+ */
+final class FakeKernel implements Kernel {
+
+    static final int LO = 1;
+    static final int ETH0 = 2;
+
+    final List<Link> links = new ArrayList<>(List.of(
+            new Link(LO, NodeLink.LOOPBACK, "", true), new Link(ETH0, "eth0", "", true)));
+    final List<HeldAddress> addresses = new ArrayList<>();
+    final List<Route> routes = new ArrayList<>();
+    /** What was done, in order. */
+    final List<String> changes = new ArrayList<>();
+    private final Map<String, Integer> refusals = new HashMap<>();
+    private final Map<String, Runnable> before = new HashMap<>();
+    private final Map<String, Runnable> after = new HashMap<>();
+    /** Whether it gives no answers. */
+    boolean mute;
+
+    /** Answers a change with an error; a change is named as in {@link #changes}. */
+    FakeKernel refuse(String change, int errno) {
+        refusals.put(change, errno);
+        return this;
+    }
+
+    FakeKernel withoutDummies() {
+        return refuse("make pod-id-link0", Errno.EOPNOTSUPP);
+    }
+
+    FakeKernel withoutIpv6(int errno) {
+        links.forEach(link -> refuse("add fd00:ec2::23/128 to " + link.name(), errno));
+        return refuse("add fd00:ec2::23/128 to pod-id-link0", errno);
+    }
+
+    FakeKernel withoutPermission() {
+        refuse("make pod-id-link0", Errno.EPERM);
+        for (String link : List.of("pod-id-link0", "lo")) {
+            refuse("bring up " + link, Errno.EPERM);
+            for (NodeAddress address : NodeAddress.values()) {
+                refuse("add " + address.prefix() + " to " + link, Errno.EPERM);
+                refuse("route " + address + " to " + link, Errno.EPERM);
+            }
+        }
+        return this;
+    }
+
+    /** Lets somebody else do something just before a change is made. */
+    FakeKernel before(String change, Runnable race) {
+        before.put(change, race);
+        return this;
+    }
+
+    FakeKernel after(String change, Runnable race) {
+        after.put(change, race);
+        return this;
+    }
+
+    Link addLink(String name, String kind, boolean up) {
+        Link link = new Link(links.size() + 1, name, kind, up);
+        links.add(link);
+        return link;
+    }
+
+    void addAddress(NodeAddress address, String link) {
+        addresses.add(new HeldAddress(address, named(link).index(), address.bits()));
+    }
+
+    void addRoute(NodeAddress to, String link) {
+        routes.add(new Route(to, Route.UNICAST, "", named(link).index()));
+    }
+
+    Link named(String name) {
+        return links.stream().filter(link -> link.name().equals(name)).findFirst().orElseThrow();
+    }
+
+    @Override
+    public List<Link> links() throws IOException {
+        if (mute) {
+            throw new IOException("recv: no answer in time (EAGAIN)");
+        }
+        return List.copyOf(links);
+    }
+
+    @Override
+    public List<HeldAddress> addresses() {
+        return List.copyOf(addresses);
+    }
+
+    @Override
+    public List<Route> routes() {
+        return List.copyOf(routes);
+    }
+
+    @Override
+    public void makeDummy(String name) throws IOException {
+        String change = begin("make " + name);
+        refuseIf(links.stream().anyMatch(link -> link.name().equals(name)), change);
+        addLink(name, "dummy", false);
+        end(change);
+    }
+
+    @Override
+    public void bringUp(Link link) throws IOException {
+        String change = begin("bring up " + link.name());
+        links.replaceAll(other -> other.equals(link) ? new Link(link.index(), link.name(), link.kind(), true) : other);
+        end(change);
+    }
+
+    @Override
+    public void addAddress(NodeAddress address, Link link) throws IOException {
+        String change = begin("add " + address.prefix() + " to " + link.name());
+        // Linux takes an IPv4 address twice on a link, with another prefix length, but not an IPv6 address.
+        refuseIf(addresses.stream().anyMatch(held -> held.address() == address && held.linkIndex() == link.index()
+                && (address == NodeAddress.IPV6 || held.prefixLength() == address.bits())), change);
+        addAddress(address, link.name());
+        end(change);
+    }
+
+    @Override
+    public void addRoute(NodeAddress to, Link link) throws IOException {
+        String change = begin("route " + to + " to " + link.name());
+        if (!named(link.name()).up()) {
+            throw new KernelRefusal(change, 100, "the link is down");
+        }
+        refuseIf(routes.stream().anyMatch(route -> route.to() == to
+                && (to == NodeAddress.IPV4 || route.linkIndex() == link.index())), change);
+        addRoute(to, link.name());
+        end(change);
+    }
+
+    private String begin(String change) throws KernelRefusal {
+        before.getOrDefault(change, () -> { }).run();
+        if (refusals.containsKey(change)) {
+            throw new KernelRefusal(change, refusals.get(change), "");
+        }
+        return change;
+    }
+
+    private void end(String change) {
+        changes.add(change);
+        after.getOrDefault(change, () -> { }).run();
+    }
+
+    private static void refuseIf(boolean there, String change) throws KernelRefusal {
+        if (there) {
+            throw new KernelRefusal(change, Errno.EEXIST, "");
+        }
+    }
+}
