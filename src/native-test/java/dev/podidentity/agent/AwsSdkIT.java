@@ -80,10 +80,11 @@ class AwsSdkIT {
     @EnumSource
     void getsCredentialsAndSignsACallWithThem(Workload workload) throws Exception {
         // Given
+        List<String> program = workload.command();
         String token = Emulators.token(emulator, "pod-" + workload);
 
         // When
-        String output = run(workload, token);
+        String output = run(program, token);
 
         // Then
         assertThat(output).contains("called");
@@ -98,10 +99,11 @@ class AwsSdkIT {
     @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "JAVA")
     void seesWhenTheCredentialsExpire(Workload workload) throws Exception {
         // Given
+        List<String> program = workload.command();
         String token = Emulators.token(emulator, "pod-expiry-" + workload);
 
         // When
-        String output = run(workload, token);
+        String output = run(program, token);
 
         // Then
         JsonObject answer = new JsonObject(RawHttp.exchange(agent.port(), RawHttp.request(token)).body());
@@ -114,12 +116,13 @@ class AwsSdkIT {
     @EnumSource
     void getsThemAlthoughEksAuthThrottlesForASecond(Workload workload) throws Exception {
         // Given
+        List<String> program = workload.command();
         emulator.inject(new Fault.ErrorAnswer(EksAuthError.THROTTLING));
         emulator.whenCalls(1).thenRunAsync(
                 emulator::heal, CompletableFuture.delayedExecutor(1, TimeUnit.SECONDS));
 
         // When
-        String output = run(workload, Emulators.token(emulator, "pod-throttled-" + workload));
+        String output = run(program, Emulators.token(emulator, "pod-throttled-" + workload));
 
         // Then
         assertThat(output).contains("called");
@@ -131,9 +134,9 @@ class AwsSdkIT {
     }
 
     /** With the two variables that EKS injects, and what any container has. */
-    private String run(Workload workload, String token) throws IOException, InterruptedException {
+    private String run(List<String> program, String token) throws IOException, InterruptedException {
         Path file = Files.writeString(directory.resolve("eks-pod-identity-token"), token);
-        List<String> command = new ArrayList<>(workload.command());
+        List<String> command = new ArrayList<>(program);
         command.add("http://" + AgentProcess.LOOPBACK + ":" + service.actualPort());
         ProcessBuilder builder = new ProcessBuilder(command);
         builder.environment().keySet().retainAll(Set.of("PATH"));

@@ -34,8 +34,9 @@ enum Workload {
     PYTHON {
         @Override
         List<String> command() throws IOException, InterruptedException {
-            Path home = installed("python", "requirements.txt", "python3", "-m", "pip", "install", "--quiet", "--target", ".",
-                    "--upgrade", "--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", "requirements.txt");
+            Path home = installed("python", "requirements.txt", "python3", "-m", "pip", "install", "--quiet", "--retries", "1",
+                    "--timeout", "15", "--target", ".", "--upgrade", "--no-deps", "--only-binary", ":all:", "--require-hashes",
+                    "-r", "requirements.txt");
             return List.of("python3", home.resolve("pod_workload.py").toString());
         }
     },
@@ -44,7 +45,8 @@ enum Workload {
         @Override
         List<String> command() throws IOException, InterruptedException {
             Path home = installed("node", "package-lock.json", "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts",
-                    "--prefer-offline", "--engine-strict");
+                    "--prefer-offline", "--engine-strict", "--fetch-retries=1", "--fetch-retry-mintimeout=1000",
+                    "--fetch-timeout=15000");
             return List.of("node", home.resolve("pod-workload.js").toString());
         }
     };
