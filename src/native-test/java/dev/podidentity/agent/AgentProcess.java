@@ -94,6 +94,11 @@ final class AgentProcess implements AutoCloseable {
             command.add(System.getProperty("agent.jar", "target/quarkus-app/quarkus-run.jar"));
         }
         command.addAll(List.of(arguments));
+        return run(environment, command);
+    }
+
+    /** Runs a command that becomes the agent. */
+    static AgentProcess run(Map<String, String> environment, List<String> command) {
         ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
         builder.environment().clear();
         builder.environment().putAll(environment);

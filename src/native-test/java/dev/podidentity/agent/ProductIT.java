@@ -34,5 +34,7 @@ class ProductIT {
         assertThat(entries).noneMatch(name -> name.contains("emulator") || name.contains("associations.yaml"));
         assertThat(entries).noneMatch(name -> name.contains("jose4j") || name.contains("snakeyaml")
                 || name.contains("smallrye-jwt") || name.contains("jazzer"));
+        assertThat(entries).noneMatch(name -> name.startsWith("dev/podidentity/image/") || name.contains("commons-compress")
+                || name.contains("kubernetes-model") || name.contains("cyclonedx"));
     }
 }
