@@ -149,7 +149,8 @@ class ImageIT {
 
     /** Starts the image's entry point. */
     private static AgentProcess container(int user, int capability, String... arguments) {
-        List<String> command = new ArrayList<>(List.of("unshare", "--net", "--mount", "sh", "-c", CONTAINER, "sh", root.toString()));
+        List<String> command = new ArrayList<>(
+                List.of("unshare", "--net", "--mount", "sh", "-c", CONTAINER, "sh", root.toString()));
         command.add("--drop=" + allCapabilitiesBut(capability));
         command.addAll(List.of("--keep=1", "--groups=", "--gid=" + user, "--uid=" + user));
         // A runtime leaves the capabilities in the process's sets; it is the kernel that takes them from a user at exec.

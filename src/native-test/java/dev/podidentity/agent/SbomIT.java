@@ -30,8 +30,8 @@ class SbomIT {
                 "io.netty:netty-handler", "info.picocli:picocli", "io.quarkus:quarkus-vertx-http",
                 "io.micrometer:micrometer-core");
         assertThat(libraries).allSatisfy(library -> {
-            assertThat(library.getString("purl")).startsWith(
-                    "pkg:maven/" + library.getString("group") + '/' + library.getString("name") + '@' + library.getString("version"));
+            assertThat(library.getString("purl")).startsWith("pkg:maven/" + library.getString("group") + '/'
+                    + library.getString("name") + '@' + library.getString("version"));
             assertThat(library.getJsonArray("hashes").stream().map(hash -> ((JsonObject) hash).getString("alg")))
                     .contains("SHA-256");
         });

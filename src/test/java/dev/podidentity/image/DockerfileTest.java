@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
@@ -28,7 +29,7 @@ class DockerfileTest {
                 .contains("USER " + Image.USER + "\n")
                 .contains("ENTRYPOINT [\"" + Image.EXECUTABLE + "\"]\n")
                 .contains("setcap " + FileCapability.TEXT + " " + Image.EXECUTABLE + "\n");
-        assertThat(Pattern.compile("org\\.opencontainers\\.image\\.\\w+").matcher(dockerfile).results().map(found -> found.group()))
+        assertThat(Pattern.compile("org\\.opencontainers\\.image\\.\\w+").matcher(dockerfile).results().map(MatchResult::group))
                 .containsExactlyInAnyOrderElementsOf(image.labels().keySet());
         assertThat(dockerfile).contains(image.labels().get("org.opencontainers.image.description"),
                 image.labels().get("org.opencontainers.image.licenses"));

@@ -23,7 +23,9 @@ class ImageTest {
         OciLayout layout = OciLayout.read(image().archive());
 
         // Then
-        assertThat(layout.index().getJsonObject("platform").getMap()).containsEntry("architecture", "arm64").containsEntry("os", "linux");
+        assertThat(layout.index().getJsonObject("platform").getMap())
+                .containsEntry("architecture", "arm64")
+                .containsEntry("os", "linux");
         assertThat(layout.index().getJsonObject("annotations").getString("org.opencontainers.image.ref.name")).isEqualTo("1.2.3");
         assertThat(layout.config().getString("architecture")).isEqualTo("arm64");
         assertThat(layout.config().getString("os")).isEqualTo("linux");
