@@ -37,7 +37,8 @@ class ArchitectureTest {
                 arguments("observe", Set.of("config")),
                 arguments("config", Set.of()),
                 arguments("limits", Set.of()),
-                arguments("network", Set.of()));
+                arguments("network", Set.of()),
+                arguments("memory", Set.of()));
     }
 
     @ParameterizedTest

@@ -1,0 +1,108 @@
+package dev.podidentity.image;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.attribute.FileTime;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.zip.GZIPOutputStream;
+import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
+import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
+
+/**
+ * The file system of the image, as one compressed layer. The same files and time give the same bytes: entries are
+ * sorted, belong to 0:0 by number, and carry one time.
+ *
+ * @param compressed what is stored
+ * @param diffId digest of what is stored, uncompressed
+ */
+record Layer(byte[] compressed, String diffId) {
+
+    /**
+     * A file of the layer.
+     *
+     * @param path absolute
+     * @param mode its permissions
+     * @param paxHeaders extended attributes
+     */
+    record Item(String path, int mode, byte[] content, Map<String, String> paxHeaders) {
+
+        static Item executable(String path, byte[] content) {
+            return new Item(path, 0755, content, Map.of());
+        }
+
+        static Item withCapability(String path, byte[] content) {
+            return new Item(path, 0755, content, Map.of(FileCapability.PAX_HEADER, FileCapability.paxValue()));
+        }
+
+        static Item text(String path, String content) {
+            return new Item(path, 0644, content.getBytes(StandardCharsets.UTF_8), Map.of());
+        }
+    }
+
+    private static final int DIRECTORY_MODE = 0755;
+
+    static Layer of(List<Item> items, Instant time) {
+        // A directory's path ends with a slash, and so comes before what is in it.
+        Map<String, TarArchiveEntry> entries = new TreeMap<>();
+        Map<String, byte[]> contents = new TreeMap<>();
+        for (Item item : items) {
+            String path = item.path().substring(1);
+            for (int slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
+                entries.computeIfAbsent(path.substring(0, slash + 1), parent -> entry(parent, DIRECTORY_MODE, 0, time));
+            }
+            TarArchiveEntry entry = entry(path, item.mode(), item.content().length, time);
+            item.paxHeaders().forEach(entry::addPaxHeader);
+            entries.put(path, entry);
+            contents.put(path, item.content());
+        }
+        byte[] tar = tar(entries, contents);
+        return new Layer(gzip(tar), Sha256.of(tar));
+    }
+
+    /** An archive of plain files, in the order of their names. */
+    static byte[] tar(Map<String, byte[]> files, Instant time) {
+        Map<String, TarArchiveEntry> entries = new TreeMap<>();
+        files.forEach((name, content) -> entries.put(name, entry(name, 0644, content.length, time)));
+        return tar(entries, files);
+    }
+
+    private static TarArchiveEntry entry(String name, int mode, int size, Instant time) {
+        TarArchiveEntry entry = new TarArchiveEntry(name);
+        entry.setMode(mode);
+        entry.setIds(0, 0);
+        entry.setNames("", "");
+        entry.setLastModifiedTime(FileTime.from(time));
+        entry.setSize(size);
+        return entry;
+    }
+
+    private static byte[] tar(Map<String, TarArchiveEntry> entries, Map<String, byte[]> contents) {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        try (TarArchiveOutputStream tar = new TarArchiveOutputStream(bytes, StandardCharsets.UTF_8.name())) {
+            tar.setLongFileMode(TarArchiveOutputStream.LONGFILE_POSIX);
+            for (Map.Entry<String, TarArchiveEntry> entry : entries.entrySet()) {
+                tar.putArchiveEntry(entry.getValue());
+                tar.write(contents.getOrDefault(entry.getKey(), new byte[0]));
+                tar.closeArchiveEntry();
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException("Writing to memory failed", e);
+        }
+        return bytes.toByteArray();
+    }
+
+    private static byte[] gzip(byte[] content) {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        try (GZIPOutputStream gzip = new GZIPOutputStream(bytes)) {
+            gzip.write(content);
+        } catch (IOException e) {
+            throw new UncheckedIOException("Writing to memory failed", e);
+        }
+        return bytes.toByteArray();
+    }
+}

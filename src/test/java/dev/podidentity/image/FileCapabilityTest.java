@@ -1,0 +1,21 @@
+package dev.podidentity.image;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.HexFormat;
+import org.junit.jupiter.api.Test;
+
+class FileCapabilityTest {
+
+    @Test
+    void permitsPortsBelow1024AndIsNotEffective() {
+        // Revision 2 with no flag; permitted bit 10, inheritable none; and the upper halves of both.
+        assertThat(HexFormat.of().formatHex(FileCapability.attribute()))
+                .isEqualTo("00000002" + "00040000" + "00000000" + "00000000" + "00000000");
+    }
+
+    @Test
+    void isTextThatKeepsItsBytes() {
+        assertThat(FileCapability.paxValue()).hasSize(20).matches(text -> text.chars().allMatch(c -> c < 128));
+    }
+}

@@ -1,0 +1,306 @@
+package dev.podidentity.kubernetes;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.tuple;
+
+import dev.podidentity.agent.config.AgentConfig;
+import dev.podidentity.agent.config.GoDuration;
+import dev.podidentity.agent.observe.BuildInfo;
+import io.fabric8.kubernetes.api.model.ConfigMap;
+import io.fabric8.kubernetes.api.model.Container;
+import io.fabric8.kubernetes.api.model.ContainerPort;
+import io.fabric8.kubernetes.api.model.HTTPGetAction;
+import io.fabric8.kubernetes.api.model.HasMetadata;
+import io.fabric8.kubernetes.api.model.NodeSelectorRequirement;
+import io.fabric8.kubernetes.api.model.PodSpec;
+import io.fabric8.kubernetes.api.model.Probe;
+import io.fabric8.kubernetes.api.model.SecurityContext;
+import io.fabric8.kubernetes.api.model.ServiceAccount;
+import io.fabric8.kubernetes.api.model.apps.DaemonSet;
+import io.smallrye.config.WithDefault;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.BiConsumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What {@code kubectl apply -k kubernetes/base} sends, held to the API, to the agent, and to what the agent may have. */
+class BaseManifestTest {
+
+    private static final Path BASE = Path.of("kubernetes/base");
+
+    /** Mappings whose keys are free. */
+    private static final Set<String> FREE =
+            Set.of("labels", "matchLabels", "annotations", "data", "requests", "limits");
+
+    private static List<Map<String, Object>> documents;
+    private static DaemonSet daemonSet;
+    private static PodSpec pod;
+
+    @BeforeAll
+    static void render() {
+        documents = Kustomize.render(BASE);
+        daemonSet = only(DaemonSet.class, documents);
+        pod = daemonSet.getSpec().getTemplate().getSpec();
+    }
+
+    @Test
+    void isWhatTheApiHasAndNothingElse() {
+        assertThat(documents.stream().map(StrictModel::read).map(HasMetadata::getKind))
+                .containsExactlyInAnyOrder("ServiceAccount", "ConfigMap", "DaemonSet");
+    }
+
+    @Test
+    void wouldNotKeepAFieldThatTheApiDoesNotHaveWhereverItStood() {
+        // Given
+        List<String> places = new ArrayList<>();
+
+        // Then
+        for (Map<String, Object> document : documents) {
+            eachMapping("", document, (place, mapping) -> {
+                mapping.put("privilegeEscalation", true);
+                assertThatThrownBy(() -> StrictModel.read(document)).as(place).hasMessageContaining("privilegeEscalation");
+                mapping.remove("privilegeEscalation");
+                places.add(place);
+            });
+        }
+        assertThat(places).contains(".spec.template.spec.containers.securityContext.capabilities", ".metadata");
+    }
+
+    @Test
+    void takesTheReferencesPlace() {
+        assertThat(daemonSet.getMetadata().getName()).isEqualTo("eks-pod-identity-agent");
+        assertThat(documents.stream().map(StrictModel::read).map(object -> object.getMetadata().getNamespace()))
+                .containsOnly("kube-system");
+        assertThat(daemonSet.getSpec().getSelector().getMatchLabels())
+                .containsExactlyEntriesOf(Map.of("app.kubernetes.io/name", "eks-pod-identity-agent"));
+        assertThat(daemonSet.getSpec().getTemplate().getMetadata().getLabels())
+                .containsAllEntriesOf(daemonSet.getSpec().getSelector().getMatchLabels());
+    }
+
+    @Test
+    void letsTheAgentListenOnPort80AndDoNothingElse() {
+        SecurityContext security = agent().getSecurityContext();
+        assertThat(security.getCapabilities().getAdd()).containsExactly("NET_BIND_SERVICE");
+        assertThat(security.getRunAsNonRoot()).isTrue();
+        assertThat(security.getRunAsUser()).isEqualTo(65532);
+        assertThat(security.getRunAsGroup()).isEqualTo(65532);
+    }
+
+    @Test
+    void letsTheInitContainerSetUpTheNetworkAndDoNothingElse() {
+        SecurityContext security = initialize().getSecurityContext();
+        assertThat(security.getCapabilities().getAdd()).containsExactly("NET_ADMIN");
+        assertThat(security.getRunAsUser()).isZero();
+        assertThat(security.getRunAsGroup()).isZero();
+        assertThat(initialize().getArgs()).containsExactly("initialize");
+    }
+
+    @Test
+    void givesNeitherContainerMore() {
+        assertThat(containers()).allSatisfy(container -> {
+            SecurityContext security = container.getSecurityContext();
+            assertThat(security.getCapabilities().getDrop()).containsExactly("ALL");
+            assertThat(security.getPrivileged()).isFalse();
+            assertThat(security.getAllowPrivilegeEscalation()).isFalse();
+            assertThat(security.getReadOnlyRootFilesystem()).isTrue();
+            assertThat(security.getSeccompProfile()).as("the pod's holds").isNull();
+            assertThat(container.getVolumeMounts()).isEmpty();
+            assertThat(container.getCommand()).as("the image's entry point").isEmpty();
+        });
+        assertThat(pod.getSecurityContext().getSeccompProfile().getType()).isEqualTo("RuntimeDefault");
+        assertThat(pod.getVolumes()).isEmpty();
+        assertThat(pod.getHostPID()).isNull();
+        assertThat(pod.getHostIPC()).isNull();
+    }
+
+    @Test
+    void mountsNoApiTokenAndSeesNoServices() {
+        assertThat(only(ServiceAccount.class, documents).getAutomountServiceAccountToken()).isFalse();
+        assertThat(only(ServiceAccount.class, documents).getMetadata().getName()).isEqualTo(pod.getServiceAccountName());
+        assertThat(pod.getAutomountServiceAccountToken()).isFalse();
+        assertThat(pod.getEnableServiceLinks()).isFalse();
+    }
+
+    @Test
+    void runsOnEveryNodeThatNeedsItBeforeAnythingElse() {
+        assertThat(pod.getTolerations()).singleElement().satisfies(toleration -> {
+            assertThat(toleration.getOperator()).isEqualTo("Exists");
+            assertThat(toleration.getKey()).isNull();
+            assertThat(toleration.getEffect()).isNull();
+        });
+        assertThat(pod.getPriorityClassName()).isEqualTo("system-node-critical");
+        assertThat(pod.getHostNetwork()).isTrue();
+        assertThat(pod.getDnsPolicy()).as("CoreDNS may not be there yet").isEqualTo("Default");
+        assertThat(pod.getAffinity().getNodeAffinity().getRequiredDuringSchedulingIgnoredDuringExecution().getNodeSelectorTerms())
+                .singleElement()
+                .satisfies(term -> assertThat(term.getMatchExpressions()).containsExactlyInAnyOrder(
+                        new NodeSelectorRequirement("kubernetes.io/os", "In", List.of("linux")),
+                        new NodeSelectorRequirement("kubernetes.io/arch", "In", List.of("amd64", "arm64")),
+                        new NodeSelectorRequirement(
+                                "eks.amazonaws.com/compute-type", "NotIn", List.of("fargate", "auto", "hybrid"))));
+    }
+
+    @Test
+    void replacesATenthOfTheAgentsAtATimeAndNeverTwoOnOneNode() {
+        assertThat(daemonSet.getSpec().getUpdateStrategy().getType()).isEqualTo("RollingUpdate");
+        assertThat(daemonSet.getSpec().getUpdateStrategy().getRollingUpdate().getMaxUnavailable().getStrVal()).isEqualTo("10%");
+        assertThat(daemonSet.getSpec().getUpdateStrategy().getRollingUpdate().getMaxSurge().getIntVal()).isZero();
+    }
+
+    @Test
+    void claimsNoPortOfTheNodeButTheMetricsPort() throws ReflectiveOperationException {
+        assertThat(containers().stream().flatMap(container -> container.getPorts().stream()))
+                .extracting(ContainerPort::getName, ContainerPort::getContainerPort)
+                .containsExactly(tuple("metrics", Integer.valueOf(initial("metricsPort"))));
+        assertThat(daemonSet.getSpec().getTemplate().getMetadata().getAnnotations())
+                .containsEntry("prometheus.io/scrape", "true")
+                .containsEntry("prometheus.io/port", initial("metricsPort"));
+    }
+
+    @Test
+    void probesWhereTheAgentAnswersProbes() throws ReflectiveOperationException {
+        // Given
+        int port = Integer.parseInt(initial("probePort"));
+
+        // Then
+        assertThat(Stream.of(agent().getStartupProbe(), agent().getLivenessProbe(), agent().getReadinessProbe())
+                        .map(Probe::getHttpGet))
+                .allSatisfy(get -> {
+                    assertThat(get.getHost()).isEqualTo("localhost");
+                    assertThat(get.getPort().getIntVal()).isEqualTo(port);
+                })
+                .extracting(HTTPGetAction::getPath)
+                .containsExactly("/healthz", "/healthz", "/readyz");
+    }
+
+    @Test
+    void waitsLongerForTheAgentToStopThanItTakes() throws ReflectiveOperationException {
+        // Given
+        Duration stop = GoDuration.parse(initial("shutdownTimeout"));
+
+        // Then
+        assertThat(Duration.ofSeconds(pod.getTerminationGracePeriodSeconds())).isGreaterThanOrEqualTo(stop.plusSeconds(5));
+    }
+
+    @Test
+    void asksForMemoryWithALimitAndForTheProcessorWithoutOne() {
+        assertThat(containers()).allSatisfy(container -> {
+            assertThat(container.getResources().getRequests()).containsOnlyKeys("cpu", "memory");
+            assertThat(container.getResources().getLimits()).containsOnlyKeys("memory");
+            assertThat(container.getResources()).isEqualTo(agent().getResources());
+        });
+    }
+
+    @Test
+    void setsOnlyWhatTheAgentHas() {
+        // Given
+        List<String> flags = properties().map(name -> "--" + name).toList();
+        List<String> variables =
+                properties().map(name -> "AGENT_" + name.replace('-', '_').toUpperCase(Locale.ROOT)).toList();
+
+        // Then
+        assertThat(agent().getArgs()).startsWith("server");
+        assertThat(agent().getArgs().stream().filter(argument -> argument.startsWith("-")).map(flag -> flag.split("=")[0]))
+                .isSubsetOf(flags);
+        assertThat(environment(documents).keySet()).isSubsetOf(variables);
+        assertThat(agent().getEnv()).isEmpty();
+    }
+
+    @Test
+    void leavesTheClustersNameToTheOneWhoKnowsIt() {
+        assertThat(environment(documents)).containsExactlyEntriesOf(Map.of("AGENT_CLUSTER_NAME", ""));
+    }
+
+    @Test
+    void runsTheImageOfThisVersionFromNoRegistry() {
+        assertThat(containers()).extracting(Container::getImage)
+                .containsOnly("eks-pod-identity-agent:" + BuildInfo.current().version());
+    }
+
+    @Test
+    void isCompletedByTheOverlayOfTheReadme(@TempDir Path directory) throws IOException {
+        // Given
+        Matcher overlay = Pattern.compile("(?s)```yaml\n(.*?)```").matcher(Files.readString(Path.of("kubernetes/README.md")));
+        assertThat(overlay.find()).isTrue();
+        Path base = directory.toRealPath().relativize(BASE.toRealPath());
+        Files.writeString(directory.resolve("kustomization.yaml"), overlay.group(1).replace("../base", base.toString()));
+
+        // When
+        List<Map<String, Object>> completed = Kustomize.render(directory);
+
+        // Then
+        assertThat(environment(completed)).containsExactlyEntriesOf(Map.of("AGENT_CLUSTER_NAME", "my-cluster"));
+        PodSpec spec = only(DaemonSet.class, completed).getSpec().getTemplate().getSpec();
+        assertThat(Stream.of(spec.getInitContainers(), spec.getContainers()).flatMap(List::stream))
+                .extracting(Container::getImage)
+                .containsOnly("my-repository/eks-pod-identity-agent:" + BuildInfo.current().version());
+    }
+
+    /** What the ConfigMap that the agent's container reads puts in its environment. */
+    private static Map<String, String> environment(List<Map<String, Object>> documents) {
+        ConfigMap map = only(ConfigMap.class, documents);
+        assertThat(only(DaemonSet.class, documents).getSpec().getTemplate().getSpec().getContainers().get(0).getEnvFrom())
+                .singleElement()
+                .satisfies(source -> assertThat(source.getConfigMapRef().getName()).isEqualTo(map.getMetadata().getName()));
+        return map.getData();
+    }
+
+    private static Container agent() {
+        assertThat(pod.getContainers()).hasSize(1);
+        return pod.getContainers().get(0);
+    }
+
+    private static Container initialize() {
+        assertThat(pod.getInitContainers()).hasSize(1);
+        return pod.getInitContainers().get(0);
+    }
+
+    private static List<Container> containers() {
+        return List.of(initialize(), agent());
+    }
+
+    /** The names of all that can be set about the agent. */
+    private static Stream<String> properties() {
+        return Arrays.stream(AgentConfig.class.getDeclaredMethods())
+                .map(method -> method.getName().replaceAll("(?=[A-Z])", "-").toLowerCase(Locale.ROOT));
+    }
+
+    private static String initial(String property) throws ReflectiveOperationException {
+        return AgentConfig.class.getMethod(property).getAnnotation(WithDefault.class).value();
+    }
+
+    private static <T> T only(Class<T> kind, List<Map<String, Object>> documents) {
+        List<T> found = documents.stream().map(StrictModel::read).filter(kind::isInstance).map(kind::cast).toList();
+        assertThat(found).hasSize(1);
+        return found.get(0);
+    }
+
+    private static void eachMapping(String place, Object node, BiConsumer<String, Map<String, Object>> action) {
+        if (node instanceof Map<?, ?>) {
+            Map<String, Object> mapping = Kustomize.mapping(node);
+            action.accept(place, mapping);
+            new LinkedHashMap<>(mapping).forEach((key, value) -> {
+                if (!FREE.contains(key)) {
+                    eachMapping(place + '.' + key, value, action);
+                }
+            });
+        } else if (node instanceof List<?> list) {
+            list.forEach(element -> eachMapping(place, element, action));
+        }
+    }
+}

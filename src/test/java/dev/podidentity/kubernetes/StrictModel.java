@@ -1,0 +1,44 @@
+package dev.podidentity.kubernetes;
+
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.introspect.Annotated;
+import com.fasterxml.jackson.databind.introspect.JacksonAnnotationIntrospector;
+import io.fabric8.kubernetes.api.model.ConfigMap;
+import io.fabric8.kubernetes.api.model.HasMetadata;
+import io.fabric8.kubernetes.api.model.ServiceAccount;
+import io.fabric8.kubernetes.api.model.apps.DaemonSet;
+import java.util.Map;
+
+/**
+ * Reads manifests into the model of the Kubernetes API and fails at a field that the API does not have, which an API
+ * server would drop with a warning that nobody reads.
+ */
+final class StrictModel {
+
+    private static final Map<String, Class<? extends HasMetadata>> KINDS = Map.of(
+            "v1 ConfigMap", ConfigMap.class,
+            "v1 ServiceAccount", ServiceAccount.class,
+            "apps/v1 DaemonSet", DaemonSet.class);
+
+    private static final ObjectMapper MAPPER = new ObjectMapper()
+            .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+            .setAnnotationIntrospector(new JacksonAnnotationIntrospector() {
+                /** The model's classes keep what they do not know in a map; without it, it is an error. */
+                @Override
+                public Boolean hasAnySetter(Annotated member) {
+                    return false;
+                }
+            });
+
+    private StrictModel() {}
+
+    /** @throws IllegalArgumentException naming the field or the kind that is not known */
+    static HasMetadata read(Map<String, ?> document) {
+        String kind = document.get("apiVersion") + " " + document.get("kind");
+        if (!KINDS.containsKey(kind)) {
+            throw new IllegalArgumentException("No such kind: " + kind);
+        }
+        return MAPPER.convertValue(document, KINDS.get(kind));
+    }
+}
