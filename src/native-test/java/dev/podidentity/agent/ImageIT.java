@@ -158,7 +158,7 @@ class ImageIT {
         // A runtime leaves the capabilities in the process's sets; it is the kernel that takes them from a user at exec.
         command.addAll(List.of("--caps=" + capability + "=ep", "--no-new-privs", "--shell=/eks-pod-identity-agent", "--"));
         command.addAll(List.of(arguments));
-        return AgentProcess.run(ENVIRONMENT, command);
+        return AgentProcess.run(command, ENVIRONMENT);
     }
 
     private static String allCapabilitiesBut(int kept) {
