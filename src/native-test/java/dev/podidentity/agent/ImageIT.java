@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assumptions.assumeThat;
 
 import dev.podidentity.image.OciLayout;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -69,6 +70,7 @@ class ImageIT {
         assertThat(archive).isRegularFile();
         assumeThat(Files.getAttribute(Path.of("/proc/self"), "unix:uid")).as("only root can do what a runtime does").isEqualTo(0);
         assumeThat(TOOLS).as("tools that do what a runtime does").allMatch(ImageIT::isInstalled);
+        assumeThat(exitCode("unshare", "--net", "--mount", "true")).as("root may be confined, too").isZero();
 
         image = OciLayout.read(Files.readAllBytes(archive));
         Path layer = Files.write(root.resolve("layer.tar.gz"), image.layer());
@@ -167,7 +169,7 @@ class ImageIT {
                     .mapToObj(Integer::toString)
                     .collect(Collectors.joining(","));
         } catch (IOException e) {
-            throw new IllegalStateException(e);
+            throw new UncheckedIOException(e);
         }
     }
 
@@ -194,18 +196,27 @@ class ImageIT {
 
     /** The output of a command that must succeed. */
     private static String output(String... command) {
+        Process process = start(command);
+        try {
+            String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
+            assertThat(process.onExit().join().exitValue()).as(output).isZero();
+            return output;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static int exitCode(String... command) {
+        return start(command).onExit().join().exitValue();
+    }
+
+    private static Process start(String... command) {
         ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
         builder.environment().put("PATH", SYSTEM_PATH);
         try {
-            Process process = builder.start();
-            String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
-            assertThat(process.waitFor()).as(output).isZero();
-            return output;
+            return builder.start();
         } catch (IOException e) {
-            throw new IllegalStateException(e);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new IllegalStateException(e);
+            throw new UncheckedIOException(e);
         }
     }
 
