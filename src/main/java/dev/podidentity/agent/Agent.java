@@ -9,7 +9,7 @@ import dev.podidentity.agent.eksauth.AgentCredentials;
 import dev.podidentity.agent.eksauth.SdkEksAuth;
 import dev.podidentity.agent.http.Listeners;
 import dev.podidentity.agent.http.OperationsRoutes;
-import dev.podidentity.agent.memory.StartupPages;
+import dev.podidentity.agent.memory.ExecutablePages;
 import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.Health;
@@ -49,8 +49,11 @@ public class Agent {
     /** Two empty JSON objects and a signature. */
     private static final String NO_TOKEN = "e30.e30.e30";
     private static final Duration FIRST_RETRY = Duration.ofSeconds(1);
-    /** After this the pods that waited for the agent have been answered; a node's start is over later, but not quieter. */
-    private static final Duration SETTLED = Duration.ofSeconds(5);
+    /** Long after the first pods' answers, and often enough: what is in use comes back in a millisecond all together. */
+    private static final Duration PAGES_RELEASE_INTERVAL = Duration.ofSeconds(5);
+    /** Token, answer and what holds them; tokens and session tokens take 1 to 2 KiB each, and rarely 4. */
+    private static final long ENTRY_BYTES = 8 * 1024;
+    private static final long MIB = 1024 * 1024;
 
     private final AgentConfig config;
     private final Vertx vertx;
@@ -73,6 +76,7 @@ public class Agent {
     void start(@Observes StartupEvent event) {
         Logging.configure(config);
         checkTogether(config);
+        checkMemory(config);
         Clock clock = Clock.systemUTC();
         EventLoop loop = new EventLoop(vertx, vertx.getOrCreateContext());
         Executor worker = task -> vertx.executeBlocking(() -> {
@@ -113,7 +117,7 @@ public class Agent {
             connect(eksAuth, loop);
             keepCredentials(own, loop);
             renewer.start();
-            loop.schedule(SETTLED, () -> worker.execute(StartupPages::release));
+            releasePages(new ExecutablePages(), loop, worker);
             return listeners.start();
         }, Duration.ofMinutes(1));
         LOG.infof("Started", Field.of("version", BuildInfo.current()), Field.of("cluster", config.clusterName()));
@@ -155,6 +159,24 @@ public class Agent {
             throw new ConfigurationException("--attempt-timeout must not be over --flight-timeout: \""
                     + config.attemptTimeout().toMillis() + "ms\"");
         }
+    }
+
+    /** The collector needs as much again as is in use. */
+    private static void checkMemory(AgentConfig config) {
+        long needed = 2 * ENTRY_BYTES * config.maxCacheSize();
+        if (needed > Runtime.getRuntime().maxMemory()) {
+            LOG.warnf("The heap may be too small for a cache of this size",
+                    Field.of("maxCacheSize", config.maxCacheSize()),
+                    Field.of("remedy", "give the agent -Xmx" + needed / MIB + "m as its first argument, and its container as much more"
+                            + " memory; or lower --max-cache-size"));
+        }
+    }
+
+    private static void releasePages(ExecutablePages pages, EventLoop loop, Executor worker) {
+        loop.schedule(PAGES_RELEASE_INTERVAL, () -> {
+            worker.execute(pages::release);
+            releasePages(pages, loop, worker);
+        });
     }
 
     private static void connect(SdkEksAuth eksAuth, EventLoop loop) {

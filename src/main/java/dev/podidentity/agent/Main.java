@@ -3,6 +3,7 @@ package dev.podidentity.agent;
 import dev.podidentity.agent.cli.CommandLineInterface;
 import dev.podidentity.agent.cli.ConfigurationProblem;
 import dev.podidentity.agent.config.Verbosity;
+import dev.podidentity.agent.memory.ExecutablePages;
 import dev.podidentity.agent.network.BindCapability;
 import dev.podidentity.agent.network.NodeLink;
 import dev.podidentity.agent.network.NodeLinkFailure;
@@ -56,6 +57,7 @@ public final class Main {
     private static void serve(Map<String, String> properties) {
         // Quarkus starts threads, which have the capabilities of this one.
         BindCapability.raise();
+        ExecutablePages.divideVariableData();
         // System properties come before environment variables and files, as a flag should.
         properties.forEach(System::setProperty);
         // The JVM's own handler would end the process with 143; told to stop, the agent stops well and says 0.

@@ -1,14 +1,11 @@
 package dev.podidentity.agent;
 
 import dev.podidentity.emulator.EksAuthEmulator;
-import java.io.BufferedReader;
 import java.io.IOException;
-import java.io.InputStreamReader;
 import java.io.UncheckedIOException;
 import java.net.BindException;
 import java.net.ConnectException;
 import java.net.ServerSocket;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -117,26 +114,28 @@ public final class Footprint {
     private long firstAnswer(Path executable) throws IOException, InterruptedException {
         String token = Emulators.token(emulator, "pod-first");
         int port = freePort();
+        Path output = Files.createTempFile("footprint", ".log");
         ProcessBuilder builder = new ProcessBuilder(
                         "sh", "-c", "date +%s%N; exec \"$@\"", "sh", executable.toString(),
                         "server", "--cluster-name", emulator.clusterName(), "--endpoint", emulator.endpoint().toString(),
                         "--bind-hosts", AgentProcess.LOOPBACK, "--port", String.valueOf(port), "--probe-port", "0",
                         "--metrics-address", AgentProcess.LOOPBACK, "--metrics-port", "0")
-                .redirectErrorStream(true);
+                .redirectErrorStream(true)
+                .redirectOutput(output.toFile());
         builder.environment().clear();
         builder.environment().putAll(AgentProcess.environment(emulator));
         Process process = builder.start();
-        try (BufferedReader output =
-                new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))) {
-            long executed = Long.parseLong(output.readLine()) / 1_000;
-            CompletableFuture.runAsync(() -> output.lines().forEach(line -> { }));
+        try {
             while (!answers(port, token)) {
                 LockSupport.parkNanos(WAIT_NANOS);
             }
-            return ChronoUnit.MICROS.between(Instant.EPOCH, Instant.now()) - executed;
+            long answered = ChronoUnit.NANOS.between(Instant.EPOCH, Instant.now());
+            long executed = Long.parseLong(Files.readAllLines(output).get(0));
+            return TimeUnit.NANOSECONDS.toMicros(answered - executed);
         } finally {
             process.destroy();
             process.waitFor();
+            Files.delete(output);
         }
     }
 

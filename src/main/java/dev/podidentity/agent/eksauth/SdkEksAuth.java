@@ -16,6 +16,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeoutException;
+import org.graalvm.nativeimage.ImageInfo;
 import org.jboss.logging.Logger;
 import software.amazon.awssdk.awscore.retry.AwsRetryStrategy;
 import software.amazon.awssdk.core.client.config.SdkAdvancedAsyncClientOption;
@@ -129,7 +130,9 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
                 .tcpKeepAlive(true)
                 .proxyConfiguration(proxy(url));
         settings.trust().ifPresent(trust -> builder.tlsTrustManagersProvider(() -> trust));
-        FirstCall.make(client(region));
+        if (System.getProperty(ImageInfo.PROPERTY_IMAGE_CODE_KEY) == null) {
+            FirstCall.make(client(region));
+        }
         SdkAsyncHttpClient http = builder.build();
         LOG.infof("Ready to call EKS Auth", Field.of("endpoint", url), Field.of("region", region));
         return new Connected(

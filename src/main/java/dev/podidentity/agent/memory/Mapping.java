@@ -2,9 +2,9 @@ package dev.podidentity.agent.memory;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * A part of this process's address space, as {@code /proc/self/smaps} lists it.
@@ -18,39 +18,51 @@ import java.util.regex.Pattern;
 record Mapping(long start, long length, String permissions, String file, long changed) {
 
     private static final Pattern HEAD = Pattern.compile("([0-9a-f]+)-([0-9a-f]+) (\\S{4}) \\S+ \\S+ \\d+ *(.*)");
-    private static final Pattern ANONYMOUS = Pattern.compile("Anonymous: *(\\d+) kB");
+    private static final String ANONYMOUS = "Anonymous:";
+    private static final String UNIT = "kB";
     private static final int HEXADECIMAL = 16;
     private static final long KIB = 1024;
 
     /** Reads the lines of {@code smaps}; what it does not need of them may be of any form. */
-    static List<Mapping> read(List<String> smaps) {
+    static List<Mapping> read(Stream<String> smaps) {
         List<Mapping> mappings = new ArrayList<>();
-        Optional<Matcher> head = Optional.empty();
-        for (String line : smaps) {
-            Matcher next = HEAD.matcher(line);
-            if (next.matches()) {
-                head = Optional.of(next);
-                continue;
-            }
-            Matcher anonymous = ANONYMOUS.matcher(line);
-            if (head.isPresent() && anonymous.matches()) {
-                mappings.add(of(head.get(), Long.parseLong(anonymous.group(1)) * KIB));
+        Matcher head = HEAD.matcher("");
+        boolean begun = false;
+        for (String line : (Iterable<String>) smaps::iterator) {
+            if (line.startsWith(ANONYMOUS)) {
+                if (begun) {
+                    mappings.add(of(head, line));
+                    begun = false;
+                }
+            } else if (isHead(line)) {
+                begun = head.reset(line).matches();
             }
         }
         return mappings;
     }
 
-    private static Mapping of(Matcher head, long changed) {
+    /** The other lines begin with a name in capitals. */
+    private static boolean isHead(String line) {
+        return !line.isEmpty() && Character.digit(line.charAt(0), HEXADECIMAL) >= 0 && !Character.isUpperCase(line.charAt(0));
+    }
+
+    private static Mapping of(Matcher head, String anonymous) {
         long start = Long.parseUnsignedLong(head.group(1), HEXADECIMAL);
         long end = Long.parseUnsignedLong(head.group(2), HEXADECIMAL);
-        return new Mapping(start, end - start, head.group(3), head.group(4), changed);
+        String changed = anonymous.substring(ANONYMOUS.length()).replace(UNIT, "").strip();
+        return new Mapping(start, end - start, head.group(3), head.group(4), Long.parseLong(changed) * KIB);
     }
 
     /**
-     * Whether all its pages are those of the file and will stay so: then they can be dropped, and come back from the
+     * Whether all its pages are those of the file and will stay so: then they can be unmapped, and come back from the
      * file when they are touched.
      */
-    boolean unchangeable() {
+    boolean constant() {
         return permissions.startsWith("r-") && permissions.endsWith("p") && changed == 0;
+    }
+
+    /** Whether its pages are those of the file until they are written to, and then this process's own. */
+    boolean changeable() {
+        return permissions.equals("rw-p");
     }
 }
