@@ -37,19 +37,21 @@ public final class Footprint {
     private static final int CONNECTIONS = 64;
     private static final int REQUESTS = 100_000;
     private static final int SAMPLE_EVERY = 1_000;
-    /** The agent gives back what only its start needed some seconds after it; see docs/decisions/0007-footprint.md. */
+    /** The agent unmaps what it does not use every 5 s; see docs/decisions/0007-footprint.md. */
     private static final long SETTLE_MILLIS = Long.getLong("footprint.settle-millis", 6_000);
     /** /proc counts in KiB; the figures are in MB of a million bytes. */
     private static final double KIB_PER_MB = 1e6 / 1024;
     private static final double BYTES_PER_MB = 1e6;
     private static final int LOWEST_PORT = 20_000;
     private static final int HIGHEST_PORT = 30_000;
-    private static final long WAIT_NANOS = TimeUnit.MICROSECONDS.toNanos(100);
+    private static final long WAIT_NANOS = TimeUnit.MICROSECONDS.toNanos(250);
 
     private enum State {
         IDLE("idle"),
-        ONE_REQUEST("after one request"),
-        CACHED("2,000 identities cached"),
+        ONE_REQUEST("just after one request"),
+        ONE_REQUEST_SETTLED("6 s later"),
+        CACHED("just after 2,000 identities were cached"),
+        CACHED_SETTLED("6 s later, 2,000 identities cached"),
         LOAD("under load, 64 connections"),
         LOAD_PEAK("its peak"),
         HALF("after 50,000 requests"),
@@ -166,12 +168,16 @@ public final class Footprint {
             note(State.IDLE, agent);
             ask(agent, 1, 1, i -> Emulators.token(emulator, "pod-one"));
             note(State.ONE_REQUEST, agent);
+            Thread.sleep(SETTLE_MILLIS);
+            note(State.ONE_REQUEST_SETTLED, agent);
             List<String> tokens = new ArrayList<>();
             for (int i = 0; i < TOKENS; i++) {
                 tokens.add(Emulators.token(emulator, "pod-" + i));
             }
             ask(agent, 8, TOKENS, tokens::get);
             note(State.CACHED, agent);
+            Thread.sleep(SETTLE_MILLIS);
+            note(State.CACHED_SETTLED, agent);
             load(agent, tokens);
         }
     }
