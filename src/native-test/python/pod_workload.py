@@ -1,4 +1,4 @@
-"""What runs in a pod: boto3 and an environment. Its argument is the URL of a service to call."""
+"""What runs in a pod: boto3 and an environment. Its arguments are URLs of services to call."""
 
 import sys
 
@@ -10,7 +10,8 @@ credentials = session.get_credentials()
 print("access key id:", credentials.access_key)
 # There is no public way to see it.
 print("expiration:", credentials._expiry_time.isoformat())
-try:
-    session.client("sts", endpoint_url=sys.argv[1]).get_caller_identity()
-except ClientError:
-    print("called")
+for service in sys.argv[1:]:
+    try:
+        session.client("sts", endpoint_url=service).get_caller_identity()
+    except ClientError:
+        print("called")

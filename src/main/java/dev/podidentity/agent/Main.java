@@ -58,6 +58,9 @@ public final class Main {
         // Quarkus starts threads, which have the capabilities of this one.
         BindCapability.raise();
         ExecutablePages.divideVariableData();
+        // No line of the log names the host, and the log manager would ask the name service for it.
+        System.setProperty("jboss.qualified.host.name", "localhost");
+        System.setProperty("jboss.host.name", "localhost");
         // System properties come before environment variables and files, as a flag should.
         properties.forEach(System::setProperty);
         // The JVM's own handler would end the process with 143; told to stop, the agent stops well and says 0.

@@ -7,11 +7,12 @@ import io.vertx.core.Vertx;
 import io.vertx.core.net.NetClient;
 import io.vertx.core.net.NetServer;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -35,6 +36,8 @@ class NodeAndPodIT {
     private static final String POD = "198.18.24.2";
     private static final String POD_IPV6 = "fd5b:1::2";
     private static final String NODE_IPV6 = "fd5b::2";
+
+    private static final Duration PATIENCE = Duration.ofMinutes(1);
 
     private NetworkNamespace node;
     private NetworkNamespace pod;
@@ -90,36 +93,35 @@ class NodeAndPodIT {
     }
 
     @ParameterizedTest
-    @MethodSource("addresses")
-    void aPodGetsCredentialsWithWhatEksInjects(String address, Map<String, String> environment) throws IOException, InterruptedException {
+    @MethodSource("workloads")
+    void aPodGetsCredentialsWithWhatEksInjects(Workload workload, String address, Map<String, String> more)
+            throws IOException, InterruptedException {
         // Given
         Path token = Files.writeString(directory.resolve("eks-pod-identity-token"),
                 Emulators.token(emulator, "pod-at-" + address));
-        ProcessBuilder builder = new ProcessBuilder(pod.inside(
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "-cp", System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
-                        PodWorkload.class.getName()))
-                .redirectErrorStream(true);
-        builder.environment().clear();
-        builder.environment().putAll(environment);
+        ProcessBuilder builder = new ProcessBuilder(pod.inside(workload.command().toArray(String[]::new)));
+        builder.environment().keySet().retainAll(Set.of("PATH"));
+        builder.environment().putAll(more);
         builder.environment().putAll(Map.of(
+                "HOME", directory.toString(),
                 "AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://" + address + "/v1/credentials",
                 "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token.toString()));
 
         // When
-        Process process = builder.start();
-        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        Finished run = Finished.run(builder, directory.resolve("workload.log"), PATIENCE);
 
         // Then
-        assertThat(process.waitFor()).as(output).isZero();
-        assertThat(output.lines()).anyMatch(line -> line.matches("access key id: ASIA\\w+"));
+        assertThat(run.exitCode()).as(run.output()).isZero();
+        assertThat(run.output().lines()).anyMatch(line -> line.matches("access key id: ASIA\\w+"));
     }
 
-    static Stream<Arguments> addresses() {
-        return Stream.of(
-                Arguments.of("169.254.170.23", Map.of()),
-                // Without it Java's SDK takes fd00:ec2::23 for an address that it must not ask.
-                Arguments.of("[fd00:ec2::23]", Map.of("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv6")));
+    static Stream<Arguments> workloads() {
+        return Stream.of(Workload.values()).flatMap(workload -> Stream.of(
+                Arguments.of(workload, "169.254.170.23", Map.of()),
+                // Without more, Java's SDK takes fd00:ec2::23 for an address that it must not ask.
+                Arguments.of(workload, "[fd00:ec2::23]", workload == Workload.JAVA
+                        ? Map.of("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv6")
+                        : Map.of())));
     }
 
     /** On lo above all, the kernel would choose it for links that have none, as those to pods. */

@@ -55,7 +55,7 @@ enum Workload {
     private static final Path INSTALLED = Path.of("target", "workloads").toAbsolutePath();
     private static final Duration PATIENCE = Duration.ofMinutes(3);
 
-    /** What to run; the service's URL comes after it. Skips the test where the SDK cannot be had. */
+    /** What to run; the URLs of services to call come after it. Skips the test where the SDK cannot be had. */
     abstract List<String> command() throws IOException, InterruptedException;
 
     /** The folder with the program and its packages, which are fetched once and again when the pinned versions change. */

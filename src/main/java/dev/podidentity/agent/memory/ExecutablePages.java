@@ -5,6 +5,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.stream.Stream;
 import org.graalvm.nativeimage.ImageInfo;
@@ -26,9 +27,12 @@ public final class ExecutablePages {
     private static final Logger LOG = Logger.getLogger(ExecutablePages.class);
 
     private static final Path EXECUTABLE = Path.of("/proc/self/exe");
-    private static final Path MAPPINGS = Path.of("/proc/self/smaps");
-    /** Smaller ones save little: each of the kernel's records of a piece takes some 200 bytes. */
-    private static final long PIECE = 16 * 1024;
+    private static final Path MAPPINGS = Path.of("/proc/self/maps");
+    private static final Path MAPPINGS_WITH_SIZES = Path.of("/proc/self/smaps");
+    /** Smaller ones save less than they cost: each of the kernel's records of a piece takes some 200 bytes. */
+    private static final long CONSTANT_PIECE = 16 * 1024;
+    /** Each piece takes the start some microseconds. */
+    private static final long CHANGEABLE_PIECE = 32 * 1024;
     private static final int MADV_DONTNEED = 4;
     private static final int MADV_DONTDUMP = 16;
 
@@ -39,7 +43,7 @@ public final class ExecutablePages {
     /** Divides what is the executable's and can change. For the start, before most of it is touched. */
     public static void divideVariableData() {
         if (isNative()) {
-            mappings(Mapping::changeable).forEach(ExecutablePages::divide);
+            mappings(MAPPINGS, Mapping::listed, Mapping::changeable).forEach(mapping -> divide(mapping, CHANGEABLE_PIECE));
         }
     }
 
@@ -53,8 +57,8 @@ public final class ExecutablePages {
         }
         if (!found) {
             found = true;
-            constant = mappings(Mapping::constant);
-            constant.forEach(ExecutablePages::divide);
+            constant = mappings(MAPPINGS_WITH_SIZES, Mapping::measured, Mapping::constant);
+            constant.forEach(mapping -> divide(mapping, CONSTANT_PIECE));
             // The collector returns what it has no more use for only after a full collection.
             System.gc();
         }
@@ -65,10 +69,11 @@ public final class ExecutablePages {
         return System.getProperty(ImageInfo.PROPERTY_IMAGE_CODE_KEY) != null;
     }
 
-    private static List<Mapping> mappings(Predicate<Mapping> wanted) {
-        try (Stream<String> lines = Files.lines(MAPPINGS, StandardCharsets.UTF_8)) {
+    private static List<Mapping> mappings(
+            Path list, Function<Stream<String>, List<Mapping>> reader, Predicate<Mapping> wanted) {
+        try (Stream<String> lines = Files.lines(list, StandardCharsets.UTF_8)) {
             String executable = EXECUTABLE.toRealPath().toString();
-            return Mapping.read(lines).stream()
+            return reader.apply(lines).stream()
                     .filter(mapping -> mapping.file().equals(executable))
                     .filter(wanted)
                     .toList();
@@ -79,9 +84,9 @@ public final class ExecutablePages {
     }
 
     /** Neighbours with another advice are kept apart; this one only says what belongs into a core dump. */
-    private static void divide(Mapping mapping) {
-        for (long offset = PIECE; offset < mapping.length(); offset += 2 * PIECE) {
-            advise(mapping.start() + offset, Math.min(PIECE, mapping.length() - offset), MADV_DONTDUMP);
+    private static void divide(Mapping mapping, long piece) {
+        for (long offset = piece; offset < mapping.length(); offset += 2 * piece) {
+            advise(mapping.start() + offset, Math.min(piece, mapping.length() - offset), MADV_DONTDUMP);
         }
     }
 

@@ -7,13 +7,13 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * A part of this process's address space, as {@code /proc/self/smaps} lists it.
+ * A part of this process's address space, as {@code /proc/self/maps} and {@code smaps} list it.
  *
  * @param start its first address
  * @param length in bytes
  * @param permissions such as {@code r-xp}
  * @param file the file that is mapped there; empty for none
- * @param changed bytes of it that are this process's own and no longer the file's
+ * @param changed bytes of it that are this process's own and no longer the file's; all of them if that is not known
  */
 record Mapping(long start, long length, String permissions, String file, long changed) {
 
@@ -23,15 +23,27 @@ record Mapping(long start, long length, String permissions, String file, long ch
     private static final int HEXADECIMAL = 16;
     private static final long KIB = 1024;
 
+    /** Reads the lines of {@code maps}, which does not tell what is changed. */
+    static List<Mapping> listed(Stream<String> maps) {
+        List<Mapping> mappings = new ArrayList<>();
+        Matcher head = HEAD.matcher("");
+        for (String line : (Iterable<String>) maps::iterator) {
+            if (head.reset(line).matches()) {
+                mappings.add(of(head, length(head)));
+            }
+        }
+        return mappings;
+    }
+
     /** Reads the lines of {@code smaps}; what it does not need of them may be of any form. */
-    static List<Mapping> read(Stream<String> smaps) {
+    static List<Mapping> measured(Stream<String> smaps) {
         List<Mapping> mappings = new ArrayList<>();
         Matcher head = HEAD.matcher("");
         boolean begun = false;
         for (String line : (Iterable<String>) smaps::iterator) {
             if (line.startsWith(ANONYMOUS)) {
                 if (begun) {
-                    mappings.add(of(head, line));
+                    mappings.add(of(head, bytes(line)));
                     begun = false;
                 }
             } else if (isHead(line)) {
@@ -46,11 +58,17 @@ record Mapping(long start, long length, String permissions, String file, long ch
         return !line.isEmpty() && Character.digit(line.charAt(0), HEXADECIMAL) >= 0 && !Character.isUpperCase(line.charAt(0));
     }
 
-    private static Mapping of(Matcher head, String anonymous) {
-        long start = Long.parseUnsignedLong(head.group(1), HEXADECIMAL);
-        long end = Long.parseUnsignedLong(head.group(2), HEXADECIMAL);
-        String changed = anonymous.substring(ANONYMOUS.length()).replace(UNIT, "").strip();
-        return new Mapping(start, end - start, head.group(3), head.group(4), Long.parseLong(changed) * KIB);
+    private static Mapping of(Matcher head, long changed) {
+        return new Mapping(
+                Long.parseUnsignedLong(head.group(1), HEXADECIMAL), length(head), head.group(3), head.group(4), changed);
+    }
+
+    private static long length(Matcher head) {
+        return Long.parseUnsignedLong(head.group(2), HEXADECIMAL) - Long.parseUnsignedLong(head.group(1), HEXADECIMAL);
+    }
+
+    private static long bytes(String anonymous) {
+        return Long.parseLong(anonymous.substring(ANONYMOUS.length()).replace(UNIT, "").strip()) * KIB;
     }
 
     /**
