@@ -1,6 +1,7 @@
 package dev.podidentity.agent.memory;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -77,7 +78,7 @@ public final class ExecutablePages {
                     .filter(mapping -> mapping.file().equals(executable))
                     .filter(wanted)
                     .toList();
-        } catch (IOException e) {
+        } catch (IOException | UncheckedIOException e) {
             LOG.debug("The memory of the executable cannot be looked at; more of it stays mapped", e);
             return List.of();
         }
