@@ -10,6 +10,7 @@ import dev.podidentity.agent.eksauth.SdkEksAuth;
 import dev.podidentity.agent.http.Listeners;
 import dev.podidentity.agent.http.OperationsRoutes;
 import dev.podidentity.agent.memory.ExecutablePages;
+import dev.podidentity.agent.memory.HeapNeed;
 import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.Health;
@@ -51,9 +52,6 @@ public class Agent {
     private static final Duration FIRST_RETRY = Duration.ofSeconds(1);
     /** Long after the first pods' answers, and often enough: what is in use comes back in a millisecond all together. */
     private static final Duration PAGES_RELEASE_INTERVAL = Duration.ofSeconds(5);
-    /** Token, answer and what holds them; tokens and session tokens take 1 to 2 KiB each, and rarely 4. */
-    private static final long ENTRY_BYTES = 8 * 1024;
-    private static final long MIB = 1024 * 1024;
 
     private final AgentConfig config;
     private final Vertx vertx;
@@ -161,15 +159,12 @@ public class Agent {
         }
     }
 
-    /** The collector needs as much again as is in use. */
     private static void checkMemory(AgentConfig config) {
-        long needed = 2 * ENTRY_BYTES * config.maxCacheSize();
-        if (needed > Runtime.getRuntime().maxMemory()) {
-            LOG.warnf("The heap may be too small for a cache of this size",
-                    Field.of("maxCacheSize", config.maxCacheSize()),
-                    Field.of("remedy", "give the agent -Xmx" + needed / MIB + "m as its first argument, and its container as much more"
-                            + " memory; or lower --max-cache-size"));
-        }
+        HeapNeed.of(config.maxCacheSize()).beyond(Runtime.getRuntime().maxMemory()).ifPresent(flag ->
+                LOG.warnf("The heap may be too small for a cache of this size",
+                        Field.of("maxCacheSize", config.maxCacheSize()),
+                        Field.of("remedy", "give the agent " + flag + " as its first argument, and its container as much more"
+                                + " memory; or lower --max-cache-size")));
     }
 
     private static void releasePages(ExecutablePages pages, EventLoop loop, Executor worker) {

@@ -112,7 +112,7 @@ public final class Footprint {
         }
     }
 
-    /** Microseconds from exec to the first credentials, asked for without pause. */
+    /** Microseconds from exec to the first credentials, asked for again every quarter of a millisecond. */
     private long firstAnswer(Path executable) throws IOException, InterruptedException {
         String token = Emulators.token(emulator, "pod-first");
         int port = freePort();
@@ -129,6 +129,9 @@ public final class Footprint {
         Process process = builder.start();
         try {
             while (!answers(port, token)) {
+                if (!process.isAlive()) {
+                    throw new IllegalStateException("The agent ended: " + Files.readString(output));
+                }
                 LockSupport.parkNanos(WAIT_NANOS);
             }
             long answered = ChronoUnit.NANOS.between(Instant.EPOCH, Instant.now());

@@ -8,7 +8,6 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
@@ -56,16 +55,16 @@ final class NetworkNamespace implements AutoCloseable {
 
     /** What {@code ip} says in this namespace. */
     String ip(String arguments) {
-        List<String> command = new ArrayList<>(List.of("ip", "-n", name));
-        command.addAll(List.of(arguments.split(" ")));
-        return run(command);
+        return run(ipCommand(arguments));
     }
 
     /** Whether {@code ip} does it in this namespace. */
     boolean can(String arguments) {
-        List<String> command = new ArrayList<>(List.of("ip", "-n", name));
-        command.addAll(List.of(arguments.split(" ")));
-        return execute(command).code() == 0;
+        return execute(ipCommand(arguments)).code() == 0;
+    }
+
+    private List<String> ipCommand(String arguments) {
+        return Stream.concat(Stream.of("ip", "-n", name), Stream.of(arguments.split(" "))).toList();
     }
 
     /** Sets a setting of the kernel for this namespace. */
