@@ -38,6 +38,7 @@ class ArchitectureTest {
                 arguments("config", Set.of()),
                 arguments("limits", Set.of()),
                 arguments("network", Set.of()),
+                arguments("startup", Set.of()),
                 arguments("memory", Set.of()));
     }
 
