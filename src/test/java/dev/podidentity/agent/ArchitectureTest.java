@@ -32,7 +32,9 @@ class ArchitectureTest {
                 arguments("http", Set.of("token", "credentials", "eksauth", "limits", "config", "observe")),
                 arguments("credentials", Set.of("eksauth", "token", "limits", "config", "observe")),
                 arguments("eksauth", Set.of("token", "config", "observe")),
-                arguments("token", Set.of()),
+                arguments("token", Set.of("config", "observe")),
+                // What tokens and pods are judged by comes from the API server.
+                arguments("kubernetes", Set.of("token", "limits", "config", "observe")),
                 arguments("cli", Set.of("config", "observe")),
                 arguments("observe", Set.of("config")),
                 arguments("config", Set.of()),
