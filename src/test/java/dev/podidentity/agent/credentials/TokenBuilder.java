@@ -1,5 +1,6 @@
 package dev.podidentity.agent.credentials;
 
+import dev.podidentity.agent.testing.FakeTime;
 import dev.podidentity.agent.token.ServiceAccountToken;
 import dev.podidentity.agent.token.TokenFingerprint;
 import dev.podidentity.agent.token.WorkloadClaims;
