@@ -29,14 +29,17 @@ class ArchitectureTest {
     static Stream<Arguments> packages() {
         return Stream.of(
                 // Failures become answers in http, so it knows their types.
-                arguments("http", Set.of("token", "credentials", "eksauth", "limits", "config", "observe")),
-                arguments("credentials", Set.of("eksauth", "token", "limits", "config", "observe")),
+                arguments("http", Set.of("token", "credentials", "eksauth", "limits", "loop", "config", "observe")),
+                arguments("credentials", Set.of("eksauth", "token", "limits", "loop", "config", "observe")),
                 arguments("eksauth", Set.of("token", "config", "observe")),
-                arguments("token", Set.of()),
+                arguments("token", Set.of("limits", "loop", "config", "observe")),
+                // What tokens and pods are judged by comes from the API server.
+                arguments("kubernetes", Set.of("token", "limits", "loop", "config", "observe")),
                 arguments("cli", Set.of("config", "observe")),
                 arguments("observe", Set.of("config")),
                 arguments("config", Set.of()),
                 arguments("limits", Set.of()),
+                arguments("loop", Set.of()),
                 arguments("network", Set.of()),
                 arguments("startup", Set.of()),
                 arguments("memory", Set.of()));

@@ -1,8 +1,10 @@
 package dev.podidentity.agent.cli;
 
 import dev.podidentity.agent.config.Checked;
+import dev.podidentity.agent.config.CoalesceScope;
 import dev.podidentity.agent.config.GoDuration;
 import dev.podidentity.agent.config.LogFormat;
+import dev.podidentity.agent.config.VerificationMode;
 import dev.podidentity.agent.config.Verbosity;
 import java.util.List;
 import java.util.Optional;
@@ -92,7 +94,27 @@ record Flag(
             one("startup-grace", "DURATION", GoDuration::parse, "1m",
                     "Time after start within which the agent is ready without AWS credentials of its own."),
             one("shutdown-timeout", "DURATION", GoDuration::parse, "5s",
-                    "Time that requests in flight have to finish when the agent stops."));
+                    "Time that requests in flight have to finish when the agent stops."),
+            one("token-verification", "MODE", VerificationMode::parse, "none",
+                    "Who verifies tokens: none, jwks or token-review."),
+            one("coalesce", "SCOPE", CoalesceScope::parse, "",
+                    "Who shares credentials: token, pod or role; without it, role where tokens are verified, else token."
+                            + " With role, session tags and CloudTrail name the pod that asked first: choose pod if your"
+                            + " policies use pod-name or pod-UID session tags."),
+            new Flag("pod-watch", Optional.empty(), "BOOL", new Checked.Truth()::convert, Shape.SWITCH, "false",
+                    "Watch this node's pods, and drop what a dead one had. Needs NODE_NAME."),
+            new Flag("events", Optional.empty(), "BOOL", new Checked.Truth()::convert, Shape.SWITCH, "false",
+                    "Put a Kubernetes Event on a pod that gets no credentials for a reason that stays."),
+            one("startup-taint", "KEY", new Checked.TaintKey()::convert, "",
+                    "Taint to take off this node once the agent serves; a key, or the start of one that ends in /."),
+            one("issuer", "URL", new Checked.Issuer()::convert, "",
+                    "Issuer of the cluster's tokens, in place of the API server."),
+            one("keys-file", "PATH", value -> { }, "",
+                    "File that keeps the last good keys for a restart without the API server."),
+            one("api-server", "URL", new Checked.ApiServer()::convert, "",
+                    "URL of the API server, in place of the one that Kubernetes tells every pod."),
+            one("service-account-path", "PATH", value -> { }, "/var/run/secrets/kubernetes.io/serviceaccount",
+                    "Directory with the agent's own API token and the API server's certificate authority."));
 
     private static Flag one(String name, String letter, String label, Consumer<String> check, String initial, String help) {
         return new Flag(name, Optional.of(letter), label, check, Shape.ONCE, initial, help);

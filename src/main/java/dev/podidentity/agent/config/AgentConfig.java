@@ -4,6 +4,7 @@ import io.smallrye.config.ConfigMapping;
 import io.smallrye.config.WithConverter;
 import io.smallrye.config.WithDefault;
 import java.net.URI;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -155,6 +156,48 @@ public interface AgentConfig {
     @WithDefault("5s")
     @WithConverter(GoDuration.class)
     Duration shutdownTimeout();
+
+    /** Who verifies tokens: none, jwks (the agent, with the cluster's keys) or token-review (the API server). */
+    @WithDefault("none")
+    @WithConverter(VerificationMode.Reader.class)
+    VerificationMode tokenVerification();
+
+    /**
+     * Who shares credentials and the call that fetches them: token, pod or role (all pods of a service account on this
+     * node). With role, session tags and CloudTrail name the pod that asked first: whose policies use the tags of pod
+     * names or pod UIDs must choose pod. The default is role where tokens are verified, and token where not.
+     */
+    @WithConverter(CoalesceScope.Reader.class)
+    Optional<CoalesceScope> coalesce();
+
+    /** Watch the pods of this node: what a dead pod had is dropped at once, and never renewed. Needs NODE_NAME. */
+    @WithDefault("false")
+    @WithConverter(Checked.Truth.class)
+    boolean podWatch();
+
+    /** Put a Kubernetes Event on a pod that gets no credentials until somebody changes something. */
+    @WithDefault("false")
+    @WithConverter(Checked.Truth.class)
+    boolean events();
+
+    /** Taint to take off this node once the agent serves: a key, or the start of one that ends in /. Needs NODE_NAME. */
+    @WithConverter(Checked.TaintKey.class)
+    Optional<String> startupTaint();
+
+    /** Issuer of the cluster's tokens, whose discovery document names the keys. Without it, they are the API server's. */
+    @WithConverter(Checked.Issuer.class)
+    Optional<URI> issuer();
+
+    /** File that keeps the last good keys for a restart without the API server. */
+    Optional<Path> keysFile();
+
+    /** URL of the API server, in place of the one that Kubernetes tells every pod. */
+    @WithConverter(Checked.ApiServer.class)
+    Optional<URI> apiServer();
+
+    /** Directory with the agent's own API token (token) and the API server's certificate authority (ca.crt). */
+    @WithDefault("/var/run/secrets/kubernetes.io/serviceaccount")
+    Path serviceAccountPath();
 
     /** The audience of the tokens that EKS Pod Identity mounts into pods. */
     String DEFAULT_AUDIENCE = "pods.eks.amazonaws.com";

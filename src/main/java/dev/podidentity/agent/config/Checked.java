@@ -18,6 +18,9 @@ public final class Checked {
     private static final Pattern CLUSTER_NAME = Pattern.compile("[0-9A-Za-z][0-9A-Za-z_-]{0,99}");
     private static final Pattern HOST_NAME =
             Pattern.compile("(?=.{1,253}$)[0-9A-Za-z_]([0-9A-Za-z_-]{0,62})(\\.[0-9A-Za-z_-]{1,63})*");
+    /** A DNS subdomain and a name, either of which may be missing. */
+    private static final Pattern TAINT_KEY =
+            Pattern.compile("(?=.)([a-z0-9][a-z0-9.-]{0,252}/)?([0-9A-Za-z]([0-9A-Za-z_.-]{0,61}[0-9A-Za-z])?)?");
     private static final Pattern AUDIENCE = Pattern.compile("[\\x21-\\x7e]{1,256}");
 
     private Checked() {}
@@ -135,21 +138,45 @@ public final class Checked {
 
         @Override
         public URI convert(String value) {
-            try {
-                URI uri = new URI(value);
-                boolean web = "https".equalsIgnoreCase(uri.getScheme()) || "http".equalsIgnoreCase(uri.getScheme());
-                if (web && uri.getHost() != null && uri.getUserInfo() == null && uri.getQuery() == null
-                        && uri.getFragment() == null) {
-                    return uri;
-                }
-            } catch (URISyntaxException e) {
-                throw new IllegalArgumentException(notAnEndpoint(), e);
-            }
-            throw new IllegalArgumentException(notAnEndpoint());
+            return url(value, "must be an http or https URL, such as https://eks-auth.us-west-2.api.aws");
         }
+    }
 
-        private static String notAnEndpoint() {
-            return "must be an http or https URL, such as https://eks-auth.us-west-2.api.aws";
+    /** The URL of an API server. */
+    public static final class ApiServer implements Converter<URI> {
+
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        public URI convert(String value) {
+            return url(value, "must be an http or https URL, such as https://10.100.0.1:443");
+        }
+    }
+
+    /** The issuer of a cluster's tokens. */
+    public static final class Issuer implements Converter<URI> {
+
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        public URI convert(String value) {
+            return url(value, "must be an http or https URL, such as"
+                    + " https://oidc.eks.us-west-2.amazonaws.com/id/0123456789ABCDEF");
+        }
+    }
+
+    /** The key of a taint, or the start of one that ends in a slash. */
+    public static final class TaintKey implements Converter<String> {
+
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        public String convert(String value) {
+            if (!TAINT_KEY.matcher(value).matches()) {
+                throw new IllegalArgumentException("must be the key of a taint, or the start of one that ends in a slash,"
+                        + " such as agent.example.com/not-ready or agent.example.com/");
+            }
+            return value;
         }
     }
 
@@ -165,6 +192,20 @@ public final class Checked {
             }
             return value;
         }
+    }
+
+    private static URI url(String value, String allowed) {
+        try {
+            URI uri = new URI(value);
+            boolean web = "https".equalsIgnoreCase(uri.getScheme()) || "http".equalsIgnoreCase(uri.getScheme());
+            if (web && uri.getHost() != null && uri.getUserInfo() == null && uri.getQuery() == null
+                    && uri.getFragment() == null) {
+                return uri;
+            }
+        } catch (URISyntaxException e) {
+            throw new IllegalArgumentException(allowed, e);
+        }
+        throw new IllegalArgumentException(allowed);
     }
 
     private static int whole(String value, int most, String allowed) {

@@ -1,6 +1,5 @@
 package dev.podidentity.agent.credentials;
 
-import dev.podidentity.agent.credentials.Timers.Timer;
 import dev.podidentity.agent.eksauth.EksAuth;
 import dev.podidentity.agent.eksauth.EksAuthAnswer;
 import dev.podidentity.agent.eksauth.EksAuthFailure;
@@ -9,6 +8,8 @@ import dev.podidentity.agent.eksauth.PermanentFailure;
 import dev.podidentity.agent.eksauth.TransientFailure;
 import dev.podidentity.agent.limits.SourceRateLimit;
 import dev.podidentity.agent.limits.TokenBucket;
+import dev.podidentity.agent.loop.Timers;
+import dev.podidentity.agent.loop.Timers.Timer;
 import dev.podidentity.agent.observe.CacheOutcome;
 import dev.podidentity.agent.observe.EvictionCause;
 import dev.podidentity.agent.observe.Field;

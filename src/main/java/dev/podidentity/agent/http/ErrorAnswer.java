@@ -55,6 +55,8 @@ record ErrorAnswer(int status, String code, String message, RequestOutcome outco
                     BAD_REQUEST, "InvalidTokenException", rejected.message(), RequestOutcome.BAD_TOKEN);
             case EXPIRED -> new ErrorAnswer(
                     BAD_REQUEST, "ExpiredTokenException", rejected.message(), RequestOutcome.BAD_TOKEN);
+            case FORBIDDEN -> new ErrorAnswer(
+                    FORBIDDEN, "AccessDeniedException", rejected.message(), RequestOutcome.BAD_TOKEN);
         };
     }
 

@@ -1,6 +1,6 @@
 package dev.podidentity.agent.http;
 
-import dev.podidentity.agent.credentials.Timers;
+import dev.podidentity.agent.loop.Timers;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.ListenerState;
 import io.netty.channel.Channel;

@@ -6,17 +6,23 @@ package dev.podidentity.agent.token;
  * @param kind what is wrong with it
  * @param message a sentence for the person who runs the pod: what is wrong and what to do; holds nothing of the token
  */
-public record RejectedToken(Kind kind, String message) implements TokenReading {
+public record RejectedToken(Kind kind, String message) implements TokenReading, Verification {
 
     public enum Kind {
         /** No token, or not one that the API server could have issued for EKS Pod Identity. */
         INVALID,
         /** A token that was good once. */
-        EXPIRED
+        EXPIRED,
+        /** A genuine token that is no good here: of a pod of another node, or of a pod that is gone. */
+        FORBIDDEN
     }
 
     static RejectedToken invalid(String message) {
         return new RejectedToken(Kind.INVALID, message);
+    }
+
+    static RejectedToken forbidden(String message) {
+        return new RejectedToken(Kind.FORBIDDEN, message);
     }
 
     static RejectedToken expired(String message) {

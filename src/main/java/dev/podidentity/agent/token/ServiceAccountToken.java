@@ -1,6 +1,7 @@
 package dev.podidentity.agent.token;
 
 import java.time.Instant;
+import java.util.Optional;
 
 /**
  * A projected service-account token as a pod presented it. Its signature has <em>not</em> been verified: the claims
@@ -9,10 +10,12 @@ import java.time.Instant;
  *
  * @param raw the compact JWT, a secret
  * @param fingerprint the SHA-256 of {@code raw}
+ * @param issuedAt the {@code iat} claim, if there is one
  * @param expiresAt the {@code exp} claim
  * @param claims who the token says it is for
  */
-public record ServiceAccountToken(String raw, TokenFingerprint fingerprint, Instant expiresAt, WorkloadClaims claims)
+public record ServiceAccountToken(
+        String raw, TokenFingerprint fingerprint, Optional<Instant> issuedAt, Instant expiresAt, WorkloadClaims claims)
         implements TokenReading {
 
     @Override

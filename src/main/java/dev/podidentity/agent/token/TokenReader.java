@@ -15,6 +15,7 @@ import java.util.Base64;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.regex.Pattern;
 
 /**
@@ -95,7 +96,7 @@ public final class TokenReader {
         if (expiresAt == null) {
             throw invalid("The token has no exp claim: a projected service-account token always has one");
         }
-        instant(claims, "iat");
+        Optional<Instant> issuedAt = Optional.ofNullable(instant(claims, "iat"));
         WorkloadClaims workload = workload(claims);
         if (!expiresAt.isAfter(now)) {
             throw new Rejection(RejectedToken.expired("The token expired at " + seconds(expiresAt)
@@ -104,7 +105,7 @@ public final class TokenReader {
         if (notBefore != null && notBefore.isAfter(now)) {
             throw invalid("The token is not valid before " + seconds(notBefore) + ": check the clock of this node");
         }
-        return new ServiceAccountToken(raw, TokenFingerprint.of(raw), expiresAt, workload);
+        return new ServiceAccountToken(raw, TokenFingerprint.of(raw), issuedAt, expiresAt, workload);
     }
 
     private static void checkAlgorithm(JsonObject header) throws Rejection {
@@ -151,10 +152,9 @@ public final class TokenReader {
         JsonObject pod = object(kubernetes, "pod");
         JsonObject node = object(kubernetes, "node");
         name(serviceAccount, "uid");
-        name(pod, "uid");
         name(node, "name");
         name(node, "uid");
-        return new WorkloadClaims(namespace, name(serviceAccount, "name"), name(pod, "name"));
+        return new WorkloadClaims(namespace, name(serviceAccount, "name"), name(pod, "name"), name(pod, "uid"));
     }
 
     /** An object inside the claims; an absent one is empty. */

@@ -7,5 +7,6 @@ package dev.podidentity.agent.token;
  * @param namespace the pod's namespace
  * @param serviceAccount the service account's name
  * @param pod the pod's name
+ * @param podUid the pod's UID
  */
-public record WorkloadClaims(String namespace, String serviceAccount, String pod) {}
+public record WorkloadClaims(String namespace, String serviceAccount, String pod, String podUid) {}

@@ -1,7 +1,7 @@
 package dev.podidentity.agent.credentials;
 
-import static dev.podidentity.agent.credentials.FakeTime.START;
 import static dev.podidentity.agent.credentials.TokenBuilder.token;
+import static dev.podidentity.agent.testing.FakeTime.START;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.agent.observe.BuildInfo;

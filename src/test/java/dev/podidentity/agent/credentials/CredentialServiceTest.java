@@ -3,10 +3,10 @@ package dev.podidentity.agent.credentials;
 import static dev.podidentity.agent.credentials.FakeEksAuth.DENIED;
 import static dev.podidentity.agent.credentials.FakeEksAuth.THROTTLED;
 import static dev.podidentity.agent.credentials.FakeEksAuth.UNAVAILABLE;
-import static dev.podidentity.agent.credentials.FakeTime.START;
 import static dev.podidentity.agent.credentials.ServiceFixture.DEADLINE;
 import static dev.podidentity.agent.credentials.ServiceFixture.FLIGHT_TIMEOUT;
 import static dev.podidentity.agent.credentials.TokenBuilder.token;
+import static dev.podidentity.agent.testing.FakeTime.START;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.agent.eksauth.EksAuthFailure;
@@ -823,7 +823,7 @@ class CredentialServiceTest {
     @Test
     void neverGivesATokenTheCredentialsOfAnotherWithTheSameClaims() {
         // Given
-        WorkloadClaims claims = new WorkloadClaims("payments", "ledger", "ledger-0");
+        WorkloadClaims claims = new WorkloadClaims("payments", "ledger", "ledger-0", "pod-uid");
         ServiceAccountToken genuine = TokenBuilder.of("genuine").claiming(claims).build();
         ServiceAccountToken forged = TokenBuilder.of("forged").claiming(claims).build();
         fixture.cached(genuine, SIX_HOURS);
@@ -839,7 +839,7 @@ class CredentialServiceTest {
     @Test
     void neverLetsATokenJoinTheFlightOfAnotherWithTheSameClaims() {
         // Given
-        WorkloadClaims claims = new WorkloadClaims("payments", "ledger", "ledger-0");
+        WorkloadClaims claims = new WorkloadClaims("payments", "ledger", "ledger-0", "pod-uid");
         RecordingAnswer genuine = fixture.ask(TokenBuilder.of("genuine").claiming(claims).build());
         RecordingAnswer forged = fixture.ask(TokenBuilder.of("forged").claiming(claims).build());
         // When
@@ -855,7 +855,7 @@ class CredentialServiceTest {
         // Given
         ServiceAccountToken token = token("same");
         ServiceAccountToken otherFingerprint = new ServiceAccountToken(
-                token.raw(), token("x").fingerprint(), token.expiresAt(), token.claims());
+                token.raw(), token("x").fingerprint(), token.issuedAt(), token.expiresAt(), token.claims());
         fixture.cached(token, SIX_HOURS);
         // When
         RecordingAnswer client = fixture.ask(otherFingerprint);

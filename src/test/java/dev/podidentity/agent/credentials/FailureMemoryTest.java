@@ -3,8 +3,8 @@ package dev.podidentity.agent.credentials;
 import static dev.podidentity.agent.credentials.FakeEksAuth.DENIED;
 import static dev.podidentity.agent.credentials.FakeEksAuth.THROTTLED;
 import static dev.podidentity.agent.credentials.FakeEksAuth.UNAVAILABLE;
-import static dev.podidentity.agent.credentials.FakeTime.START;
 import static dev.podidentity.agent.credentials.TokenBuilder.token;
+import static dev.podidentity.agent.testing.FakeTime.START;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.time.Duration;

@@ -5,6 +5,7 @@ import dev.podidentity.agent.eksauth.EksAuthAnswer;
 import dev.podidentity.agent.eksauth.IssuedCredentials;
 import dev.podidentity.agent.eksauth.PermanentFailure;
 import dev.podidentity.agent.eksauth.TransientFailure;
+import dev.podidentity.agent.testing.FakeTime;
 import dev.podidentity.agent.token.ServiceAccountToken;
 import java.time.Duration;
 import java.time.Instant;

@@ -1,5 +1,6 @@
 package dev.podidentity.agent.credentials;
 
+import dev.podidentity.agent.testing.FakeTime;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.agent.eksauth.PermanentFailure;
@@ -84,7 +85,7 @@ class RandomisedServiceTest {
             // Tokens of one workload, in threes: their claims are the same.
             tokens = IntStream.range(0, TOKENS)
                     .mapToObj(i -> TokenBuilder.of("token-" + i)
-                            .claiming(new WorkloadClaims("namespace", "account-" + i / 3, "pod"))
+                            .claiming(new WorkloadClaims("namespace", "account-" + i / 3, "pod", "pod-uid"))
                             .expiringAt(FakeTime.START.plus(Duration.ofHours(10_000)))
                             .build())
                     .toList();

@@ -1,6 +1,6 @@
 package dev.podidentity.agent.credentials;
 
-import static dev.podidentity.agent.credentials.FakeTime.START;
+import static dev.podidentity.agent.testing.FakeTime.START;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.vertx.core.buffer.Buffer;

@@ -1,5 +1,7 @@
 package dev.podidentity.agent.credentials;
 
+import dev.podidentity.agent.testing.FakeLoop;
+import dev.podidentity.agent.testing.FakeTime;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.agent.observe.BuildInfo;

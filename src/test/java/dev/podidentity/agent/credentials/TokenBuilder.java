@@ -1,11 +1,13 @@
 package dev.podidentity.agent.credentials;
 
+import dev.podidentity.agent.testing.FakeTime;
 import dev.podidentity.agent.token.ServiceAccountToken;
 import dev.podidentity.agent.token.TokenFingerprint;
 import dev.podidentity.agent.token.WorkloadClaims;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Optional;
 import java.util.UUID;
 
 /** Makes tokens: two of one text are the same token, whoever they claim to be for. */
@@ -13,7 +15,7 @@ final class TokenBuilder {
 
     private final String raw;
     private Instant expiresAt = FakeTime.START.plus(Duration.ofHours(24));
-    private WorkloadClaims claims = new WorkloadClaims("namespace", "account", "pod");
+    private WorkloadClaims claims = new WorkloadClaims("namespace", "account", "pod", "pod-uid");
 
     private TokenBuilder(String raw) {
         this.raw = raw;
@@ -41,6 +43,6 @@ final class TokenBuilder {
         UUID name = UUID.nameUUIDFromBytes(raw.getBytes(StandardCharsets.UTF_8));
         TokenFingerprint fingerprint = new TokenFingerprint(
                 name.getMostSignificantBits(), name.getLeastSignificantBits(), raw.length(), raw.hashCode());
-        return new ServiceAccountToken(raw, fingerprint, expiresAt, claims);
+        return new ServiceAccountToken(raw, fingerprint, Optional.empty(), expiresAt, claims);
     }
 }

@@ -1,4 +1,4 @@
-package dev.podidentity.agent.credentials;
+package dev.podidentity.agent.loop;
 
 import java.time.Duration;
 

@@ -1,4 +1,4 @@
-package dev.podidentity.agent.credentials;
+package dev.podidentity.agent.testing;
 
 import java.util.ArrayDeque;
 import java.util.concurrent.Executor;
@@ -7,7 +7,7 @@ import java.util.concurrent.Executor;
  * An event loop that runs a task at once, or, as a real one does, after the task that gave it. A task that throws does
  * not keep the others from running; its exception is thrown after them.
  */
-final class FakeLoop implements Executor {
+public final class FakeLoop implements Executor {
 
     private final ArrayDeque<Runnable> tasks = new ArrayDeque<>();
     private boolean running;

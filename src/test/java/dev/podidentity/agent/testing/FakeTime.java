@@ -1,5 +1,6 @@
-package dev.podidentity.agent.credentials;
+package dev.podidentity.agent.testing;
 
+import dev.podidentity.agent.loop.Timers;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -10,25 +11,25 @@ import java.util.PriorityQueue;
 import java.util.function.LongSupplier;
 
 /** Time that stands still until a test advances it, and the timers that go with it. */
-final class FakeTime implements Timers {
+public final class FakeTime implements Timers {
 
-    static final Instant START = Instant.parse("2026-01-01T00:00:00Z");
+    public static final Instant START = Instant.parse("2026-01-01T00:00:00Z");
 
     private final PriorityQueue<Task> tasks =
             new PriorityQueue<>(Comparator.comparing(Task::due).thenComparing(Task::number));
     private Instant now = START;
     private long scheduled;
 
-    Instant now() {
+    public Instant now() {
         return now;
     }
 
-    Duration elapsed() {
+    public Duration elapsed() {
         return Duration.between(START, now);
     }
 
     /** Runs what falls due in that time, each task at its own time, and those that they schedule. */
-    void advance(Duration duration) {
+    public void advance(Duration duration) {
         Instant until = now.plus(duration);
         while (!tasks.isEmpty() && !tasks.peek().due.isAfter(until)) {
             Task next = tasks.remove();
@@ -38,12 +39,12 @@ final class FakeTime implements Timers {
         now = until;
     }
 
-    void advanceMillis(long millis) {
+    public void advanceMillis(long millis) {
         advance(Duration.ofMillis(millis));
     }
 
     /** How many tasks have neither run nor been cancelled. */
-    int pending() {
+    public int pending() {
         return tasks.size();
     }
 
@@ -54,7 +55,7 @@ final class FakeTime implements Timers {
         return () -> tasks.remove(scheduledTask);
     }
 
-    Clock clock() {
+    public Clock clock() {
         return new Clock() {
 
             @Override
@@ -74,7 +75,7 @@ final class FakeTime implements Timers {
         };
     }
 
-    LongSupplier nanos() {
+    public LongSupplier nanos() {
         return () -> elapsed().toNanos();
     }
 

@@ -1,0 +1,33 @@
+package dev.podidentity.agent.token;
+
+import java.util.Locale;
+
+/**
+ * Nobody here can say whose a token is. It stands for itself and nothing that it claims: EKS Auth judges it.
+ *
+ * @param reason why, a metric's label
+ */
+public record NotVerified(Reason reason) implements Verification {
+
+    public enum Reason {
+        /** Verification is off. */
+        OFF,
+        /** No keys have come yet, or the last good ones are too old. */
+        NO_KEYS,
+        /** The keys are good, but none of them has the token's {@code kid}. */
+        UNKNOWN_KEY,
+        /** The API server has not answered, or not in time. */
+        API_SERVER,
+        /** The API server does not let the agent ask. */
+        NOT_PERMITTED,
+        /** Too many tokens wait to be verified. */
+        LIMIT,
+        /** It is genuine, but not bound to a pod, so that EKS Auth alone knows what to make of it. */
+        NO_POD;
+
+        /** The label's value. */
+        public String label() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
+}

@@ -1,0 +1,16 @@
+package dev.podidentity.agent.token;
+
+import java.util.function.Consumer;
+
+/** Finds out whether a token is what it says. Confined to the event loop. */
+public interface TokenVerifier {
+
+    /**
+     * Verifies a token, now or soon.
+     *
+     * @param token a token that was read; never changed by this
+     * @param verdict is called exactly once, on the event loop: before this returns, or within
+     *     {@code TokenVerification.PATIENCE}
+     */
+    void verify(ServiceAccountToken token, Consumer<Verification> verdict);
+}
