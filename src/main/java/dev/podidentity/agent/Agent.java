@@ -16,6 +16,7 @@ import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.Health;
 import dev.podidentity.agent.observe.Logging;
 import dev.podidentity.agent.observe.Metrics;
+import dev.podidentity.agent.token.LivingPods;
 import dev.podidentity.agent.token.TokenReader;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.quarkus.runtime.ShutdownEvent;
@@ -92,7 +93,7 @@ public class Agent {
                 config.requestDeadline(),
                 config.flightTimeout());
         CredentialService credentials = new CredentialService(
-                eksAuth, settings, metrics, clock, loop, loop, () -> ThreadLocalRandom.current().nextDouble());
+                eksAuth, settings, LivingPods.UNWATCHED, metrics, clock, loop, loop, () -> ThreadLocalRandom.current().nextDouble());
         Renewer renewer = new Renewer(credentials, settings, metrics, clock, System::nanoTime, loop);
         TokenReader tokens = new TokenReader(config.audience(), clock);
         // Loads on this thread what the first request would have to wait for on the event loop.

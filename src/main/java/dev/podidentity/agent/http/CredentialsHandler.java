@@ -1,5 +1,7 @@
 package dev.podidentity.agent.http;
 
+import dev.podidentity.agent.config.CoalesceScope;
+import dev.podidentity.agent.credentials.Caller;
 import dev.podidentity.agent.credentials.CredentialService;
 import dev.podidentity.agent.credentials.CredentialService.Waiting;
 import dev.podidentity.agent.credentials.Outcome;
@@ -8,6 +10,7 @@ import dev.podidentity.agent.observe.CacheOutcome;
 import dev.podidentity.agent.observe.Limit;
 import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.observe.RequestOutcome;
+import dev.podidentity.agent.token.NotVerified;
 import dev.podidentity.agent.token.RejectedToken;
 import dev.podidentity.agent.token.ServiceAccountToken;
 import dev.podidentity.agent.token.TokenReader;
@@ -91,7 +94,8 @@ final class CredentialsHandler {
             if (reading instanceof RejectedToken rejected) {
                 exchange.answer(ErrorAnswer.of(rejected), CacheOutcome.NONE);
             } else if (reading instanceof ServiceAccountToken token) {
-                Waiting waiting = credentials.request(token, exchange.client.source(), exchange::answer);
+                Caller caller = Caller.of(token, new NotVerified(NotVerified.Reason.OFF), CoalesceScope.TOKEN);
+                Waiting waiting = credentials.request(caller, exchange.client.source(), exchange::answer);
                 if (!exchange.answered) {
                     exchange.client.waits(waiting);
                 }

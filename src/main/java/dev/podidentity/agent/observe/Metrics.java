@@ -33,6 +33,8 @@ public final class Metrics {
     static final String UPSTREAM_DURATION = "pod_identity_upstream_duration";
     /** Calls to EKS Auth under way. */
     static final String UPSTREAM_IN_FLIGHT = "pod_identity_upstream_in_flight";
+    /** Answers of EKS Auth that were thrown away, as they name another service account than the token's. */
+    static final String WRONG_SUBJECTS = "pod_identity_upstream_wrong_subjects";
     /** Requests that wait for a call to EKS Auth. */
     static final String WAITING_REQUESTS = "pod_identity_waiting_requests";
     /** Identities with credentials in the cache. */
@@ -123,6 +125,7 @@ public final class Metrics {
         for (Limit limit : Limit.values()) {
             limited(limit, 0);
         }
+        wrongSubjects(0);
         referenceEvictions = referenceState("evicted");
     }
 
@@ -152,6 +155,11 @@ public final class Metrics {
                 .serviceLevelObjectives(UPSTREAM_BUCKETS)
                 .register(registry)
                 .record(nanos, TimeUnit.NANOSECONDS);
+    }
+
+    /** EKS Auth answered for another service account than the token's. */
+    public void wrongSubject() {
+        wrongSubjects(1);
     }
 
     /** Calls to EKS Auth began or ended. */
@@ -239,6 +247,10 @@ public final class Metrics {
 
     private void limited(Limit limit, int times) {
         counter(LIMITED, "What a limit turned away", "limit", limit.label()).increment(times);
+    }
+
+    private void wrongSubjects(int times) {
+        counter(WRONG_SUBJECTS, "Answers of EKS Auth for another service account than the token's").increment(times);
     }
 
     private Counter referenceState(String state) {

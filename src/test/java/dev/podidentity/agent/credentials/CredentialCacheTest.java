@@ -1,6 +1,7 @@
 package dev.podidentity.agent.credentials;
 
 import static dev.podidentity.agent.credentials.TokenBuilder.token;
+import static dev.podidentity.agent.credentials.TokenBuilder.unverified;
 import static dev.podidentity.agent.testing.FakeTime.START;
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -15,6 +16,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.Arrays;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class CredentialCacheTest {
@@ -35,12 +37,12 @@ class CredentialCacheTest {
     void findsWhatWasStored() {
         // Given
         Credentials credentials = credentials(SIX_HOURS);
-        cache.store(Identity.of(a), a, credentials, true, POLICY, 0.5);
+        cache.store(Identity.of(a), List.of(unverified(a)), credentials, true, POLICY, 0.5);
         // When
-        CacheEntry used = cache.use(Identity.of(a));
+        CacheEntry used = cache.use(unverified(a));
         // Then
         assertThat(used.credentials()).isSameAs(credentials);
-        assertThat(used.token()).isSameAs(a);
+        assertThat(used.pods().all()).extracting(Caller::token).containsExactly(a);
         assertThat(cache.find(Identity.of(a))).containsSame(used);
     }
 
@@ -49,7 +51,7 @@ class CredentialCacheTest {
         // Given
         store(a);
         // When
-        CacheEntry used = cache.use(Identity.of(b));
+        CacheEntry used = cache.use(unverified(b));
         // Then
         assertThat(used).isNull();
         assertThat(cache.find(Identity.of(b))).isEmpty();
@@ -59,7 +61,7 @@ class CredentialCacheTest {
     void evictsTheEntryLeastRecentlyUsedAndNotTheFirstInserted() {
         // Given
         store(a, b, c);
-        cache.use(Identity.of(a));
+        cache.use(unverified(a));
         // When
         store(d);
         // Then
@@ -71,9 +73,9 @@ class CredentialCacheTest {
     void evictsInTheOrderOfUse() {
         // Given
         store(a, b, c);
-        cache.use(Identity.of(b));
-        cache.use(Identity.of(a));
-        cache.use(Identity.of(c));
+        cache.use(unverified(b));
+        cache.use(unverified(a));
+        cache.use(unverified(c));
         // When
         store(d, token("e"));
         // Then
@@ -84,7 +86,7 @@ class CredentialCacheTest {
     void takesARenewalForNoUse() {
         // Given
         store(a, b, c);
-        cache.store(Identity.of(a), a, credentials(SIX_HOURS), false, POLICY, 0.5);
+        cache.store(Identity.of(a), List.of(unverified(a)), credentials(SIX_HOURS), false, POLICY, 0.5);
         // When
         store(d);
         // Then
@@ -109,10 +111,10 @@ class CredentialCacheTest {
         store(a, b, c);
         Credentials renewed = credentials(SIX_HOURS.plusSeconds(1));
         // When
-        cache.store(Identity.of(b), b, renewed, true, POLICY, 0.5);
+        cache.store(Identity.of(b), List.of(unverified(b)), renewed, true, POLICY, 0.5);
         // Then
         assertHolds(a, b, c);
-        assertThat(cache.use(Identity.of(b)).credentials()).isSameAs(renewed);
+        assertThat(cache.use(unverified(b)).credentials()).isSameAs(renewed);
         assertThat(evicted(EvictionCause.SIZE)).isZero();
     }
 
@@ -121,9 +123,9 @@ class CredentialCacheTest {
         // Given
         CredentialCache none = new CredentialCache(0, metrics);
         // When
-        none.store(Identity.of(a), a, credentials(SIX_HOURS), true, POLICY, 0.5);
+        none.store(Identity.of(a), List.of(unverified(a)), credentials(SIX_HOURS), true, POLICY, 0.5);
         // Then
-        assertThat(none.use(Identity.of(a))).isNull();
+        assertThat(none.use(unverified(a))).isNull();
         assertThat(none.entries()).isEmpty();
         assertThat(evicted(EvictionCause.SIZE)).isZero();
     }
@@ -150,7 +152,7 @@ class CredentialCacheTest {
         long two = bytes();
         // When
         Credentials larger = new Credentials(Buffer.buffer("x".repeat(1000)), START, SIX_HOURS);
-        cache.store(Identity.of(a), a, larger, true, POLICY, 0.5);
+        cache.store(Identity.of(a), List.of(unverified(a)), larger, true, POLICY, 0.5);
         long grown = bytes();
         cache.remove(Identity.of(token("a-longer-token")), EvictionCause.REFUSED);
         cache.removeExpired(SIX_HOURS);
@@ -232,7 +234,7 @@ class CredentialCacheTest {
 
     private void store(ServiceAccountToken... tokens) {
         for (ServiceAccountToken token : tokens) {
-            cache.store(Identity.of(token), token, credentials(SIX_HOURS), true, POLICY, 0.5);
+            cache.store(Identity.of(token), List.of(unverified(token)), credentials(SIX_HOURS), true, POLICY, 0.5);
         }
     }
 

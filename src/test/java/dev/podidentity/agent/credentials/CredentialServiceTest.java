@@ -6,6 +6,7 @@ import static dev.podidentity.agent.credentials.FakeEksAuth.UNAVAILABLE;
 import static dev.podidentity.agent.credentials.ServiceFixture.DEADLINE;
 import static dev.podidentity.agent.credentials.ServiceFixture.FLIGHT_TIMEOUT;
 import static dev.podidentity.agent.credentials.TokenBuilder.token;
+import static dev.podidentity.agent.credentials.TokenBuilder.unverified;
 import static dev.podidentity.agent.testing.FakeTime.START;
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -611,7 +612,10 @@ class CredentialServiceTest {
     void takesAClientThatAsksAgainWhileItIsAnswered() {
         // Given
         RecordingAnswer again = new RecordingAnswer(fixture.time);
-        fixture.service.request(a, ServiceFixture.SOURCE, outcome -> fixture.service.request(a, "10.0.0.1", again));
+        fixture.service.request(
+                unverified(a),
+                ServiceFixture.SOURCE,
+                outcome -> fixture.service.request(unverified(a), "10.0.0.1", again));
         // When
         fixture.eksAuth.fail(0, DENIED);
         // Then
@@ -1096,7 +1100,7 @@ class CredentialServiceTest {
     @Test
     void answersTheOthersWhenOneClientsAnswerThrows() {
         // Given
-        fixture.service.request(a, ServiceFixture.SOURCE, outcome -> {
+        fixture.service.request(unverified(a), ServiceFixture.SOURCE, outcome -> {
             throw new IllegalStateException("closed");
         });
         RecordingAnswer other = fixture.ask(a);

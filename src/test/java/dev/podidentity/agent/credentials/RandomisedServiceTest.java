@@ -120,7 +120,8 @@ class RandomisedServiceTest {
         private void ask(ServiceAccountToken token) {
             Client client = new Client(token);
             waiting.add(client);
-            client.answer.waitsFor(fixture.service.request(token, "10.0.0." + random.nextInt(3), client));
+            client.answer.waitsFor(fixture.service.request(
+                    TokenBuilder.unverified(token), "10.0.0." + random.nextInt(3), client));
         }
 
         private void end(FakeEksAuth.Call call, int how) {

@@ -14,6 +14,7 @@ import dev.podidentity.agent.loop.EventLoop;
 import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.testing.Tokens;
+import dev.podidentity.agent.token.LivingPods;
 import dev.podidentity.agent.token.TokenReader;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.vertx.core.Vertx;
@@ -104,6 +105,7 @@ class RawRequestFuzzTest {
                 token -> CompletableFuture.completedFuture(issued),
                 new CredentialSettings(
                         Duration.ofHours(3), 100, 3, 100, Duration.ofMillis(900), Duration.ofSeconds(15)),
+                LivingPods.UNWATCHED,
                 metrics,
                 clock,
                 loop,
