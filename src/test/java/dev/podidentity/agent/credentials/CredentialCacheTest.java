@@ -5,9 +5,11 @@ import static dev.podidentity.agent.credentials.TokenBuilder.unverified;
 import static dev.podidentity.agent.testing.FakeTime.START;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.podidentity.agent.config.CoalesceScope;
 import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.observe.EvictionCause;
 import dev.podidentity.agent.observe.Metrics;
+import dev.podidentity.agent.token.LivingPods;
 import dev.podidentity.agent.token.ServiceAccountToken;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.vertx.core.buffer.Buffer;
@@ -23,6 +25,8 @@ class CredentialCacheTest {
 
     private static final RenewalPolicy POLICY = new RenewalPolicy(Duration.ofHours(3));
     private static final Instant SIX_HOURS = START.plus(Duration.ofHours(6));
+    /** What a token takes whose pod has a name of one letter. */
+    private static final int PER_TOKEN = 192 + "p-uid/1".length();
 
     private final SimpleMeterRegistry registry = new SimpleMeterRegistry();
     private final Metrics metrics =
@@ -230,6 +234,179 @@ class CredentialCacheTest {
         assertThat(evicted(EvictionCause.EXPIRED)).isEqualTo(2);
         assertThat(registry.get("pod_identity_cache_state").tag("state", "evicted").counter().count())
                 .isEqualTo(4);
+    }
+
+    // Entries that pods share
+
+    @Test
+    void learnsTheTokenOfEveryPodThatAsks() {
+        // Given
+        store(shared("p", 1, 10));
+        long one = bytes();
+        // When
+        cache.use(shared("q", 1, 10));
+        cache.use(shared("p", 2, 20));
+        // Then
+        assertThat(onlyEntry().pods().all()).containsExactlyInAnyOrder(shared("p", 2, 20), shared("q", 1, 10));
+        assertThat(cache.tokens()).isEqualTo(2);
+        assertThat(bytes()).isEqualTo(one + PER_TOKEN);
+    }
+
+    @Test
+    void mergesThePodsOfACallIntoTheEntry() {
+        // Given
+        store(shared("p", 1, 10));
+        // When
+        store(shared("q", 1, 10));
+        // Then
+        assertThat(onlyEntry().pods().size()).isEqualTo(2);
+        assertThat(cache.tokens()).isEqualTo(2);
+    }
+
+    @Test
+    void keepsNothingThatNoLivingPodHasAskedFor() {
+        // Given
+        Caller caller = shared("p", 1, 10);
+        // When
+        cache.store(caller.identity(), List.of(), credentials(SIX_HOURS), true, POLICY, 0.5);
+        // Then
+        assertThat(cache.entries()).isEmpty();
+    }
+
+    @Test
+    void dropsAnEntryWithTheLastPodOfIt() {
+        // Given
+        store(shared("p", 1, 10));
+        cache.use(shared("q", 1, 10));
+        store(a);
+        // When
+        cache.podGone("p-uid", LivingPods.UNWATCHED);
+        int afterTheFirst = cache.entries().size();
+        cache.podGone("q-uid", LivingPods.UNWATCHED);
+        cache.podGone("q-uid", LivingPods.UNWATCHED);
+        // Then
+        assertThat(afterTheFirst).isEqualTo(2);
+        assertHolds(a);
+        assertThat(evicted(EvictionCause.POD_GONE)).isEqualTo(1);
+        assertThat(cache.tokens()).isEqualTo(1);
+    }
+
+    @Test
+    void dropsAnEntryWhoseOtherPodsAreKnownToBeGone() {
+        // Given
+        store(shared("p", 1, 10));
+        cache.use(shared("q", 1, 10));
+        // When
+        cache.podGone("p-uid", (podUid, issuedAt) -> podUid.equals("q-uid"));
+        // Then
+        assertThat(cache.entries()).isEmpty();
+        assertThat(bytes()).isZero();
+    }
+
+    @Test
+    void dropsEveryEntryOfAnExactTokenOfAPodThatDied() {
+        // Given
+        Pod pod = Pod.of("p");
+        store(pod.token(1, SIX_HOURS), pod.token(2, SIX_HOURS), Pod.of("q").token(1, SIX_HOURS));
+        // When
+        cache.podGone("p-uid", LivingPods.UNWATCHED);
+        // Then
+        assertHolds(Pod.of("q").token(1, SIX_HOURS));
+        assertThat(evicted(EvictionCause.POD_GONE)).isEqualTo(2);
+    }
+
+    @Test
+    void dropsAnEntryWithTheLastTokenThatEksAuthHasNotRefused() {
+        // Given
+        store(shared("p", 1, 10));
+        cache.use(shared("q", 1, 10));
+        // When
+        cache.refused(shared("p", 1, 10));
+        cache.refused(shared("p", 1, 10));
+        int afterTheFirst = cache.entries().size();
+        cache.refused(shared("q", 1, 10));
+        // Then
+        assertThat(afterTheFirst).isEqualTo(1);
+        assertThat(cache.entries()).isEmpty();
+        assertThat(evicted(EvictionCause.REFUSED)).isEqualTo(1);
+        assertThat(bytes()).isZero();
+        assertThat(cache.tokens()).isZero();
+    }
+
+    @Test
+    void keepsAWorkloadsEntryWhenItsTokenExpiresAsTheNextOneFindsIt() {
+        // Given
+        store(shared("p", 1, 1));
+        // When
+        cache.removeExpired(START.plus(Duration.ofHours(2)));
+        // Then
+        assertThat(cache.use(shared("p", 2, 25))).isNotNull();
+        assertThat(evicted(EvictionCause.TOKEN_EXPIRED)).isZero();
+    }
+
+    @Test
+    void forgetsPodsWithExpiredTokensAndTheirBytes() {
+        // Given
+        store(shared("p", 1, 1));
+        long one = bytes();
+        cache.use(shared("q", 1, 3));
+        // When
+        cache.removeExpired(START.plus(Duration.ofHours(2)));
+        // Then
+        assertThat(onlyEntry().pods().all()).containsExactly(shared("q", 1, 3));
+        assertThat(bytes()).isEqualTo(one);
+    }
+
+    @Test
+    void boundsAllTokensAndForgetsThoseOfTheEntryWithTheMost() {
+        // Given
+        Pod lonely = new Pod("shop", "lonely", "lonely-uid", "lonely", "lonely-pod");
+        store(lonely.verified(CoalesceScope.ROLE));
+        store(shared("first", 1, 10));
+        // When
+        for (int i = 0; i < 1000; i++) {
+            cache.use(shared(String.format("pod-%03d", i), 1, 10));
+        }
+        // Then
+        assertThat(cache.tokens()).isEqualTo(256);
+        assertThat(cache.find(lonely.verified(CoalesceScope.ROLE).identity()).orElseThrow().pods().size()).isEqualTo(1);
+        PodTokens crowd = cache.find(shared("first", 1, 10).identity()).orElseThrow().pods();
+        assertThat(crowd.size()).isEqualTo(255);
+        assertThat(crowd.has("first-uid")).isFalse();
+        assertThat(crowd.has("pod-744-uid")).isFalse();
+        assertThat(crowd.has("pod-745-uid")).isTrue();
+    }
+
+    @Test
+    void countsTheBytesOfForgottenTokensNoMore() {
+        // Given
+        store(shared("pod-000", 1, 10));
+        long one = bytes();
+        for (int i = 1; i < 256; i++) {
+            cache.use(shared(String.format("pod-%03d", i), 1, 10));
+        }
+        long full = bytes();
+        // When
+        cache.use(shared("pod-256", 1, 10));
+        long still = bytes();
+        cache.remove(shared("pod-256", 1, 10).identity(), EvictionCause.REFUSED);
+        // Then
+        assertThat(full).isEqualTo(one + 255 * (PER_TOKEN + "od-000".length()));
+        assertThat(still).isEqualTo(full);
+        assertThat(bytes()).isZero();
+    }
+
+    private static Caller shared(String pod, int number, int hoursLeft) {
+        return Pod.of(pod).verified(CoalesceScope.ROLE, number, START.plus(Duration.ofHours(hoursLeft)));
+    }
+
+    private CacheEntry onlyEntry() {
+        assertThat(cache.entries()).hasSize(1);
+        return cache.entries().iterator().next();
+    }
+
+    private void store(Caller caller) {
+        cache.store(caller.identity(), List.of(caller), credentials(SIX_HOURS), true, POLICY, 0.5);
     }
 
     private void store(ServiceAccountToken... tokens) {
