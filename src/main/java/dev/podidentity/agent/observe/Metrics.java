@@ -55,6 +55,10 @@ public final class Metrics {
     static final String LISTENER_UP = "pod_identity_listener_up";
     /** 1 while the agent has AWS credentials of its own. */
     static final String AGENT_CREDENTIALS = "pod_identity_agent_credentials";
+    /** Kubernetes Events for pods. Label {@code result} ({@link EventResult}). */
+    static final String EVENTS = "pod_identity_events";
+    /** 1 while the node's startup taint is still to be removed; 0 without {@code --startup-taint}. */
+    static final String STARTUP_TAINT_PENDING = "pod_identity_startup_taint_pending";
     /** Always 1. Labels {@code version} and {@code java}. */
     static final String BUILD_INFO = "pod_identity_build_info";
 
@@ -76,6 +80,7 @@ public final class Metrics {
     private final AtomicInteger connections = new AtomicInteger();
     private final AtomicInteger entries = new AtomicInteger();
     private final AtomicLong bytes = new AtomicLong();
+    private final AtomicInteger startupTaint = new AtomicInteger();
     private volatile Optional<Instant> earliestExpiry = Optional.empty();
     private final MultiGauge listeners;
     private final Counter referenceEvictions;
@@ -90,6 +95,7 @@ public final class Metrics {
         gauge(WAITING_REQUESTS, "Requests that wait for a call to EKS Auth", waiting);
         gauge(CONNECTIONS, "Open connections to all listeners", connections);
         gauge(CACHE_ENTRIES, "Identities with credentials in the cache", entries);
+        gauge(STARTUP_TAINT_PENDING, "Whether the node's startup taint is still to be removed", startupTaint);
         Gauge.builder(CACHE_BYTES, bytes, AtomicLong::get)
                 .description("About how much memory the cache takes")
                 .baseUnit("bytes")
@@ -121,6 +127,9 @@ public final class Metrics {
         }
         for (RenewalResult result : RenewalResult.values()) {
             renewals(result);
+        }
+        for (EventResult result : EventResult.values()) {
+            events(result);
         }
         for (Limit limit : Limit.values()) {
             limited(limit, 0);
@@ -203,6 +212,16 @@ public final class Metrics {
         }
     }
 
+    /** A Kubernetes Event was put on a pod, or not. */
+    public void event(EventResult result) {
+        events(result).increment();
+    }
+
+    /** Whether the node's startup taint is still to be removed. */
+    public void startupTaint(boolean pending) {
+        startupTaint.set(pending ? 1 : 0);
+    }
+
     /** When the first entry of the cache expires. */
     public void earliestExpiry(Optional<Instant> expiry) {
         earliestExpiry = expiry;
@@ -243,6 +262,10 @@ public final class Metrics {
 
     private Counter renewals(RenewalResult result) {
         return counter(RENEWALS, "Renewals that ended", "result", result.label());
+    }
+
+    private Counter events(EventResult result) {
+        return counter(EVENTS, "Kubernetes Events for pods", "result", result.label());
     }
 
     private void limited(Limit limit, int times) {

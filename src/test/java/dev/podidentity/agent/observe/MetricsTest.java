@@ -40,6 +40,8 @@ class MetricsTest {
                         .map(value -> arguments("pod_identity_cache_evictions", "cause", value.label())),
                 Stream.of(RenewalResult.values())
                         .map(value -> arguments("pod_identity_renewals", "result", value.label())),
+                Stream.of(EventResult.values())
+                        .map(value -> arguments("pod_identity_events", "result", value.label())),
                 Stream.of(Limit.values())
                         .map(value -> arguments("pod_identity_limit_rejections", "limit", value.label())),
                 Stream.of("hit", "miss", "evicted")
@@ -63,6 +65,7 @@ class MetricsTest {
         assertThat(gauge("pod_identity_connections")).isZero();
         assertThat(gauge("pod_identity_cache_entries")).isZero();
         assertThat(gauge("pod_identity_cache_size")).isZero();
+        assertThat(gauge("pod_identity_startup_taint_pending")).isZero();
         assertThat(gauge("pod_identity_earliest_expiry")).isNaN();
     }
 
@@ -151,6 +154,23 @@ class MetricsTest {
         metrics.limited(limit);
 
         assertThat(counter("pod_identity_limit_rejections", "limit", limit.label())).isEqualTo(2);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void countsEventsByResult(EventResult result) {
+        metrics.event(result);
+
+        assertThat(counter("pod_identity_events", "result", result.label())).isEqualTo(1);
+    }
+
+    @Test
+    void showsWhetherTheStartupTaintIsStillThere() {
+        metrics.startupTaint(true);
+        assertThat(gauge("pod_identity_startup_taint_pending")).isEqualTo(1);
+
+        metrics.startupTaint(false);
+        assertThat(gauge("pod_identity_startup_taint_pending")).isZero();
     }
 
     @Test

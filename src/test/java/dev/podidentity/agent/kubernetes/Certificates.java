@@ -1,0 +1,68 @@
+package dev.podidentity.agent.kubernetes;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.vertx.core.http.HttpServerOptions;
+import io.vertx.core.net.PfxOptions;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/** A certificate authority and a server's certificate of it, made with the JDK's keytool. */
+final class Certificates {
+
+    private static final String PASSWORD = "changeit";
+
+    private final Path directory;
+    private final Path authorityStore;
+    private final Path serverStore;
+
+    /** @param names what the server's certificate is for, such as {@code ip:127.0.0.1} */
+    static Certificates make(Path directory, String names) throws IOException, InterruptedException {
+        Certificates made = new Certificates(directory);
+        made.keytool(made.authorityStore, "-genkeypair", "-alias", "ca", "-keyalg", "EC", "-dname", "CN=kubernetes",
+                "-ext", "bc:c", "-validity", "2");
+        made.keytool(made.authorityStore, "-exportcert", "-rfc", "-alias", "ca", "-file", made.authority().toString());
+        made.keytool(made.serverStore, "-genkeypair", "-alias", "server", "-keyalg", "EC", "-dname", "CN=kube-apiserver");
+        String request = directory.resolve("request.pem").toString();
+        String signed = directory.resolve("signed.pem").toString();
+        made.keytool(made.serverStore, "-certreq", "-alias", "server", "-file", request);
+        made.keytool(made.authorityStore, "-gencert", "-rfc", "-alias", "ca", "-ext", "SAN=" + names, "-validity", "2",
+                "-infile", request, "-outfile", signed);
+        made.keytool(made.serverStore, "-importcert", "-noprompt", "-alias", "ca", "-file", made.authority().toString());
+        made.keytool(made.serverStore, "-importcert", "-noprompt", "-alias", "server", "-file", signed);
+        return made;
+    }
+
+    private Certificates(Path directory) {
+        this.directory = directory;
+        this.authorityStore = directory.resolve("authority.p12");
+        this.serverStore = directory.resolve("server.p12");
+    }
+
+    /** The authority in PEM format. */
+    Path authority() {
+        return directory.resolve("ca.crt");
+    }
+
+    /** What a server shows. */
+    HttpServerOptions server() {
+        return new HttpServerOptions()
+                .setSsl(true)
+                .setKeyCertOptions(new PfxOptions().setPath(serverStore.toString()).setPassword(PASSWORD));
+    }
+
+    private void keytool(Path store, String... arguments) throws IOException, InterruptedException {
+        List<String> command = new ArrayList<>();
+        command.add(Path.of(System.getProperty("java.home"), "bin", "keytool").toString());
+        command.addAll(List.of(arguments));
+        command.addAll(List.of("-keystore", store.toString(), "-storetype", "PKCS12", "-storepass", PASSWORD));
+        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertThat(process.waitFor(1, TimeUnit.MINUTES)).isTrue();
+        assertThat(process.exitValue()).as(output).isZero();
+    }
+}
