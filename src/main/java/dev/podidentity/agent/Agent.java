@@ -16,6 +16,7 @@ import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.Health;
 import dev.podidentity.agent.observe.Logging;
 import dev.podidentity.agent.observe.Metrics;
+import dev.podidentity.agent.observe.ProcessMeters;
 import dev.podidentity.agent.token.LivingPods;
 import dev.podidentity.agent.token.TokenReader;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -119,6 +120,7 @@ public class Agent {
             releasePages(new ExecutablePages(), loop, worker);
             return listeners.start();
         }, Duration.ofMinutes(1));
+        ProcessMeters.addTo(registry);
         LOG.infof("Started", Field.of("version", BuildInfo.current()), Field.of("cluster", config.clusterName()));
     }
 

@@ -3,7 +3,6 @@ package dev.podidentity.agent;
 import dev.podidentity.agent.cli.CommandLineInterface;
 import dev.podidentity.agent.cli.ConfigurationProblem;
 import dev.podidentity.agent.config.Verbosity;
-import dev.podidentity.agent.memory.ExecutablePages;
 import dev.podidentity.agent.network.BindCapability;
 import dev.podidentity.agent.network.NodeLink;
 import dev.podidentity.agent.network.NodeLinkFailure;
@@ -57,7 +56,6 @@ public final class Main {
     private static void serve(Map<String, String> properties) {
         // Quarkus starts threads, which have the capabilities of this one.
         BindCapability.raise();
-        ExecutablePages.divideVariableData();
         // No line of the log names the host, and the log manager would ask the name service for it.
         System.setProperty("jboss.qualified.host.name", "localhost");
         System.setProperty("jboss.host.name", "localhost");

@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -104,6 +105,20 @@ class CommandLineIT {
                         "Host: other.internal", "Authorization: " + Emulators.token(emulator, "pod-1")));
                 assertThat(answer.status()).isEqualTo(200);
             }
+        }
+    }
+
+    /** On a JVM the heap is as large as the machine's memory makes it. */
+    @Test
+    @EnabledIfSystemProperty(named = "agent.executable", matches = ".+")
+    void whoFollowsTheAdviceAboutTheHeapIsNotGivenItAgain() {
+        try (EksAuthEmulator emulator = Emulators.start();
+                AgentProcess advised = AgentProcess.start(emulator, "--max-cache-size", "3000")) {
+            assertThat(advised.output()).anyMatch(line -> line.contains("may be too small") && line.contains("-Xmx47m"));
+        }
+        try (EksAuthEmulator emulator = Emulators.start();
+                AgentProcess following = AgentProcess.start(emulator, "--max-cache-size", "3000", "-Xmx47m")) {
+            assertThat(following.output()).noneMatch(line -> line.contains("may be too small"));
         }
     }
 

@@ -42,6 +42,7 @@ class ArchitectureTest {
                 arguments("limits", Set.of()),
                 arguments("loop", Set.of()),
                 arguments("network", Set.of()),
+                arguments("startup", Set.of()),
                 arguments("memory", Set.of()));
     }
 

@@ -3,6 +3,7 @@ package dev.podidentity.agent.eksauth;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.token.ServiceAccountToken;
 import io.netty.channel.socket.nio.NioSocketChannel;
+import io.quarkus.runtime.ImageMode;
 import io.vertx.core.Vertx;
 import java.net.URI;
 import java.time.Clock;
@@ -16,7 +17,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeoutException;
-import org.graalvm.nativeimage.ImageInfo;
 import org.jboss.logging.Logger;
 import software.amazon.awssdk.awscore.retry.AwsRetryStrategy;
 import software.amazon.awssdk.core.client.config.SdkAdvancedAsyncClientOption;
@@ -130,7 +130,7 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
                 .tcpKeepAlive(true)
                 .proxyConfiguration(proxy(url));
         settings.trust().ifPresent(trust -> builder.tlsTrustManagersProvider(() -> trust));
-        if (System.getProperty(ImageInfo.PROPERTY_IMAGE_CODE_KEY) == null) {
+        if (ImageMode.current() == ImageMode.JVM) {
             FirstCall.make(client(region));
         }
         SdkAsyncHttpClient http = builder.build();

@@ -1,15 +1,13 @@
 package dev.podidentity.agent.memory;
 
+import io.quarkus.runtime.ImageMode;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.function.Function;
-import java.util.function.Predicate;
 import java.util.stream.Stream;
-import org.graalvm.nativeimage.ImageInfo;
 import org.graalvm.nativeimage.c.function.CFunction;
 import org.graalvm.word.PointerBase;
 import org.graalvm.word.UnsignedWord;
@@ -19,34 +17,24 @@ import org.jboss.logging.Logger;
 /**
  * Keeps few pages of the native executable mapped. At a fault the kernel maps not only the page that is touched but all
  * of the 64 KiB around it that the page cache has; of code and objects that lie scattered over 40 MB, a start maps nearly
- * everything. So the executable's mappings are divided into pieces, over whose ends the kernel does not map, and what is
- * the file's is unmapped from time to time: what is in use comes back from the page cache within microseconds, and the
- * rest of the file the kernel can have. docs/decisions/0007-footprint.md has the figures.
+ * everything. So the executable's constant mappings are divided into pieces, over whose ends the kernel does not map, and
+ * unmapped from time to time: what is in use comes back from the page cache within microseconds, and the rest of the file
+ * the kernel can have. docs/decisions/0007-footprint.md has the figures.
  */
 public final class ExecutablePages {
 
     private static final Logger LOG = Logger.getLogger(ExecutablePages.class);
 
     private static final Path EXECUTABLE = Path.of("/proc/self/exe");
-    private static final Path MAPPINGS = Path.of("/proc/self/maps");
-    private static final Path MAPPINGS_WITH_SIZES = Path.of("/proc/self/smaps");
+    private static final Path MAPPINGS = Path.of("/proc/self/smaps");
     /** Smaller ones save less than they cost: each of the kernel's records of a piece takes some 200 bytes. */
-    private static final long CONSTANT_PIECE = 16 * 1024;
-    /** Each piece takes the start some microseconds. */
-    private static final long CHANGEABLE_PIECE = 32 * 1024;
+    private static final long PIECE = 16 * 1024;
     private static final int MADV_DONTNEED = 4;
     private static final int MADV_DONTDUMP = 16;
 
     /** What can be unmapped; found at the first release, which the others come after. */
     private List<Mapping> constant = List.of();
     private boolean found;
-
-    /** Divides what is the executable's and can change. For the start, before most of it is touched. */
-    public static void divideVariableData() {
-        if (isNative()) {
-            mappings(MAPPINGS, Mapping::listed, Mapping::changeable).forEach(mapping -> divide(mapping, CHANGEABLE_PIECE));
-        }
-    }
 
     /**
      * Unmaps the executable's code and constant data; the first time, collects the garbage of the start too. On a JVM,
@@ -58,8 +46,8 @@ public final class ExecutablePages {
         }
         if (!found) {
             found = true;
-            constant = mappings(MAPPINGS_WITH_SIZES, Mapping::measured, Mapping::constant);
-            constant.forEach(mapping -> divide(mapping, CONSTANT_PIECE));
+            constant = constantMappings();
+            constant.forEach(ExecutablePages::divide);
             // The collector returns what it has no more use for only after a full collection.
             System.gc();
         }
@@ -67,16 +55,15 @@ public final class ExecutablePages {
     }
 
     private static boolean isNative() {
-        return System.getProperty(ImageInfo.PROPERTY_IMAGE_CODE_KEY) != null;
+        return ImageMode.current() == ImageMode.NATIVE_RUN;
     }
 
-    private static List<Mapping> mappings(
-            Path list, Function<Stream<String>, List<Mapping>> reader, Predicate<Mapping> wanted) {
-        try (Stream<String> lines = Files.lines(list, StandardCharsets.UTF_8)) {
+    private static List<Mapping> constantMappings() {
+        try (Stream<String> lines = Files.lines(MAPPINGS, StandardCharsets.UTF_8)) {
             String executable = EXECUTABLE.toRealPath().toString();
-            return reader.apply(lines).stream()
+            return Mapping.read(lines).stream()
                     .filter(mapping -> mapping.file().equals(executable))
-                    .filter(wanted)
+                    .filter(Mapping::constant)
                     .toList();
         } catch (IOException | UncheckedIOException e) {
             LOG.debug("The memory of the executable cannot be looked at; more of it stays mapped", e);
@@ -85,9 +72,9 @@ public final class ExecutablePages {
     }
 
     /** Neighbours with another advice are kept apart; this one only says what belongs into a core dump. */
-    private static void divide(Mapping mapping, long piece) {
-        for (long offset = piece; offset < mapping.length(); offset += 2 * piece) {
-            advise(mapping.start() + offset, Math.min(piece, mapping.length() - offset), MADV_DONTDUMP);
+    private static void divide(Mapping mapping) {
+        for (long offset = PIECE; offset < mapping.length(); offset += 2 * PIECE) {
+            advise(mapping.start() + offset, Math.min(PIECE, mapping.length() - offset), MADV_DONTDUMP);
         }
     }
 

@@ -7,13 +7,13 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * A part of this process's address space, as {@code /proc/self/maps} and {@code smaps} list it.
+ * A part of this process's address space, as {@code /proc/self/smaps} lists it.
  *
  * @param start its first address
  * @param length in bytes
  * @param permissions such as {@code r-xp}
  * @param file the file that is mapped there; empty for none
- * @param changed bytes of it that are this process's own and no longer the file's; all of them if that is not known
+ * @param changed bytes of it that are this process's own and no longer the file's
  */
 record Mapping(long start, long length, String permissions, String file, long changed) {
 
@@ -23,20 +23,8 @@ record Mapping(long start, long length, String permissions, String file, long ch
     private static final int HEXADECIMAL = 16;
     private static final long KIB = 1024;
 
-    /** Reads the lines of {@code maps}, which does not tell what is changed. */
-    static List<Mapping> listed(Stream<String> maps) {
-        List<Mapping> mappings = new ArrayList<>();
-        Matcher head = HEAD.matcher("");
-        for (String line : (Iterable<String>) maps::iterator) {
-            if (head.reset(line).matches()) {
-                mappings.add(of(head, length(head)));
-            }
-        }
-        return mappings;
-    }
-
     /** Reads the lines of {@code smaps}; what it does not need of them may be of any form. */
-    static List<Mapping> measured(Stream<String> smaps) {
+    static List<Mapping> read(Stream<String> smaps) {
         List<Mapping> mappings = new ArrayList<>();
         Matcher head = HEAD.matcher("");
         boolean begun = false;
@@ -77,10 +65,5 @@ record Mapping(long start, long length, String permissions, String file, long ch
      */
     boolean constant() {
         return permissions.startsWith("r-") && permissions.endsWith("p") && changed == 0;
-    }
-
-    /** Whether its pages are those of the file until they are written to, and then this process's own. */
-    boolean changeable() {
-        return permissions.equals("rw-p");
     }
 }

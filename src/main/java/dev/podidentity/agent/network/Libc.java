@@ -1,6 +1,6 @@
 package dev.podidentity.agent.network;
 
-import org.graalvm.nativeimage.ImageInfo;
+import io.quarkus.runtime.ImageMode;
 import org.graalvm.nativeimage.c.function.CFunction;
 import org.graalvm.nativeimage.c.function.CFunction.Transition;
 import org.graalvm.nativeimage.c.type.CIntPointer;
@@ -19,7 +19,7 @@ final class Libc {
 
     /** Whether this is the native executable. On a JVM, nothing else of this class may be used. */
     static boolean available() {
-        return System.getProperty(ImageInfo.PROPERTY_IMAGE_CODE_KEY) != null;
+        return ImageMode.current() == ImageMode.NATIVE_RUN;
     }
 
     static int errno() {

@@ -17,7 +17,7 @@ class MappingTest {
     @Test
     void readsWhatTheKernelLists() {
         // When
-        List<Mapping> mappings = Mapping.measured("""
+        List<Mapping> mappings = Mapping.read("""
                 00410000-0158a000 r-xp 00010000 fe:00 316530                     /eks-pod-identity-agent
                 Size:              17896 kB
                 Rss:               14208 kB
@@ -41,21 +41,15 @@ class MappingTest {
 
     @Test
     void leavesOutWhatIsNotWhole() {
-        assertThat(Mapping.measured(Stream.of(
+        assertThat(Mapping.read(Stream.of(
                         "Anonymous: 3 kB", "00400000-00405000 r--p 00000000 fe:00 1 /agent", "Rss: 4 kB", "Anonymous: 0 kB",
                         "Anonymous: 3 kB", "", "00405000-00406000 r--p", "Anonymous: 3 kB")))
                 .containsExactly(new Mapping(0x400000, 0x5000, "r--p", "/agent", 0));
     }
 
     @Test
-    void takesForChangedWhatIsNotTold() {
-        assertThat(Mapping.listed(Stream.of("00400000-00405000 rw-p 00000000 fe:00 1 /agent", "no mapping")))
-                .containsExactly(new Mapping(0x400000, 0x5000, "rw-p", "/agent", 0x5000));
-    }
-
-    @Test
     void readsThisProcess() throws IOException {
-        List<Mapping> mappings = Mapping.measured(
+        List<Mapping> mappings = Mapping.read(
                 Files.readAllLines(Path.of("/proc/self/smaps"), StandardCharsets.UTF_8).stream());
 
         assertThat(mappings).anyMatch(mapping -> mapping.file().contains("libc") && mapping.constant());
