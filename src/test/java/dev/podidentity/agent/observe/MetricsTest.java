@@ -42,6 +42,10 @@ class MetricsTest {
                         .map(value -> arguments("pod_identity_renewals", "result", value.label())),
                 Stream.of(Limit.values())
                         .map(value -> arguments("pod_identity_limit_rejections", "limit", value.label())),
+                Stream.of(VerificationVerdict.values())
+                        .map(value -> arguments("pod_identity_token_verifications", "verdict", value.label())),
+                Stream.of(KeyFetchResult.values())
+                        .map(value -> arguments("pod_identity_key_fetches", "result", value.label())),
                 Stream.of("hit", "miss", "evicted")
                         .map(value -> arguments("pod_identity_cache_state", "state", value)))
                 .flatMap(rows -> rows);
@@ -64,6 +68,7 @@ class MetricsTest {
         assertThat(gauge("pod_identity_cache_entries")).isZero();
         assertThat(gauge("pod_identity_cache_size")).isZero();
         assertThat(gauge("pod_identity_earliest_expiry")).isNaN();
+        assertThat(gauge("pod_identity_keys_age")).isNaN();
     }
 
     @Test
@@ -151,6 +156,31 @@ class MetricsTest {
         metrics.limited(limit);
 
         assertThat(counter("pod_identity_limit_rejections", "limit", limit.label())).isEqualTo(2);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void countsAVerdictOnAToken(VerificationVerdict verdict) {
+        metrics.verified(verdict);
+
+        assertThat(counter("pod_identity_token_verifications", "verdict", verdict.label())).isEqualTo(1);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void countsAFetchOfKeys(KeyFetchResult result) {
+        metrics.keysFetched(result);
+
+        assertThat(counter("pod_identity_key_fetches", "result", result.label())).isEqualTo(1);
+    }
+
+    @Test
+    void showsTheAgeOfTheKeys() {
+        metrics.keysFetchedAt(Optional.of(NOW.minusSeconds(300)));
+        assertThat(gauge("pod_identity_keys_age")).isEqualTo(300);
+
+        metrics.keysFetchedAt(Optional.empty());
+        assertThat(gauge("pod_identity_keys_age")).isNaN();
     }
 
     @Test
