@@ -65,6 +65,12 @@ public final class Metrics {
     static final String PODS_SYNCED = "pod_identity_pods_synced";
     /** Watches on pods that ended. Label {@code cause} ({@link WatchEnd}). */
     static final String POD_WATCH_ENDS = "pod_identity_pod_watch_ends";
+    /** Tokens that were verified, or could not be. Label {@code verdict} ({@link VerificationVerdict}). */
+    static final String VERIFICATIONS = "pod_identity_token_verifications";
+    /** Fetches of the keys that tokens are verified with. Label {@code result} ({@link KeyFetchResult}). */
+    static final String KEY_FETCHES = "pod_identity_key_fetches";
+    /** Time since the keys in use were fetched; NaN while there are none. */
+    static final String KEYS_AGE = "pod_identity_keys_age";
     /** Always 1. Labels {@code version} and {@code java}. */
     static final String BUILD_INFO = "pod_identity_build_info";
 
@@ -90,12 +96,14 @@ public final class Metrics {
     private final AtomicInteger pods = new AtomicInteger();
     private final AtomicInteger podsSynced = new AtomicInteger();
     private volatile Optional<Instant> earliestExpiry = Optional.empty();
+    private volatile Optional<Instant> keysFetchedAt = Optional.empty();
     private final MultiGauge listeners;
     private final Counter referenceEvictions;
     /** A look-up in the registry costs more than the rest of a hit, so what every request counts is kept. */
     private final Map<CacheOutcome, Timer> requestTimers = new EnumMap<>(CacheOutcome.class);
     private final Map<CacheOutcome, Counter> referenceStates = new EnumMap<>(CacheOutcome.class);
     private final Map<RequestOutcome, Map<Integer, Answers>> answers = new EnumMap<>(RequestOutcome.class);
+    private final Map<VerificationVerdict, Counter> verifications = new EnumMap<>(VerificationVerdict.class);
 
     public Metrics(MeterRegistry registry, BuildInfo build, Clock clock) {
         this.registry = registry;
@@ -114,6 +122,12 @@ public final class Metrics {
                         .map(expiry -> Duration.between(clock.instant(), expiry).toMillis() / 1000.0)
                         .orElse(Double.NaN))
                 .description("Time until the first entry of the cache expires")
+                .baseUnit("seconds")
+                .register(registry);
+        Gauge.builder(KEYS_AGE, this, metrics -> metrics.keysFetchedAt
+                        .map(fetched -> Duration.between(fetched, clock.instant()).toMillis() / 1000.0)
+                        .orElse(Double.NaN))
+                .description("Time since the keys that tokens are verified with were fetched")
                 .baseUnit("seconds")
                 .register(registry);
         Gauge.builder(BUILD_INFO, () -> 1)
@@ -147,6 +161,12 @@ public final class Metrics {
         wrongSubjects(0);
         for (WatchEnd cause : WatchEnd.values()) {
             podWatchEnds(cause);
+        }
+        for (VerificationVerdict verdict : VerificationVerdict.values()) {
+            verifications.put(verdict, counter(VERIFICATIONS, "Verdicts on tokens", "verdict", verdict.label()));
+        }
+        for (KeyFetchResult result : KeyFetchResult.values()) {
+            keyFetches(result);
         }
         referenceEvictions = referenceState("evicted");
     }
@@ -240,6 +260,21 @@ public final class Metrics {
         earliestExpiry = expiry;
     }
 
+    /** A token was verified, or could not be. */
+    public void verified(VerificationVerdict verdict) {
+        verifications.get(verdict).increment();
+    }
+
+    /** A fetch of the keys that tokens are verified with ended. */
+    public void keysFetched(KeyFetchResult result) {
+        keyFetches(result).increment();
+    }
+
+    /** When the keys that tokens are verified with now were fetched, if there are any. */
+    public void keysFetchedAt(Optional<Instant> instant) {
+        keysFetchedAt = instant;
+    }
+
     /** A limit turned something away. */
     public void limited(Limit limit) {
         limited(limit, 1);
@@ -294,6 +329,10 @@ public final class Metrics {
 
     private Counter events(EventResult result) {
         return counter(EVENTS, "Kubernetes Events for pods", "result", result.label());
+    }
+
+    private Counter keyFetches(KeyFetchResult result) {
+        return counter(KEY_FETCHES, "Fetches of the keys that tokens are verified with", "result", result.label());
     }
 
     private void limited(Limit limit, int times) {

@@ -46,6 +46,10 @@ class MetricsTest {
                         .map(value -> arguments("pod_identity_limit_rejections", "limit", value.label())),
                 Stream.of(WatchEnd.values())
                         .map(value -> arguments("pod_identity_pod_watch_ends", "cause", value.label())),
+                Stream.of(VerificationVerdict.values())
+                        .map(value -> arguments("pod_identity_token_verifications", "verdict", value.label())),
+                Stream.of(KeyFetchResult.values())
+                        .map(value -> arguments("pod_identity_key_fetches", "result", value.label())),
                 Stream.of("hit", "miss", "evicted")
                         .map(value -> arguments("pod_identity_cache_state", "state", value)))
                 .flatMap(rows -> rows);
@@ -71,6 +75,7 @@ class MetricsTest {
         assertThat(gauge("pod_identity_earliest_expiry")).isNaN();
         assertThat(gauge("pod_identity_pods")).isZero();
         assertThat(gauge("pod_identity_pods_synced")).isZero();
+        assertThat(gauge("pod_identity_keys_age")).isNaN();
     }
 
     @Test
@@ -185,6 +190,10 @@ class MetricsTest {
 
         metrics.podsWatched(250, false);
         assertThat(gauge("pod_identity_pods_synced")).isZero();
+    void countsAVerdictOnAToken(VerificationVerdict verdict) {
+        metrics.verified(verdict);
+
+        assertThat(counter("pod_identity_token_verifications", "verdict", verdict.label())).isEqualTo(1);
     }
 
     @ParameterizedTest
@@ -193,6 +202,19 @@ class MetricsTest {
         metrics.podWatchEnded(cause);
 
         assertThat(counter("pod_identity_pod_watch_ends", "cause", cause.label())).isEqualTo(1);
+    void countsAFetchOfKeys(KeyFetchResult result) {
+        metrics.keysFetched(result);
+
+        assertThat(counter("pod_identity_key_fetches", "result", result.label())).isEqualTo(1);
+    }
+
+    @Test
+    void showsTheAgeOfTheKeys() {
+        metrics.keysFetchedAt(Optional.of(NOW.minusSeconds(300)));
+        assertThat(gauge("pod_identity_keys_age")).isEqualTo(300);
+
+        metrics.keysFetchedAt(Optional.empty());
+        assertThat(gauge("pod_identity_keys_age")).isNaN();
     }
 
     @Test
