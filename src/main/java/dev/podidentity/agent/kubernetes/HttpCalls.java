@@ -108,6 +108,9 @@ final class HttpCalls {
     /** Takes a body part by part. */
     interface Parts {
 
+        /** The answer has begun, and its status is 200. */
+        default void begin() {}
+
         /** @throws SourceFailure if the rest is of no use; the connection is closed then */
         void take(Buffer part) throws SourceFailure;
     }
@@ -197,15 +200,16 @@ final class HttpCalls {
                 return;
             }
             listen();
-            boolean taken = call.parts.isPresent() && response.statusCode() == OK;
+            Optional<Parts> parts = call.parts.filter(given -> response.statusCode() == OK);
+            parts.ifPresent(Parts::begin);
             response.exceptionHandler(thrown -> fail(call.callee.of(thrown)));
             response.handler(part -> {
                 if (over) {
                     return;
                 }
                 listen();
-                if (taken) {
-                    take(call.parts.get(), part);
+                if (parts.isPresent()) {
+                    take(parts.get(), part);
                 } else if (body.length() + part.length() > call.limits.mostBytes()) {
                     fail(call.callee.tooLarge(call.limits.mostBytes()));
                 } else {

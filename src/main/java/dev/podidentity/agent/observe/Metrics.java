@@ -53,6 +53,12 @@ public final class Metrics {
     static final String LISTENER_UP = "pod_identity_listener_up";
     /** 1 while the agent has AWS credentials of its own. */
     static final String AGENT_CREDENTIALS = "pod_identity_agent_credentials";
+    /** Pods of this node that are known to live. */
+    static final String PODS = "pod_identity_pods";
+    /** 1 while the pods of this node are known and watched. */
+    static final String PODS_SYNCED = "pod_identity_pods_synced";
+    /** Watches on pods that ended. Label {@code cause} ({@link WatchEnd}). */
+    static final String POD_WATCH_ENDS = "pod_identity_pod_watch_ends";
     /** Kubernetes Events for pods. Label {@code result} ({@link EventResult}). */
     static final String EVENTS = "pod_identity_events";
     /** 1 while the node's startup taint is still to be removed; 0 without {@code --startup-taint}. */
@@ -78,6 +84,8 @@ public final class Metrics {
     private final AtomicInteger connections = new AtomicInteger();
     private final AtomicInteger entries = new AtomicInteger();
     private final AtomicLong bytes = new AtomicLong();
+    private final AtomicInteger pods = new AtomicInteger();
+    private final AtomicInteger podsSynced = new AtomicInteger();
     private final AtomicInteger startupTaint = new AtomicInteger();
     private volatile Optional<Instant> earliestExpiry = Optional.empty();
     private final MultiGauge listeners;
@@ -93,6 +101,8 @@ public final class Metrics {
         gauge(WAITING_REQUESTS, "Requests that wait for a call to EKS Auth", waiting);
         gauge(CONNECTIONS, "Open connections to all listeners", connections);
         gauge(CACHE_ENTRIES, "Identities with credentials in the cache", entries);
+        gauge(PODS, "Pods of this node that are known to live", pods);
+        gauge(PODS_SYNCED, "Whether the pods of this node are known and watched", podsSynced);
         gauge(STARTUP_TAINT_PENDING, "Whether the node's startup taint is still to be removed", startupTaint);
         Gauge.builder(CACHE_BYTES, bytes, AtomicLong::get)
                 .description("About how much memory the cache takes")
@@ -131,6 +141,9 @@ public final class Metrics {
         }
         for (Limit limit : Limit.values()) {
             limited(limit, 0);
+        }
+        for (WatchEnd cause : WatchEnd.values()) {
+            podWatchEnds(cause);
         }
         referenceEvictions = referenceState("evicted");
     }
@@ -224,6 +237,17 @@ public final class Metrics {
         limited(limit, 1);
     }
 
+    /** So many pods are known to live, and whether that is all that is to be known of them. */
+    public void podsWatched(int living, boolean synced) {
+        pods.set(living);
+        podsSynced.set(synced ? 1 : 0);
+    }
+
+    /** A watch on pods ended. */
+    public void podWatchEnded(WatchEnd cause) {
+        podWatchEnds(cause).increment();
+    }
+
     /** Watches whether listeners are bound; replaces those watched before. */
     public void listeners(Iterable<ListenerState> states) {
         var rows = new ArrayList<MultiGauge.Row<?>>();
@@ -250,6 +274,10 @@ public final class Metrics {
 
     private Counter evictions(EvictionCause cause) {
         return counter(CACHE_EVICTIONS, "Entries that left the cache", "cause", cause.label());
+    }
+
+    private Counter podWatchEnds(WatchEnd cause) {
+        return counter(POD_WATCH_ENDS, "Watches on pods that ended", "cause", cause.label());
     }
 
     private Counter renewals(RenewalResult result) {

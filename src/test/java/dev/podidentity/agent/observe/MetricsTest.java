@@ -44,6 +44,8 @@ class MetricsTest {
                         .map(value -> arguments("pod_identity_events", "result", value.label())),
                 Stream.of(Limit.values())
                         .map(value -> arguments("pod_identity_limit_rejections", "limit", value.label())),
+                Stream.of(WatchEnd.values())
+                        .map(value -> arguments("pod_identity_pod_watch_ends", "cause", value.label())),
                 Stream.of("hit", "miss", "evicted")
                         .map(value -> arguments("pod_identity_cache_state", "state", value)))
                 .flatMap(rows -> rows);
@@ -67,6 +69,8 @@ class MetricsTest {
         assertThat(gauge("pod_identity_cache_size")).isZero();
         assertThat(gauge("pod_identity_startup_taint_pending")).isZero();
         assertThat(gauge("pod_identity_earliest_expiry")).isNaN();
+        assertThat(gauge("pod_identity_pods")).isZero();
+        assertThat(gauge("pod_identity_pods_synced")).isZero();
     }
 
     @Test
@@ -171,6 +175,24 @@ class MetricsTest {
 
         metrics.startupTaint(false);
         assertThat(gauge("pod_identity_startup_taint_pending")).isZero();
+    }
+
+    @Test
+    void showsHowManyPodsLiveAndWhetherThatIsKnown() {
+        metrics.podsWatched(250, true);
+        assertThat(gauge("pod_identity_pods")).isEqualTo(250);
+        assertThat(gauge("pod_identity_pods_synced")).isEqualTo(1);
+
+        metrics.podsWatched(250, false);
+        assertThat(gauge("pod_identity_pods_synced")).isZero();
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void countsTheEndsOfWatchesByCause(WatchEnd cause) {
+        metrics.podWatchEnded(cause);
+
+        assertThat(counter("pod_identity_pod_watch_ends", "cause", cause.label())).isEqualTo(1);
     }
 
     @Test
