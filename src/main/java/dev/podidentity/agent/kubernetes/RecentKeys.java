@@ -29,23 +29,12 @@ final class RecentKeys<K> {
         added.remove(key);
         added.put(key, now);
         Iterator<Long> oldest = added.values().iterator();
-        while (added.size() > most || now - oldest.next() >= window) {
-            removeOldest();
-            oldest = added.values().iterator();
+        while (now - oldest.next() >= window || added.size() > most) {
+            oldest.remove();
         }
-    }
-
-    private void removeOldest() {
-        Iterator<K> keys = added.keySet().iterator();
-        keys.next();
-        keys.remove();
     }
 
     void remove(K key) {
         added.remove(key);
-    }
-
-    int size() {
-        return added.size();
     }
 }

@@ -4,8 +4,6 @@ import dev.podidentity.agent.loop.Timers;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.token.SourceFailure;
-import io.vertx.core.Future;
-import io.vertx.core.buffer.Buffer;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
 import java.net.URLEncoder;
@@ -27,6 +25,8 @@ public final class StartupTaint {
 
     private static final Logger LOG = Logger.getLogger(StartupTaint.class);
 
+    private static final Permission CHANGE_NODE =
+            new Permission("take a taint off this node", "apiGroups \"\", resources nodes with the verbs get and patch");
     private static final Duration CHECK_INTERVAL = Duration.ofSeconds(1);
     private static final Duration FIRST_PAUSE = Duration.ofSeconds(1);
     /** With what is added by chance, 30 s. */
@@ -43,7 +43,7 @@ public final class StartupTaint {
     private static final int CONFLICT = 409;
     private static final int UNPROCESSABLE = 422;
 
-    private final Nodes nodes;
+    private final ApiServer api;
     private final String nodeName;
     private final String key;
     private final BooleanSupplier serving;
@@ -70,50 +70,13 @@ public final class StartupTaint {
             Metrics metrics,
             Timers timers,
             DoubleSupplier random) {
-        this(
-                new Nodes() {
-
-                    @Override
-                    public Future<ApiAnswer> get(String path, String accept) {
-                        return api.get(path, accept);
-                    }
-
-                    @Override
-                    public Future<ApiAnswer> patch(String path, String contentType, Buffer body) {
-                        return api.patch(path, contentType, body);
-                    }
-                },
-                nodeName,
-                key,
-                serving,
-                metrics,
-                timers,
-                random);
-    }
-
-    StartupTaint(
-            Nodes nodes,
-            String nodeName,
-            String key,
-            BooleanSupplier serving,
-            Metrics metrics,
-            Timers timers,
-            DoubleSupplier random) {
-        this.nodes = nodes;
+        this.api = api;
         this.nodeName = nodeName;
         this.key = key;
         this.serving = serving;
         this.metrics = metrics;
         this.timers = timers;
         this.random = random;
-    }
-
-    /** What is asked of the API server: {@link ApiServer#get} and {@link ApiServer#patch}. */
-    interface Nodes {
-
-        Future<ApiAnswer> get(String path, String accept);
-
-        Future<ApiAnswer> patch(String path, String contentType, Buffer body);
     }
 
     /** Starts to wait for the agent to serve, until the taint is gone or {@link #stop} is called. */
@@ -137,13 +100,16 @@ public final class StartupTaint {
     }
 
     private void read() {
-        nodes.get(path(), JSON).onComplete(read -> {
+        api.get(path(), JSON).onComplete(read -> {
+            if (stopped) {
+                return;
+            }
             if (read.failed()) {
                 tryAgain(read.cause().getMessage());
             } else if (read.result().status() == FORBIDDEN) {
-                forbidden();
+                forbidden(read.result());
             } else if (!read.result().ok()) {
-                tryAgain(answeredWith(read.result()));
+                tryAgain(CHANGE_NODE.missing(read.result()).getMessage());
             } else {
                 remove(read.result());
             }
@@ -171,7 +137,7 @@ public final class StartupTaint {
         if (ours.isEmpty()) {
             done();
             LOG.infof("This node has no startup taint", Field.of("taint", key));
-        } else if (stopped || !serving.getAsBoolean()) {
+        } else if (!serving.getAsBoolean()) {
             after(CHECK_INTERVAL);
         } else {
             patch(taints, others, ours);
@@ -206,7 +172,7 @@ public final class StartupTaint {
                 .add(others.isEmpty()
                         ? new JsonObject().put("op", "remove").put("path", TAINTS)
                         : new JsonObject().put("op", "replace").put("path", TAINTS).put("value", others));
-        nodes.patch(path(), JSON_PATCH, operations.toBuffer()).onComplete(patched -> {
+        api.patch(path(), JSON_PATCH, operations.toBuffer()).onComplete(patched -> {
             if (patched.failed()) {
                 tryAgain(patched.cause().getMessage());
                 return;
@@ -214,13 +180,13 @@ public final class StartupTaint {
             ApiAnswer answer = patched.result();
             switch (answer.status()) {
                 case CONFLICT, UNPROCESSABLE -> conflict();
-                case FORBIDDEN -> forbidden();
+                case FORBIDDEN -> forbidden(answer);
                 default -> {
                     if (answer.ok()) {
                         done();
                         LOG.infof("The startup taint is removed from this node", Field.of("taints", String.join(",", ours)));
                     } else {
-                        tryAgain(answeredWith(answer));
+                        tryAgain(CHANGE_NODE.missing(answer).getMessage());
                     }
                 }
             }
@@ -247,15 +213,14 @@ public final class StartupTaint {
         after(pause());
     }
 
-    private void forbidden() {
-        warn("The agent may not: give its service account a role with apiGroups \"\", resources nodes with the verbs get and"
-                + " patch");
+    private void forbidden(ApiAnswer answer) {
+        warn(CHANGE_NODE.missing(answer).getMessage());
         after(FORBIDDEN_PAUSE);
     }
 
     /** Once for each trouble, as it may last. */
     private void warn(String remedy) {
-        if (!remedy.equals(lastWarning)) {
+        if (!stopped && !remedy.equals(lastWarning)) {
             lastWarning = remedy;
             LOG.warnf("The startup taint cannot be removed from this node; it is tried again",
                     Field.of("node", nodeName),
@@ -279,9 +244,5 @@ public final class StartupTaint {
 
     private String path() {
         return "/api/v1/nodes/" + URLEncoder.encode(nodeName, StandardCharsets.UTF_8);
-    }
-
-    private static String answeredWith(ApiAnswer answer) {
-        return "The API server answers with HTTP " + answer.status();
     }
 }
