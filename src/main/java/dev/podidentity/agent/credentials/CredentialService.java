@@ -134,9 +134,10 @@ public final class CredentialService {
      *
      * @param caller what the request has shown
      * @param source the address it came from
+     * @param waited how much of the time within which every request is answered is over
      * @param answer is called exactly once, unless the request is abandoned first
      */
-    public Waiting request(Caller caller, String source, Consumer<Outcome> answer) {
+    public Waiting request(Caller caller, String source, Duration waited, Consumer<Outcome> answer) {
         Identity identity = caller.identity();
         Instant now = clock.instant();
         CacheEntry entry = cache.use(caller);
@@ -155,7 +156,7 @@ public final class CredentialService {
             return answered(answer, new Outcome.Served(old.get(), CacheOutcome.STALE));
         }
         if (flight != null) {
-            return flight.join(new Waiter(flight, caller, CacheOutcome.COALESCED, old, answer), source);
+            return flight.join(new Waiter(flight, caller, CacheOutcome.COALESCED, old, waited, answer), source);
         }
         EksAuthFailure ofToken = failures.current(Identity.of(caller.token()), now);
         if (ofToken != null) {
@@ -168,7 +169,7 @@ public final class CredentialService {
         }
         Flight first = new Flight(caller, source);
         flights.put(identity, first);
-        Waiting waiting = first.join(new Waiter(first, caller, CacheOutcome.MISS, old, answer), source);
+        Waiting waiting = first.join(new Waiter(first, caller, CacheOutcome.MISS, old, waited, answer), source);
         first.begin();
         return waiting;
     }
@@ -614,13 +615,14 @@ public final class CredentialService {
                 Caller caller,
                 CacheOutcome cacheOutcome,
                 Optional<Credentials> old,
+                Duration waited,
                 Consumer<Outcome> answer) {
             this.flight = flight;
             this.caller = caller;
             this.cacheOutcome = cacheOutcome;
             this.old = old;
             this.answer = answer;
-            this.timer = timers.schedule(deadline, () -> end(flight.failureWithin(deadline)));
+            this.timer = timers.schedule(deadline.minus(waited), () -> end(flight.failureWithin(deadline)));
         }
 
         @Override

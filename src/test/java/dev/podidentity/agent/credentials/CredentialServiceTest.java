@@ -615,7 +615,8 @@ class CredentialServiceTest {
         fixture.service.request(
                 unverified(a),
                 ServiceFixture.SOURCE,
-                outcome -> fixture.service.request(unverified(a), "10.0.0.1", again));
+                Duration.ZERO,
+                outcome -> fixture.service.request(unverified(a), "10.0.0.1", Duration.ZERO, again));
         // When
         fixture.eksAuth.fail(0, DENIED);
         // Then
@@ -1100,7 +1101,7 @@ class CredentialServiceTest {
     @Test
     void answersTheOthersWhenOneClientsAnswerThrows() {
         // Given
-        fixture.service.request(unverified(a), ServiceFixture.SOURCE, outcome -> {
+        fixture.service.request(unverified(a), ServiceFixture.SOURCE, Duration.ZERO, outcome -> {
             throw new IllegalStateException("closed");
         });
         RecordingAnswer other = fixture.ask(a);

@@ -267,7 +267,7 @@ class IdentityInvariantTest {
             Client client = new Client(token.raw(), verified);
             waiting.add(client);
             Caller caller = Caller.of(token, verification, scope);
-            client.answer.waitsFor(fixture.service.request(caller, "10.0.0." + random.nextInt(3), client));
+            client.answer.waitsFor(fixture.service.request(caller, "10.0.0." + random.nextInt(3), Duration.ZERO, client));
         }
 
         // EKS Auth, which knows the genuine tokens

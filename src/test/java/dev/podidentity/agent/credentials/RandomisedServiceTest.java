@@ -121,7 +121,7 @@ class RandomisedServiceTest {
             Client client = new Client(token);
             waiting.add(client);
             client.answer.waitsFor(fixture.service.request(
-                    TokenBuilder.unverified(token), "10.0.0." + random.nextInt(3), client));
+                    TokenBuilder.unverified(token), "10.0.0." + random.nextInt(3), Duration.ZERO, client));
         }
 
         private void end(FakeEksAuth.Call call, int how) {

@@ -86,7 +86,7 @@ final class ServiceFixture {
     RecordingAnswer ask(Caller caller, String source) {
         RecordingAnswer client = new RecordingAnswer(time);
         clients.add(client);
-        client.waitsFor(service.request(caller, source, client));
+        client.waitsFor(service.request(caller, source, Duration.ZERO, client));
         return client;
     }
 

@@ -190,6 +190,10 @@ class MetricsTest {
 
         metrics.podsWatched(250, false);
         assertThat(gauge("pod_identity_pods_synced")).isZero();
+    }
+
+    @ParameterizedTest
+    @EnumSource
     void countsAVerdictOnAToken(VerificationVerdict verdict) {
         metrics.verified(verdict);
 
@@ -202,6 +206,10 @@ class MetricsTest {
         metrics.podWatchEnded(cause);
 
         assertThat(counter("pod_identity_pod_watch_ends", "cause", cause.label())).isEqualTo(1);
+    }
+
+    @ParameterizedTest
+    @EnumSource
     void countsAFetchOfKeys(KeyFetchResult result) {
         metrics.keysFetched(result);
 
