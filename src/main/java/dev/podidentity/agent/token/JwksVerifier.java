@@ -73,9 +73,7 @@ public final class JwksVerifier implements TokenVerifier {
         keyRing.listen(this::news);
     }
 
-    /**
-     * A verdict, and until when it holds unless the keys change.
-     */
+    /** A verdict, and until when it holds unless the keys change. */
     private record Remembered(Verification verdict, Instant until) {}
 
     @Override

@@ -16,6 +16,7 @@ import org.jose4j.jws.RsaUsingShaAlgorithm.RsaSha256;
 import org.jose4j.jws.RsaUsingShaAlgorithm.RsaSha384;
 import org.jose4j.jws.RsaUsingShaAlgorithm.RsaSha512;
 import org.jose4j.keys.EllipticCurves;
+import org.jose4j.keys.RsaKeyUtil;
 import org.jose4j.lang.JoseException;
 
 /**
@@ -27,14 +28,13 @@ import org.jose4j.lang.JoseException;
  * takes a tenth of a second, and knows {@code none} and HMAC.
  */
 enum SigningAlgorithm {
-    RS256("RSA", new RsaSha256()),
-    RS384("RSA", new RsaSha384()),
-    RS512("RSA", new RsaSha512()),
+    RS256(RsaKeyUtil.RSA, new RsaSha256()),
+    RS384(RsaKeyUtil.RSA, new RsaSha384()),
+    RS512(RsaKeyUtil.RSA, new RsaSha512()),
     ES256(EllipticCurves.P_256, new EcdsaP256UsingSha256()),
     ES384(EllipticCurves.P_384, new EcdsaP384UsingSha384()),
     ES512(EllipticCurves.P_521, new EcdsaP521UsingSha512());
 
-    private static final String RSA = "RSA";
     /** What NIST and RFC 7518 ask for. */
     private static final int SMALLEST_RSA = 2048;
     /** A larger one takes a worker longer than any key in use is worth. */
@@ -60,7 +60,7 @@ enum SigningAlgorithm {
     private static Optional<String> kindOf(PublicKey key) {
         if (key instanceof RSAPublicKey rsa) {
             int bits = rsa.getModulus().bitLength();
-            return bits >= SMALLEST_RSA && bits <= LARGEST_RSA ? Optional.of(RSA) : Optional.empty();
+            return bits >= SMALLEST_RSA && bits <= LARGEST_RSA ? Optional.of(RsaKeyUtil.RSA) : Optional.empty();
         }
         if (key instanceof ECPublicKey ec) {
             return Optional.ofNullable(EllipticCurves.getName(ec.getParams().getCurve()));

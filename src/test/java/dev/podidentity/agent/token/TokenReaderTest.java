@@ -235,6 +235,20 @@ class TokenReaderTest {
         assertThat(accepted(without("kubernetes.io")).claims()).isEqualTo(new WorkloadClaims("", "", "", ""));
     }
 
+    @Test
+    void knowsTheIssuerOfTheAgentsOwnToken() {
+        String own = Tokens.jwt("{}", "{\"iss\":\"https://issuer\",\"aud\":\"https://kubernetes.default.svc\"}");
+
+        assertThat(TokenReader.issuerOf(own)).contains("https://issuer");
+        assertThat(TokenReader.issuerOf(own + "\n")).contains("https://issuer");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "x", "a.b.c", "{}", "e30.e30.c2ln", "e30.eyJpc3MiOjd9.c2ln", "e30.eyJpc3MiOiIifQ.c2ln", "e30.W10.c2ln"})
+    void knowsNoIssuerOfWhatIsNoTokenOrNamesNone(String token) {
+        assertThat(TokenReader.issuerOf(token)).isEmpty();
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {
         "\"pods.eks.amazonaws.com\"",
