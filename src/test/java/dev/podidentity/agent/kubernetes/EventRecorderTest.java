@@ -79,8 +79,8 @@ class EventRecorderTest {
                   "metadata": {"generateName": "cart-1.", "namespace": "shop"},
                   "type": "Warning",
                   "reason": "CredentialsNoAssociation",
-                  "message": "There is no EKS Pod Identity association for service account shop/cart in cluster prod: aws eks \
-                create-pod-identity-association --cluster-name prod --namespace shop --service-account cart --role-arn \
+                  "message": "There is no EKS Pod Identity association for service account shop/cart in cluster prod: aws \
+                eks create-pod-identity-association --cluster-name prod --namespace shop --service-account cart --role-arn \
                 <the role's ARN>. A new one takes some seconds",
                   "involvedObject":
                       {"apiVersion": "v1", "kind": "Pod", "namespace": "shop", "name": "cart-1", "uid": "uid-of-cart-1"},
