@@ -36,7 +36,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** What {@code kubectl apply -k kubernetes/verified} sends: the base, what the features of verified workloads need, and no more. */
+/** What {@code kubectl apply -k kubernetes/verified} sends: the base, what its features need, and no more. */
 class VerifiedManifestTest {
 
     private static final Path KUBERNETES = Path.of("kubernetes");
@@ -196,7 +196,9 @@ class VerifiedManifestTest {
         Manifests completed = Manifests.of(overlay(directory, ""));
 
         // Then
-        assertThat(completed.environment()).containsEntry("AGENT_CLUSTER_NAME", "my-cluster").hasSameSizeAs(verified.environment());
+        assertThat(completed.environment())
+                .containsEntry("AGENT_CLUSTER_NAME", "my-cluster")
+                .hasSameSizeAs(verified.environment());
         assertThat(completed.all(ClusterRole.class)).isEqualTo(verified.all(ClusterRole.class));
         assertBound(completed);
     }

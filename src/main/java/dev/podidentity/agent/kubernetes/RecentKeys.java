@@ -28,8 +28,9 @@ final class RecentKeys<K> {
     void add(K key, long now) {
         added.remove(key);
         added.put(key, now);
-        Iterator<Long> oldest = added.values().iterator();
-        while (now - oldest.next() >= window || added.size() > most) {
+        if (added.size() > most) {
+            Iterator<Long> oldest = added.values().iterator();
+            oldest.next();
             oldest.remove();
         }
     }

@@ -136,7 +136,7 @@ public final class StartupTaint {
         }
         if (ours.isEmpty()) {
             done();
-            LOG.infof("This node has no startup taint", Field.of("taint", key));
+            LOG.infof("There is no startup taint on this node", Field.of("taint", key));
         } else if (!serving.getAsBoolean()) {
             after(CHECK_INTERVAL);
         } else {
