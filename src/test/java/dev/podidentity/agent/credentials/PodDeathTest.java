@@ -182,6 +182,45 @@ class PodDeathTest {
         assertThat(fixture.entries()).isZero();
     }
 
+    @ParameterizedTest
+    @EnumSource
+    void doesNotKeepWhatACallBringsForAPodThatOnlyTheWatchKnowsToBeGone(CoalesceScope scope) {
+        // Given
+        fixture.ask(a.verified(scope)).abandon();
+        fixture.gone.add("a-uid");
+        // When
+        fixture.eksAuth.succeed(0, SIX_HOURS);
+        // Then
+        assertThat(fixture.entries()).isZero();
+    }
+
+    @Test
+    void makesNoAttemptForAPodThatOnlyTheWatchKnowsToBeGone() {
+        // Given
+        fixture.ask(a.verified(ROLE));
+        RecordingAnswer ofB = fixture.ask(b.verified(ROLE));
+        fixture.eksAuth.fail(0, UNAVAILABLE);
+        fixture.gone.add("a-uid");
+        fixture.time.advanceMillis(100);
+        // When
+        fixture.eksAuth.succeed(1, SIX_HOURS);
+        // Then
+        assertThat(ofB.issuedFor()).isEqualTo("b-uid/1");
+    }
+
+    @Test
+    void doesNotGoOnWithATokenOfAPodThatOnlyTheWatchKnowsToBeGone() {
+        // Given
+        RecordingAnswer ofA = fixture.ask(a.verified(ROLE));
+        fixture.ask(b.verified(ROLE));
+        fixture.gone.add("b-uid");
+        // When
+        fixture.eksAuth.fail(0, BAD_TOKEN);
+        // Then
+        assertThat(ofA.failure()).isSameAs(BAD_TOKEN);
+        assertThat(fixture.calls()).isEqualTo(1);
+    }
+
     @Test
     void keepsForTheOthersWhatACallWithADeadPodsTokenBrings() {
         // Given
