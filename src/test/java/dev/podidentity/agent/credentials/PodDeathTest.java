@@ -116,6 +116,20 @@ class PodDeathTest {
         assertThat(fixture.calls()).isEqualTo(2);
         assertThat(fixture.entries()).isZero();
         assertThat(fixture.evicted(EvictionCause.EXPIRED)).isEqualTo(2);
+        assertThat(fixture.renewals(RenewalResult.FAILED)).as("renewals begun").isZero();
+    }
+
+    @Test
+    void renewsWithATokenOfAPodThatLivesBeforeTheDeadOnesIsTakenOut() {
+        // Given
+        fixture.renewer.start();
+        fixture.cached(a.verified(ROLE, 1, START.plus(Duration.ofHours(30))), SIX_HOURS);
+        fixture.ask(b.verified(ROLE));
+        fixture.gone.add("a-uid");
+        // When
+        fixture.time.advance(DUE);
+        // Then
+        assertThat(fixture.eksAuth.calls()).extracting(call -> call.token().raw()).containsExactly("a-uid/1", "b-uid/1");
     }
 
     @ParameterizedTest

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.podidentity.agent.config.CoalesceScope;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.logging.Handler;
 import java.util.logging.LogRecord;
@@ -50,19 +49,15 @@ class WrongSubjectLogTest {
     }
 
     @Test
-    void namesWhoAskedAndWhoWasAnsweredFor() {
+    void saysSoInALine() {
         // Given
-        Caller caller = Pod.of("a").verified(CoalesceScope.ROLE);
-        fixture.ask(caller);
+        fixture.ask(Pod.of("a").verified(CoalesceScope.ROLE));
         // When
         fixture.eksAuth.calls().get(0).succeedFor("billing", "ledger", fixture.time.now().plus(Duration.ofHours(6)));
         // Then
-        assertThat(errors).hasSize(1);
-        String line = errors.get(0).getMessage() + Arrays.toString(errors.get(0).getParameters());
-        assertThat(line)
-                .contains("namespace=shop", "serviceAccount=cart", "pod=a")
-                .contains("answeredNamespace=billing", "answeredServiceAccount=ledger")
-                .doesNotContain(caller.token().raw(), "secret-of", "ASIA");
+        assertThat(errors)
+                .extracting(LogRecord::getMessage)
+                .containsExactly("EKS Auth answered for another service account than the token's");
     }
 
     @Test
