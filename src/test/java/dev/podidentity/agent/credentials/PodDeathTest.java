@@ -116,6 +116,20 @@ class PodDeathTest {
         assertThat(fixture.calls()).isEqualTo(2);
         assertThat(fixture.entries()).isZero();
         assertThat(fixture.evicted(EvictionCause.EXPIRED)).isEqualTo(2);
+        assertThat(fixture.renewals(RenewalResult.FAILED)).as("renewals begun").isZero();
+    }
+
+    @Test
+    void renewsWithATokenOfAPodThatLivesBeforeTheDeadOnesIsTakenOut() {
+        // Given
+        fixture.renewer.start();
+        fixture.cached(a.verified(ROLE, 1, START.plus(Duration.ofHours(30))), SIX_HOURS);
+        fixture.ask(b.verified(ROLE));
+        fixture.gone.add("a-uid");
+        // When
+        fixture.time.advance(DUE);
+        // Then
+        assertThat(fixture.eksAuth.calls()).extracting(call -> call.token().raw()).containsExactly("a-uid/1", "b-uid/1");
     }
 
     @ParameterizedTest
@@ -180,6 +194,45 @@ class PodDeathTest {
         fixture.eksAuth.succeed(0, SIX_HOURS);
         // Then
         assertThat(fixture.entries()).isZero();
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void doesNotKeepWhatACallBringsForAPodThatOnlyTheWatchKnowsToBeGone(CoalesceScope scope) {
+        // Given
+        fixture.ask(a.verified(scope)).abandon();
+        fixture.gone.add("a-uid");
+        // When
+        fixture.eksAuth.succeed(0, SIX_HOURS);
+        // Then
+        assertThat(fixture.entries()).isZero();
+    }
+
+    @Test
+    void makesNoAttemptForAPodThatOnlyTheWatchKnowsToBeGone() {
+        // Given
+        fixture.ask(a.verified(ROLE));
+        RecordingAnswer ofB = fixture.ask(b.verified(ROLE));
+        fixture.eksAuth.fail(0, UNAVAILABLE);
+        fixture.gone.add("a-uid");
+        fixture.time.advanceMillis(100);
+        // When
+        fixture.eksAuth.succeed(1, SIX_HOURS);
+        // Then
+        assertThat(ofB.issuedFor()).isEqualTo("b-uid/1");
+    }
+
+    @Test
+    void doesNotGoOnWithATokenOfAPodThatOnlyTheWatchKnowsToBeGone() {
+        // Given
+        RecordingAnswer ofA = fixture.ask(a.verified(ROLE));
+        fixture.ask(b.verified(ROLE));
+        fixture.gone.add("b-uid");
+        // When
+        fixture.eksAuth.fail(0, BAD_TOKEN);
+        // Then
+        assertThat(ofA.failure()).isSameAs(BAD_TOKEN);
+        assertThat(fixture.calls()).isEqualTo(1);
     }
 
     @Test

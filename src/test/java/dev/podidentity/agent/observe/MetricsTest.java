@@ -118,6 +118,16 @@ class MetricsTest {
     }
 
     @Test
+    void countsAnswersForAnotherFromZero() {
+        double before = registry.get("pod_identity_upstream_wrong_subjects").counter().count();
+
+        metrics.wrongSubject();
+
+        assertThat(before).isZero();
+        assertThat(counter("pod_identity_upstream_wrong_subjects")).isEqualTo(1);
+    }
+
+    @Test
     void followsWhatIsUnderWay() {
         metrics.calling(2);
         metrics.calling(-1);
