@@ -75,6 +75,8 @@ class VerificationKeysTest {
                 arguments("RSA without modulus", without(jwk("k", ClusterKeys.RSA), "n")),
                 arguments("a modulus that is no text", jwk("k", ClusterKeys.RSA).put("n", 65537)),
                 arguments("a modulus that is not base64url", jwk("k", ClusterKeys.RSA).put("n", "+/+/")),
+                arguments("a point beside the curve", jwk("k", ClusterKeys.P256).put("y", jwk("k", ClusterKeys.P256).getString("x"))),
+                arguments("a point of a larger curve", jwk("k", ClusterKeys.P384).put("crv", "P-256")),
                 arguments("EC without y", without(jwk("k", ClusterKeys.P256), "y")),
                 arguments("EC without curve", without(jwk("k", ClusterKeys.P256), "crv")),
                 arguments("an unknown curve", jwk("k", ClusterKeys.P256).put("crv", "P-255")),
