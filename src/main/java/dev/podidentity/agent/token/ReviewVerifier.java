@@ -150,7 +150,7 @@ public final class ReviewVerifier implements TokenVerifier {
             LOG.error("Asking the API server about a token went wrong", cause);
         } else if (!warnedOf.equals(Optional.of(reason))) {
             warnedOf = Optional.of(reason);
-            LOG.warnf("The API server cannot be asked about tokens; until then EKS Auth judges those it has not vouched for",
+            LOG.warnf("The API server cannot be asked about tokens: EKS Auth judges those that it has not vouched for",
                     Field.of("reason", cause.getMessage()));
         }
         return reason;

@@ -4,6 +4,9 @@ import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
 import java.math.BigInteger;
 import java.security.PublicKey;
+import java.security.spec.ECFieldFp;
+import java.security.spec.ECParameterSpec;
+import java.security.spec.EllipticCurve;
 import java.util.Base64;
 import java.util.Optional;
 import java.util.Set;
@@ -82,12 +85,21 @@ record VerificationKey(String id, PublicKey key, Set<SigningAlgorithm> algorithm
     }
 
     private static Optional<PublicKey> ellipticCurve(JsonObject jwk) throws JoseException {
-        Optional<String> curve = text(jwk, "crv").filter(name -> EllipticCurves.getSpec(name) != null);
+        Optional<ECParameterSpec> curve = text(jwk, "crv").map(EllipticCurves::getSpec);
         Optional<BigInteger> x = number(jwk, "x");
         Optional<BigInteger> y = number(jwk, "y");
-        return curve.isPresent() && x.isPresent() && y.isPresent()
-                ? Optional.of(new EcKeyUtil().publicKey(x.get(), y.get(), EllipticCurves.getSpec(curve.get())))
+        return curve.isPresent() && x.isPresent() && y.isPresent() && on(curve.get().getCurve(), x.get(), y.get())
+                ? Optional.of(new EcKeyUtil().publicKey(x.get(), y.get(), curve.get()))
                 : Optional.empty();
+    }
+
+    /** The platform takes a point beside the curve for a key, and throws what it does not declare if one is too large. */
+    private static boolean on(EllipticCurve curve, BigInteger x, BigInteger y) {
+        if (!(curve.getField() instanceof ECFieldFp field) || x.max(y).compareTo(field.getP()) >= 0) {
+            return false;
+        }
+        BigInteger right = x.pow(3).add(curve.getA().multiply(x)).add(curve.getB());
+        return y.pow(2).subtract(right).mod(field.getP()).signum() == 0;
     }
 
     private static Optional<BigInteger> number(JsonObject jwk, String member) {

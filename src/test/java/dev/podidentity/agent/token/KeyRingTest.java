@@ -138,7 +138,8 @@ class KeyRingTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "<html>Bad gateway</html>", "{\"keys\":[]}", "{\"keys\":[{\"kty\":\"oct\",\"kid\":\"a\",\"k\":\"AA\"}]}"})
+    @ValueSource(strings = {"", "<html>Bad gateway</html>", "{\"keys\":[]}",
+        "{\"keys\":[{\"kty\":\"oct\",\"kid\":\"a\",\"k\":\"AA\"}]}"})
     void keepsTheKeysWhenAnAnswerHasNone(String jwks) {
         // Given
         source.answerAtOnce(KEYS);

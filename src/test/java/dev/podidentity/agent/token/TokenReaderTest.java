@@ -244,7 +244,8 @@ class TokenReaderTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "x", "a.b.c", "{}", "e30.e30.c2ln", "e30.eyJpc3MiOjd9.c2ln", "e30.eyJpc3MiOiIifQ.c2ln", "e30.W10.c2ln"})
+    @ValueSource(strings = {"", "x", "a.b.c", "{}", "e30.e30.c2ln",
+        "e30.eyJpc3MiOjd9.c2ln", "e30.eyJpc3MiOiIifQ.c2ln", "e30.W10.c2ln"})
     void knowsNoIssuerOfWhatIsNoTokenOrNamesNone(String token) {
         assertThat(TokenReader.issuerOf(token)).isEmpty();
     }

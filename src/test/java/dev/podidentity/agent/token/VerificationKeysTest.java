@@ -25,7 +25,8 @@ class VerificationKeysTest {
 
     static Stream<Arguments> kinds() {
         return Stream.of(
-                arguments(jwk("k", ClusterKeys.RSA), Set.of(SigningAlgorithm.RS256, SigningAlgorithm.RS384, SigningAlgorithm.RS512)),
+                arguments(jwk("k", ClusterKeys.RSA),
+                        Set.of(SigningAlgorithm.RS256, SigningAlgorithm.RS384, SigningAlgorithm.RS512)),
                 arguments(jwk("k", ClusterKeys.RSA).put("alg", "RS256"), Set.of(SigningAlgorithm.RS256)),
                 arguments(jwk("k", ClusterKeys.P256), Set.of(SigningAlgorithm.ES256)),
                 arguments(jwk("k", ClusterKeys.P384), Set.of(SigningAlgorithm.ES384)),
@@ -75,6 +76,9 @@ class VerificationKeysTest {
                 arguments("RSA without modulus", without(jwk("k", ClusterKeys.RSA), "n")),
                 arguments("a modulus that is no text", jwk("k", ClusterKeys.RSA).put("n", 65537)),
                 arguments("a modulus that is not base64url", jwk("k", ClusterKeys.RSA).put("n", "+/+/")),
+                arguments("a point beside the curve",
+                        jwk("k", ClusterKeys.P256).put("y", jwk("k", ClusterKeys.P256).getString("x"))),
+                arguments("a point of a larger curve", jwk("k", ClusterKeys.P384).put("crv", "P-256")),
                 arguments("EC without y", without(jwk("k", ClusterKeys.P256), "y")),
                 arguments("EC without curve", without(jwk("k", ClusterKeys.P256), "crv")),
                 arguments("an unknown curve", jwk("k", ClusterKeys.P256).put("crv", "P-255")),
@@ -101,8 +105,9 @@ class VerificationKeysTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "x", "[]", "null", "7", "{}", "{\"keys\":null}", "{\"keys\":{}}", "{\"keys\":\"x\"}", "{\"keys\":[]}",
-        "{\"keys\":[null,7,\"x\",[],{}]}", "{\"keys\":[", "<html>Bad gateway</html>", "{\"keys\":[],\"keys\":[]}"})
+    @ValueSource(strings = {"", "x", "[]", "null", "7", "{}", "{\"keys\":null}", "{\"keys\":{}}",
+        "{\"keys\":\"x\"}", "{\"keys\":[]}", "{\"keys\":[null,7,\"x\",[],{}]}", "{\"keys\":[",
+        "<html>Bad gateway</html>", "{\"keys\":[],\"keys\":[]}"})
     void failsOnWhatIsNoKeySet(String jwks) {
         assertThatThrownBy(() -> read(jwks))
                 .isInstanceOfSatisfying(SourceFailure.class, failure -> assertThat(failure.forbidden()).isFalse())
