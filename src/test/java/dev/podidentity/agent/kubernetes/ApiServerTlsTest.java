@@ -3,6 +3,7 @@ package dev.podidentity.agent.kubernetes;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
+import dev.podidentity.agent.testing.Certificates;
 import io.vertx.core.http.HttpServerRequest;
 import java.io.IOException;
 import java.net.Inet6Address;

@@ -1,4 +1,4 @@
-package dev.podidentity.agent.kubernetes;
+package dev.podidentity.agent.testing;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -12,7 +12,7 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 
 /** A certificate authority and a server's certificate of it, made with the JDK's keytool. */
-final class Certificates {
+public final class Certificates {
 
     private static final String PASSWORD = "changeit";
 
@@ -21,7 +21,7 @@ final class Certificates {
     private final Path serverStore;
 
     /** @param names what the server's certificate is for, such as {@code ip:127.0.0.1} */
-    static Certificates make(Path directory, String names) throws IOException, InterruptedException {
+    public static Certificates make(Path directory, String names) throws IOException, InterruptedException {
         Certificates made = new Certificates(directory);
         made.keytool(made.authorityStore, "-genkeypair", "-alias", "ca", "-keyalg", "EC", "-dname", "CN=kubernetes",
                 "-ext", "bc:c", "-validity", "2");
@@ -44,12 +44,12 @@ final class Certificates {
     }
 
     /** The authority in PEM format. */
-    Path authority() {
+    public Path authority() {
         return directory.resolve("ca.crt");
     }
 
     /** What a server shows. */
-    HttpServerOptions server() {
+    public HttpServerOptions server() {
         return new HttpServerOptions()
                 .setSsl(true)
                 .setKeyCertOptions(new PfxOptions().setPath(serverStore.toString()).setPassword(PASSWORD));
