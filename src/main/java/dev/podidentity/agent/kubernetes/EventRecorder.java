@@ -37,7 +37,7 @@ public final class EventRecorder {
     private static final int MOST_REMEMBERED = 2_000;
     /** As many as a node has pods, and more. */
     private static final int MOST_NAMESPACES = 500;
-    /** What the Kubernetes client libraries allow themselves for Events of one object is less by far. */
+    /** Of all pods of a node together; client-go allows itself 25 at once of a single one. */
     private static final double PER_SECOND = 5;
     private static final int BURST = 50;
     private static final int MOST_WAITING = BURST;
