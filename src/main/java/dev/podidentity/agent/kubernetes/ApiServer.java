@@ -37,7 +37,7 @@ public final class ApiServer implements AutoCloseable {
     /** The time that a call may take. */
     static final Duration TIMEOUT = Duration.ofSeconds(5);
 
-    /** Two weeks of keys, a node, a review: all are some KiB. */
+    /** Keys and a review have some KiB, and a node with its images some tens. */
     private static final int LARGEST_BODY = 1024 * 1024;
     private static final int UNAUTHORIZED = 401;
     private static final String JSON = "application/json";

@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.podidentity.agent.testing.Certificates;
 import dev.podidentity.agent.token.KeySource.PublishedKeys;
 import io.vertx.core.http.HttpServerRequest;
-import io.vertx.core.net.NetSocket;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Path;
@@ -101,7 +100,7 @@ class IssuerKeysTest {
         List<String> tunnels = new CopyOnWriteArrayList<>();
         server.answer(request -> {
             tunnels.add(request.method() + " " + request.uri() + " " + request.getHeader("Proxy-Authorization"));
-            request.toNetSocket().onSuccess(socket -> fixture.loop.execute(() -> join(socket, secure.url().getPort())));
+            server.tunnel(request, secure.url().getPort());
         });
         URI issuer = URI.create("https://issuer.example.com:8443/id/CLUSTER");
         serve(secure, issuer.toString(), "https://issuer.example.com:8443/keys");
@@ -116,15 +115,6 @@ class IssuerKeysTest {
         assertThat(published.issuer()).isEqualTo(issuer.toString());
         assertThat(tunnels).isNotEmpty().allMatch(tunnel ->
                 tunnel.equals("CONNECT issuer.example.com:8443 Basic dXNlcjpzZWNyZXQ="));
-    }
-
-    private void join(NetSocket socket, int port) {
-        socket.pause();
-        fixture.vertx.createNetClient().connect(port, "127.0.0.1").onSuccess(onward -> {
-            socket.pipeTo(onward);
-            onward.pipeTo(socket);
-            socket.resume();
-        });
     }
 
     @Test

@@ -19,7 +19,7 @@ import java.util.function.Supplier;
 final class LoopFixture implements AutoCloseable {
 
     /** Long: a test fails by it only if something is broken. */
-    private static final long PATIENCE_SECONDS = 10;
+    private static final long PATIENCE_SECONDS = 30;
 
     final Vertx vertx = Vertx.vertx(new VertxOptions()
             .setEventLoopPoolSize(1)

@@ -24,6 +24,7 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -66,6 +67,9 @@ class PodWatchTest {
                 return fixture.time.schedule(pause, task);
             },
             () -> random);
+
+    @RegisterExtension
+    private final KeptLog log = new KeptLog(PodWatch.class);
 
     PodWatchTest() {
         server.answer(request -> next(request.getParam("watch") == null ? lists : watches).accept(request));
@@ -537,6 +541,54 @@ class PodWatchTest {
         // Then
         untilWatching(1);
         assertThat(gone("a", Instant.EPOCH)).isTrue();
+    }
+
+    @Test
+    void saysOnceThatItMayNotWatch() {
+        // Given
+        lists.add(status(403));
+        start();
+        fixture.until(() -> ends("refused") == 1);
+
+        // When
+        fixture.advance(Duration.ofMinutes(11));
+        fixture.until(() -> ends("refused") == 2);
+
+        // Then
+        assertThat(log.lines()).containsExactly(
+                "WARN The agent may not watch the pods of this node: --pod-watch is off until it may");
+    }
+
+    @Test
+    void namesTheMissingRule() {
+        assertThat(Permission.WATCH_PODS.missing(new ApiAnswer(403, Buffer.buffer()))).hasMessage("The agent may not watch the pods"
+                + " of this node (HTTP 403): give its service account a role with apiGroups \"\", resources pods with the verbs get,"
+                + " list and watch");
+    }
+
+    @Test
+    void saysThatItCannotWatchAtTheThirdFailureAndWhenItCanAgain() {
+        // Given
+        lists.add(status(500));
+        lists.add(status(500));
+        lists.add(status(500));
+        lists.add(status(500));
+        lists.add(list("100", "a"));
+        start();
+
+        // When
+        for (int i = 1; i <= 4; i++) {
+            int failures = i;
+            fixture.until(() -> ends("broken") == failures);
+            assertThat(log.lines()).hasSize(failures < 3 ? 0 : 1);
+            fixture.advance(pauses.get(pauses.size() - 1));
+        }
+        untilWatching(1);
+
+        // Then
+        assertThat(log.lines()).containsExactly(
+                "WARN The pods of this node cannot be watched: those that are not known to be gone live",
+                "INFO The pods of this node are watched");
     }
 
     @Test

@@ -47,6 +47,18 @@ final class ScriptedServer implements AutoCloseable {
         answer(request -> request.response().setStatusCode(status).end(body));
     }
 
+    /** Hands everything after a request on to a port of this machine, and back; to be called by a script. */
+    void tunnel(HttpServerRequest request, int port) {
+        request.toNetSocket().onSuccess(socket -> {
+            socket.pause();
+            vertx.createNetClient().connect(port, "127.0.0.1").onSuccess(onward -> {
+                socket.pipeTo(onward);
+                onward.pipeTo(socket);
+                socket.resume();
+            });
+        });
+    }
+
     List<HttpServerRequest> received() {
         return received;
     }

@@ -15,32 +15,24 @@ import java.util.concurrent.TimeUnit;
 public final class Certificates {
 
     private static final String PASSWORD = "changeit";
+    private static final String SERVER = "server";
 
     private final Path directory;
-    private final Path authorityStore;
-    private final Path serverStore;
+    private final Path store;
 
     /** @param names what the server's certificate is for, such as {@code ip:127.0.0.1} */
     public static Certificates make(Path directory, String names) throws IOException, InterruptedException {
         Certificates made = new Certificates(directory);
-        made.keytool(made.authorityStore, "-genkeypair", "-alias", "ca", "-keyalg", "EC", "-dname", "CN=kubernetes",
-                "-ext", "bc:c", "-validity", "2");
-        made.keytool(made.authorityStore, "-exportcert", "-rfc", "-alias", "ca", "-file", made.authority().toString());
-        made.keytool(made.serverStore, "-genkeypair", "-alias", "server", "-keyalg", "EC", "-dname", "CN=kube-apiserver");
-        String request = directory.resolve("request.pem").toString();
-        String signed = directory.resolve("signed.pem").toString();
-        made.keytool(made.serverStore, "-certreq", "-alias", "server", "-file", request);
-        made.keytool(made.authorityStore, "-gencert", "-rfc", "-alias", "ca", "-ext", "SAN=" + names, "-validity", "2",
-                "-infile", request, "-outfile", signed);
-        made.keytool(made.serverStore, "-importcert", "-noprompt", "-alias", "ca", "-file", made.authority().toString());
-        made.keytool(made.serverStore, "-importcert", "-noprompt", "-alias", "server", "-file", signed);
+        made.keytool("-genkeypair", "-alias", "ca", "-keyalg", "EC", "-dname", "CN=kubernetes", "-ext", "bc:c", "-validity", "2");
+        made.keytool("-genkeypair", "-alias", SERVER, "-keyalg", "EC", "-dname", "CN=kube-apiserver", "-ext", "SAN=" + names,
+                "-validity", "2", "-signer", "ca");
+        made.keytool("-exportcert", "-rfc", "-alias", "ca", "-file", made.authority().toString());
         return made;
     }
 
     private Certificates(Path directory) {
         this.directory = directory;
-        this.authorityStore = directory.resolve("authority.p12");
-        this.serverStore = directory.resolve("server.p12");
+        this.store = directory.resolve("store.p12");
     }
 
     /** The authority in PEM format. */
@@ -52,10 +44,11 @@ public final class Certificates {
     public HttpServerOptions server() {
         return new HttpServerOptions()
                 .setSsl(true)
-                .setKeyCertOptions(new PfxOptions().setPath(serverStore.toString()).setPassword(PASSWORD));
+                .setKeyCertOptions(
+                        new PfxOptions().setPath(store.toString()).setPassword(PASSWORD).setAlias(SERVER));
     }
 
-    private void keytool(Path store, String... arguments) throws IOException, InterruptedException {
+    private void keytool(String... arguments) throws IOException, InterruptedException {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "keytool").toString());
         command.addAll(List.of(arguments));
