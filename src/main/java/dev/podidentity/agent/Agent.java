@@ -127,7 +127,7 @@ public class Agent {
         onLoop(loop, () -> {
             connect(eksAuth, loop);
             keepCredentials(own, loop);
-            workloads.start(credentials::podGone, () -> listeners.ready() && own.available());
+            workloads.start(credentials::podGone, () -> listeners.ready() && own.available() && eksAuth.connected());
             renewer.start();
             releasePages(new ExecutablePages(), loop, worker);
             return listeners.start();
