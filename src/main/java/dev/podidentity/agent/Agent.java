@@ -93,7 +93,14 @@ public class Agent {
                 config.requestDeadline(),
                 config.flightTimeout());
         CredentialService credentials = new CredentialService(
-                eksAuth, settings, LivingPods.UNWATCHED, metrics, clock, loop, loop, () -> ThreadLocalRandom.current().nextDouble());
+                eksAuth,
+                settings,
+                LivingPods.UNWATCHED,
+                metrics,
+                clock,
+                loop,
+                loop,
+                () -> ThreadLocalRandom.current().nextDouble());
         Renewer renewer = new Renewer(credentials, settings, metrics, clock, System::nanoTime, loop);
         TokenReader tokens = new TokenReader(config.audience(), clock);
         // Loads on this thread what the first request would have to wait for on the event loop.
