@@ -6,7 +6,6 @@ import dev.podidentity.agent.config.CoalesceScope;
 import dev.podidentity.agent.eksauth.EksAuthFailure;
 import dev.podidentity.agent.eksauth.PermanentFailure;
 import dev.podidentity.agent.eksauth.TransientFailure;
-import dev.podidentity.agent.testing.FakeTime;
 import dev.podidentity.agent.token.NotVerified;
 import dev.podidentity.agent.token.ServiceAccountToken;
 import dev.podidentity.agent.token.Verification;

@@ -263,6 +263,20 @@ class PodDeathTest {
     }
 
     @Test
+    void keepsWhatALateCallBringsForThePodsThatWaitForTheNextOne() {
+        // Given
+        fixture.ask(a.verified(ROLE));
+        fixture.time.advance(ServiceFixture.FLIGHT_TIMEOUT.plusSeconds(1));
+        RecordingAnswer ofB = fixture.ask(b.verified(ROLE));
+        fixture.die("a-uid");
+        // When
+        fixture.eksAuth.succeed(0, SIX_HOURS);
+        // Then
+        assertThat(ofB.issuedByCall()).isZero();
+        assertThat(fixture.ask(b.verified(ROLE)).cache()).isEqualTo(CacheOutcome.HIT);
+    }
+
+    @Test
     void makesTheNextAttemptWithATokenOfAPodThatLives() {
         // Given
         fixture.ask(a.verified(ROLE));

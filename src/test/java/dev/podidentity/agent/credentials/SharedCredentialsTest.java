@@ -229,6 +229,19 @@ class SharedCredentialsTest {
     }
 
     @Test
+    void doesNotGoOnWithATokenThatHasExpired() {
+        // Given
+        fixture.cached(b.verified(ROLE, 1, START.plus(Duration.ofHours(4))), Duration.ofHours(4).plusMinutes(10));
+        fixture.time.advance(Duration.ofHours(4));
+        RecordingAnswer ofA = fixture.ask(a.verified(ROLE));
+        // When
+        fixture.eksAuth.fail(1, BAD_TOKEN);
+        // Then
+        assertThat(ofA.failure()).isSameAs(BAD_TOKEN);
+        assertThat(fixture.calls()).isEqualTo(2);
+    }
+
+    @Test
     void tellsEachPodOfItsOwnTokenWhenAllAreRefused() {
         // Given
         RecordingAnswer ofA = fixture.ask(a.verified(ROLE));
@@ -319,6 +332,7 @@ class SharedCredentialsTest {
         // Then
         assertThat(fixture.eksAuth.calls()).extracting(call -> call.token().raw())
                 .containsExactly("a-uid/1", "a-uid/1", "b-uid/1");
+        assertThat(fixture.service.entries().iterator().next().pods().has("a-uid")).isFalse();
         assertThat(fixture.ask(b.verified(ROLE)).issuedByCall()).isEqualTo(2);
         assertThat(fixture.renewals(RenewalResult.SUCCESS)).isEqualTo(1);
         assertThat(fixture.evicted(EvictionCause.REFUSED)).isZero();
