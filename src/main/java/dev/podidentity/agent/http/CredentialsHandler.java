@@ -144,7 +144,7 @@ final class CredentialsHandler {
         }
 
         void begin() {
-            verification.verify(token, this::verified);
+            verification.verify(token, exchange.client.source(), this::verified);
             if (!exchange.answered) {
                 exchange.client.waits(this);
             }

@@ -77,7 +77,7 @@ public final class JwksVerifier implements TokenVerifier {
     private record Remembered(Verification verdict, Instant until) {}
 
     @Override
-    public void verify(ServiceAccountToken token, Consumer<Verification> verdict) {
+    public void verify(ServiceAccountToken token, String source, Consumer<Verification> verdict) {
         Flight underWay = flights.get(token.fingerprint());
         if (underWay != null) {
             underWay.join(verdict);

@@ -78,7 +78,7 @@ public final class ReviewVerifier implements TokenVerifier {
     private record Pause(Reason reason, Instant until) {}
 
     @Override
-    public void verify(ServiceAccountToken token, Consumer<Verification> verdict) {
+    public void verify(ServiceAccountToken token, String source, Consumer<Verification> verdict) {
         Instant now = clock.instant();
         Optional<Reviewed> reviewed = Optional.ofNullable(genuine.get(token.fingerprint()))
                 .filter(good -> token.expiresAt().isAfter(now))

@@ -110,9 +110,9 @@ public final class TokenReader {
         Claims pod = kubernetes.object("pod");
         Claims node = kubernetes.object("node");
         serviceAccount.text("uid");
-        node.text("name");
         node.text("uid");
-        return new WorkloadClaims(namespace, name(serviceAccount, "name"), name(pod, "name"), name(pod, "uid"));
+        return new WorkloadClaims(namespace, name(serviceAccount, "name"), name(pod, "name"), name(pod, "uid"),
+                name(node, "name"));
     }
 
     /** A name that can be logged; an absent one is empty. */

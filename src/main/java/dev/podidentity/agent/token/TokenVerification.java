@@ -61,9 +61,10 @@ public final class TokenVerification {
      * Finds out what a token proves.
      *
      * @param token that was read
+     * @param source the address that the request came from
      * @param verdict is called exactly once, on the event loop: before this returns, or within {@link #PATIENCE}
      */
-    public void verify(ServiceAccountToken token, Consumer<Verification> verdict) {
+    public void verify(ServiceAccountToken token, String source, Consumer<Verification> verdict) {
         // Its claims are not verified, but all that they can do here is to have it rejected.
         String podUid = token.claims().podUid();
         if (!podUid.isEmpty() && pods.gone(podUid, token.issuedAt())) {
@@ -71,24 +72,31 @@ public final class TokenVerification {
             verdict.accept(RejectedToken.forbidden("The token's pod is gone from this node: only its own pod may use a token"));
         } else if (verifier.isEmpty()) {
             verdict.accept(new NotVerified(Reason.OFF));
+        } else if (ofAnotherNode(token.claims().node())) {
+            // Before it is verified: whoever shows a stolen token must not get round this by keeping it from being verified.
+            verdict.accept(otherNode(token));
         } else {
-            verifier.get().verify(token, verified -> verdict.accept(judged(token, verified)));
+            verifier.get().verify(token, source, verified -> verdict.accept(judged(token, verified)));
         }
     }
 
     private Verification judged(ServiceAccountToken token, Verification verification) {
-        if (verification instanceof VerifiedClaims claims && ofAnotherNode(claims)) {
-            metrics.verified(VerificationVerdict.OTHER_NODE);
-            warn(token, claims);
-            return RejectedToken.forbidden("The token is of a pod of another node: a token works only on the node that its"
-                    + " pod runs on");
+        if (verification instanceof VerifiedClaims claims && ofAnotherNode(claims.node().orElse(""))) {
+            return otherNode(token);
         }
         metrics.verified(label(verification));
         return verification;
     }
 
-    private boolean ofAnotherNode(VerifiedClaims claims) {
-        return nodeName.isPresent() && claims.node().isPresent() && !claims.node().equals(nodeName);
+    private boolean ofAnotherNode(String node) {
+        return nodeName.isPresent() && !node.isEmpty() && !node.equals(nodeName.get());
+    }
+
+    private RejectedToken otherNode(ServiceAccountToken token) {
+        metrics.verified(VerificationVerdict.OTHER_NODE);
+        warn(token);
+        return RejectedToken.forbidden("The token is of a pod of another node: a token works only on the node that its pod runs"
+                + " on");
     }
 
     private static VerificationVerdict label(Verification verification) {
@@ -109,16 +117,18 @@ public final class TokenVerification {
         return VerificationVerdict.VERIFIED;
     }
 
-    private void warn(ServiceAccountToken token, VerifiedClaims claims) {
+    private void warn(ServiceAccountToken token) {
         if (!warnings.tryTake(nanos.getAsLong())) {
             unwarned++;
             return;
         }
+        // Claims, not facts, unless the token was verified.
+        WorkloadClaims claims = token.claims();
         LOG.warnf("A token of a pod of another node was presented here",
                 Field.of("namespace", claims.namespace()),
                 Field.of("serviceAccount", claims.serviceAccount()),
                 Field.of("pod", claims.pod()),
-                Field.of("podNode", claims.node().orElse("")),
+                Field.of("podNode", claims.node()),
                 Field.of("token", token.fingerprint()),
                 Field.of("unlogged", unwarned));
         unwarned = 0;

@@ -828,7 +828,7 @@ class CredentialServiceTest {
     @Test
     void neverGivesATokenTheCredentialsOfAnotherWithTheSameClaims() {
         // Given
-        WorkloadClaims claims = new WorkloadClaims("payments", "ledger", "ledger-0", "pod-uid");
+        WorkloadClaims claims = new WorkloadClaims("payments", "ledger", "ledger-0", "pod-uid", "");
         ServiceAccountToken genuine = TokenBuilder.of("genuine").claiming(claims).build();
         ServiceAccountToken forged = TokenBuilder.of("forged").claiming(claims).build();
         fixture.cached(genuine, SIX_HOURS);
@@ -844,7 +844,7 @@ class CredentialServiceTest {
     @Test
     void neverLetsATokenJoinTheFlightOfAnotherWithTheSameClaims() {
         // Given
-        WorkloadClaims claims = new WorkloadClaims("payments", "ledger", "ledger-0", "pod-uid");
+        WorkloadClaims claims = new WorkloadClaims("payments", "ledger", "ledger-0", "pod-uid", "");
         RecordingAnswer genuine = fixture.ask(TokenBuilder.of("genuine").claiming(claims).build());
         RecordingAnswer forged = fixture.ask(TokenBuilder.of("forged").claiming(claims).build());
         // When

@@ -97,7 +97,7 @@ class IdentityInvariantTest {
         }
 
         WorkloadClaims claims() {
-            return new WorkloadClaims(namespace, account, pod, podUid);
+            return new WorkloadClaims(namespace, account, pod, podUid, "");
         }
 
         VerifiedClaims verified() {

@@ -23,7 +23,7 @@ record Pod(String namespace, String serviceAccount, String serviceAccountUid, St
 
     ServiceAccountToken token(int number, Instant expiresAt) {
         return TokenBuilder.of(uid + "/" + number)
-                .claiming(new WorkloadClaims(namespace, serviceAccount, name, uid))
+                .claiming(new WorkloadClaims(namespace, serviceAccount, name, uid, ""))
                 .expiringAt(expiresAt)
                 .build();
     }

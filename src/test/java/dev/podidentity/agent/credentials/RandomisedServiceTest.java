@@ -85,7 +85,7 @@ class RandomisedServiceTest {
             // Tokens of one workload, in threes: their claims are the same.
             tokens = IntStream.range(0, TOKENS)
                     .mapToObj(i -> TokenBuilder.of("token-" + i)
-                            .claiming(new WorkloadClaims("namespace", "account-" + i / 3, "pod", "pod-uid"))
+                            .claiming(new WorkloadClaims("namespace", "account-" + i / 3, "pod", "pod-uid", ""))
                             .expiringAt(FakeTime.START.plus(Duration.ofHours(10_000)))
                             .build())
                     .toList();

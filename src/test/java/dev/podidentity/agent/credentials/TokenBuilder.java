@@ -17,7 +17,7 @@ final class TokenBuilder {
 
     private final String raw;
     private Instant expiresAt = FakeTime.START.plus(Duration.ofHours(24));
-    private WorkloadClaims claims = new WorkloadClaims("namespace", "account", "pod", "pod-uid");
+    private WorkloadClaims claims = new WorkloadClaims("namespace", "account", "pod", "pod-uid", "");
 
     private TokenBuilder(String raw) {
         this.raw = raw;

@@ -24,6 +24,8 @@ import org.junit.jupiter.api.Test;
 
 class JwksVerifierTest {
 
+    private static final String SOURCE = "10.0.0.1";
+
     private static final String ISSUER = Tokens.claims(FakeTime.START, "p").getString("iss");
     private static final PublishedKeys KEY_A = published(jwk("a", ClusterKeys.P256));
     private static final PublishedKeys KEYS_A_AND_B =
@@ -459,7 +461,7 @@ class JwksVerifierTest {
 
     private RecordingVerdict verify(ServiceAccountToken token) {
         RecordingVerdict verdict = new RecordingVerdict();
-        loop.execute(() -> verifier.verify(token, verdict));
+        loop.execute(() -> verifier.verify(token, SOURCE, verdict));
         return verdict;
     }
 

@@ -14,6 +14,8 @@ import org.junit.jupiter.api.Test;
 
 class ReviewVerifierTest {
 
+    private static final String SOURCE = "10.0.0.1";
+
     private static final VerifiedClaims GOOD =
             new VerifiedClaims("https://issuer", "shop", "cart", "sa-uid", "pod-1", "pod-uid", Optional.of("node-1"));
     private static final RejectedToken BAD = RejectedToken.invalid("The API server does not know the token");
@@ -248,7 +250,7 @@ class ReviewVerifierTest {
 
     private RecordingVerdict verify(ServiceAccountToken asked) {
         RecordingVerdict verdict = new RecordingVerdict();
-        loop.execute(() -> verifier.verify(asked, verdict));
+        loop.execute(() -> verifier.verify(asked, SOURCE, verdict));
         return verdict;
     }
 

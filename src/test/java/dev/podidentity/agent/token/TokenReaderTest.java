@@ -35,7 +35,7 @@ class TokenReaderTest {
 
         assertThat(token.raw()).isEqualTo(VALID);
         assertThat(token.expiresAt()).isEqualTo(NOW.plusSeconds(86_400));
-        assertThat(token.claims()).isEqualTo(new WorkloadClaims("shop", "cart", "cart-7d9f", "pod-uid"));
+        assertThat(token.claims()).isEqualTo(new WorkloadClaims("shop", "cart", "cart-7d9f", "pod-uid", "node-1"));
     }
 
     @ParameterizedTest
@@ -232,7 +232,7 @@ class TokenReaderTest {
 
     @Test
     void takesAbsentNamesForEmptyOnes() {
-        assertThat(accepted(without("kubernetes.io")).claims()).isEqualTo(new WorkloadClaims("", "", "", ""));
+        assertThat(accepted(without("kubernetes.io")).claims()).isEqualTo(new WorkloadClaims("", "", "", "", ""));
     }
 
     @Test

@@ -23,6 +23,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 class TokenVerificationTest {
 
+    private static final String SOURCE = "10.0.0.1";
+
     private static final ServiceAccountToken TOKEN = Tokens.read(FakeTime.START, "pod-1");
     private static final LivingPods ALL_GONE = (podUid, issuedAt) -> true;
 
@@ -63,7 +65,7 @@ class TokenVerificationTest {
     void forbidsATokenOfAPodThatIsGoneWithoutVerifyingIt() {
         // Given
         List<ServiceAccountToken> verified = new ArrayList<>();
-        TokenVerifier verifier = (token, verdict) -> verified.add(token);
+        TokenVerifier verifier = (token, source, verdict) -> verified.add(token);
 
         // When, Then
         for (Optional<TokenVerifier> mode : List.of(Optional.of(verifier), Optional.<TokenVerifier>empty())) {
@@ -75,6 +77,26 @@ class TokenVerificationTest {
         }
         assertThat(verified).isEmpty();
         assertThat(counted()).containsExactly("pod_gone");
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void forbidsATokenThatNamesAnotherNodeThoughNobodyCanVerifyIt(Reason reason) {
+        // Given
+        ServiceAccountToken stolen = new ServiceAccountToken(TOKEN.raw(), TOKEN.fingerprint(), TOKEN.issuedAt(),
+                TOKEN.expiresAt(), new WorkloadClaims("shop", "cart", "cart-0", "uid", "node-2"));
+        TokenVerifier verifier = (token, source, verdict) -> verdict.accept(new NotVerified(reason));
+        RecordingVerdict verdict = new RecordingVerdict();
+
+        // When
+        new TokenVerification(
+                        Optional.of(verifier), Optional.of("node-1"), LivingPods.UNWATCHED, metrics, time.nanos())
+                .verify(stolen, SOURCE, verdict);
+
+        // Then
+        assertThat(verdict.verdict()).isInstanceOfSatisfying(RejectedToken.class, rejected ->
+                assertThat(rejected.kind()).isEqualTo(RejectedToken.Kind.FORBIDDEN));
+        assertThat(counted()).containsExactly("other_node");
     }
 
     @Test
@@ -97,11 +119,11 @@ class TokenVerificationTest {
     void doesNotTakeATokenWithoutPodForOneWhosePodIsGone() {
         // Given
         ServiceAccountToken token = new ServiceAccountToken(TOKEN.raw(), TOKEN.fingerprint(), TOKEN.issuedAt(),
-                TOKEN.expiresAt(), new WorkloadClaims("shop", "cart", "", ""));
+                TOKEN.expiresAt(), new WorkloadClaims("shop", "cart", "", "", ""));
         RecordingVerdict verdict = new RecordingVerdict();
 
         // When
-        new TokenVerification(Optional.empty(), Optional.empty(), ALL_GONE, metrics, time.nanos()).verify(token, verdict);
+        new TokenVerification(Optional.empty(), Optional.empty(), ALL_GONE, metrics, time.nanos()).verify(token, SOURCE, verdict);
 
         // Then
         assertThat(verdict.verdict()).isEqualTo(new NotVerified(Reason.OFF));
@@ -130,12 +152,12 @@ class TokenVerificationTest {
     }
 
     private Verification verify(Verification given, Optional<String> nodeName) {
-        return verify(Optional.of((token, verdict) -> verdict.accept(given)), nodeName, LivingPods.UNWATCHED);
+        return verify(Optional.of((token, source, verdict) -> verdict.accept(given)), nodeName, LivingPods.UNWATCHED);
     }
 
     private Verification verify(Optional<TokenVerifier> verifier, Optional<String> nodeName, LivingPods pods) {
         RecordingVerdict verdict = new RecordingVerdict();
-        new TokenVerification(verifier, nodeName, pods, metrics, time.nanos()).verify(TOKEN, verdict);
+        new TokenVerification(verifier, nodeName, pods, metrics, time.nanos()).verify(TOKEN, SOURCE, verdict);
         return verdict.verdict();
     }
 
