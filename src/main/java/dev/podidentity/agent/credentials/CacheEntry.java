@@ -79,6 +79,11 @@ final class CacheEntry {
                 || pods.all().stream().anyMatch(caller -> caller.token().expiresAt().isAfter(now));
     }
 
+    /** Whether all pods that it is for are known to be gone. */
+    boolean dead(LivingPods living) {
+        return pods.all().stream().allMatch(caller -> caller.gone(living));
+    }
+
     Identity identity() {
         return identity;
     }

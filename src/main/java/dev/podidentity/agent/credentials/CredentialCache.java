@@ -127,17 +127,18 @@ final class CredentialCache {
                 entries.values().stream().filter(entry -> entry.pods().has(podUid)).toList();
         for (CacheEntry entry : shared) {
             change(entry, () -> entry.pods().remove(podUid));
-            if (entry.pods().all().stream().allMatch(caller -> caller.gone(living))) {
+            if (entry.dead(living)) {
                 evict(entry, EvictionCause.POD_GONE);
             }
         }
         report();
     }
 
-    /** Drops what can never be served again. */
-    void removeExpired(Instant now) {
+    /** Drops what can never be served again, or to none that lives: a death that nobody has told of shows here. */
+    void removeExpired(Instant now, LivingPods living) {
         removeIf(entry -> !entry.credentials().validAt(now), EvictionCause.EXPIRED);
         removeIf(entry -> !entry.reachable(now), EvictionCause.TOKEN_EXPIRED);
+        removeIf(entry -> entry.dead(living), EvictionCause.POD_GONE);
         entries.values().stream()
                 .filter(entry -> entry.pods().size() > 1)
                 .forEach(entry -> change(entry, () -> entry.pods().removeExpired(now)));

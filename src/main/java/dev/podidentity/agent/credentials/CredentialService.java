@@ -227,7 +227,7 @@ public final class CredentialService {
     }
 
     void removeExpired(Instant now) {
-        cache.removeExpired(now);
+        cache.removeExpired(now, living);
     }
 
     private boolean mayWarn() {

@@ -609,6 +609,21 @@ class CredentialServiceTest {
     }
 
     @Test
+    void countsTheTimeThatARequestHasWaitedBefore() {
+        // Given
+        RecordingAnswer client = new RecordingAnswer(fixture.time);
+        client.waitsFor(fixture.service.request(
+                unverified(a), ServiceFixture.SOURCE, ServiceFixture.DEADLINE.minusMillis(100), client));
+        // When
+        fixture.time.advanceMillis(99);
+        int before = client.answers();
+        fixture.time.advanceMillis(1);
+        // Then
+        assertThat(before).isZero();
+        assertThat(client.failure()).isInstanceOf(TransientFailure.class);
+    }
+
+    @Test
     void takesAClientThatAsksAgainWhileItIsAnswered() {
         // Given
         RecordingAnswer again = new RecordingAnswer(fixture.time);

@@ -59,6 +59,21 @@ class PodDeathTest {
         assertThat(fixture.entries()).isZero();
     }
 
+    @ParameterizedTest
+    @EnumSource
+    void dropsWithinASecondTheEntryOfAPodWhoseDeathNobodyHasTold(CoalesceScope scope) {
+        // Given
+        fixture.cached(a.verified(scope), SIX_HOURS);
+        fixture.cached(new Pod("shop", "other", "other-uid", "b", "b-uid").verified(scope), SIX_HOURS);
+        fixture.gone.add("a-uid");
+        // When
+        fixture.renewer.start();
+        fixture.time.advance(Duration.ofSeconds(1));
+        // Then
+        assertThat(fixture.entries()).isEqualTo(1);
+        assertThat(fixture.evicted(EvictionCause.POD_GONE)).isEqualTo(1);
+    }
+
     @Test
     void dropsASharedEntryWithItsLastPod() {
         // Given
@@ -103,7 +118,7 @@ class PodDeathTest {
     }
 
     @Test
-    void neverRenewsForTheDeadEvenBeforeTheirEntryIsDropped() {
+    void neverRenewsForTheDeadOfWhomNobodyHasTold() {
         // Given
         fixture.renewer.start();
         fixture.cached(a.verified(ROLE), SIX_HOURS);
@@ -115,7 +130,7 @@ class PodDeathTest {
         // Then
         assertThat(fixture.calls()).isEqualTo(2);
         assertThat(fixture.entries()).isZero();
-        assertThat(fixture.evicted(EvictionCause.EXPIRED)).isEqualTo(2);
+        assertThat(fixture.evicted(EvictionCause.POD_GONE)).isEqualTo(2);
         assertThat(fixture.renewals(RenewalResult.FAILED)).as("renewals begun").isZero();
     }
 
