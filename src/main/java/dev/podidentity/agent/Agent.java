@@ -92,8 +92,17 @@ public class Agent {
                 config.maxConcurrentFetches(),
                 config.requestDeadline(),
                 config.flightTimeout());
+        VerifiedWorkloads workloads =
+                new VerifiedWorkloads(config, System.getenv(), metrics, clock, vertx, loop, worker);
         CredentialService credentials = new CredentialService(
-                eksAuth, settings, metrics, clock, loop, loop, () -> ThreadLocalRandom.current().nextDouble());
+                eksAuth,
+                settings,
+                workloads.livingPods(),
+                metrics,
+                clock,
+                loop,
+                loop,
+                () -> ThreadLocalRandom.current().nextDouble());
         Renewer renewer = new Renewer(credentials, settings, metrics, clock, System::nanoTime, loop);
         TokenReader tokens = new TokenReader(config.audience(), clock);
         // Loads on this thread what the first request would have to wait for on the event loop.
@@ -102,7 +111,10 @@ public class Agent {
                 vertx,
                 config,
                 tokens,
+                workloads.verification(),
+                VerifiedWorkloads.scope(config),
                 credentials,
+                workloads.failures(),
                 router.orElseThrow(() -> new IllegalStateException("Quarkus gave no router")),
                 metrics,
                 loop);
@@ -111,10 +123,11 @@ public class Agent {
         metrics.listeners(listeners.states());
         metrics.agentCredentials(own::available);
         operations.watch(health, metrics);
-        running = Optional.of(new Running(eksAuth, renewer, listeners, health, loop));
+        running = Optional.of(new Running(eksAuth, workloads, renewer, listeners, health, loop));
         onLoop(loop, () -> {
             connect(eksAuth, loop);
             keepCredentials(own, loop);
+            workloads.start(credentials::podGone, () -> listeners.ready() && own.available() && eksAuth.connected());
             renewer.start();
             releasePages(new ExecutablePages(), loop, worker);
             return listeners.start();
@@ -203,6 +216,7 @@ public class Agent {
             LOG.info("Stopping");
             onLoop(agent.loop, () -> {
                 agent.renewer.stop();
+                agent.workloads.stop();
                 return agent.listeners.stop(config.shutdownTimeout());
             }, config.shutdownTimeout().plusSeconds(1));
             agent.eksAuth.close();
@@ -233,5 +247,5 @@ public class Agent {
     }
 
     private record Running(
-            SdkEksAuth eksAuth, Renewer renewer, Listeners listeners, Health health, EventLoop loop) {}
+            SdkEksAuth eksAuth, VerifiedWorkloads workloads, Renewer renewer, Listeners listeners, Health health, EventLoop loop) {}
 }

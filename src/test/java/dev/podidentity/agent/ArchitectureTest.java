@@ -5,10 +5,13 @@ import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.sli
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
+import com.tngtech.archunit.core.domain.JavaCall;
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.domain.properties.HasOwner;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
+import dev.podidentity.agent.token.VerifiedClaims;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -31,13 +34,14 @@ class ArchitectureTest {
                 // Failures become answers in http, so it knows their types.
                 arguments("http", Set.of("token", "credentials", "eksauth", "limits", "loop", "config", "observe")),
                 arguments("credentials", Set.of("eksauth", "token", "limits", "loop", "config", "observe")),
-                arguments("eksauth", Set.of("token", "config", "observe")),
+                arguments("eksauth", Set.of("token", "outbound", "config", "observe")),
                 arguments("token", Set.of("limits", "loop", "config", "observe")),
                 // What tokens and pods are judged by comes from the API server.
-                arguments("kubernetes", Set.of("token", "limits", "loop", "config", "observe")),
+                arguments("kubernetes", Set.of("token", "outbound", "limits", "loop", "config", "observe")),
                 arguments("cli", Set.of("config", "observe")),
                 arguments("observe", Set.of("config")),
                 arguments("config", Set.of()),
+                arguments("outbound", Set.of()),
                 arguments("limits", Set.of()),
                 arguments("loop", Set.of()),
                 arguments("network", Set.of()),
@@ -79,6 +83,34 @@ class ArchitectureTest {
     @Test
     void keepsTheEmulatorOutOfTheProduct() {
         noClasses().should().dependOnClassesThat().resideInAPackage("dev.podidentity.emulator..").check(AGENT);
+    }
+
+    /** Anyone can write another's name into a token: only what has verified one, or asked the API server, may say whose it is. */
+    @Test
+    void letsNobodyClaimToHaveVerifiedAToken() {
+        noClasses()
+                .that()
+                .resideOutsideOfPackages(ROOT + ".token", ROOT + ".kubernetes")
+                .should()
+                .callConstructorWhere(JavaCall.Predicates.target(HasOwner.Predicates.With.owner(
+                        JavaClass.Predicates.equivalentTo(VerifiedClaims.class))))
+                .check(AGENT);
+    }
+
+    /** It makes every algorithm there is, encryption included, and lets a token choose among them by name. */
+    @Test
+    void doesNotLetTokensChooseTheirAlgorithm() {
+        noClasses()
+                .should()
+                .dependOnClassesThat()
+                .haveFullyQualifiedName("org.jose4j.jwa.AlgorithmFactoryFactory")
+                .orShould()
+                .dependOnClassesThat()
+                .haveFullyQualifiedName("org.jose4j.jws.JsonWebSignature")
+                .orShould()
+                .dependOnClassesThat()
+                .resideInAnyPackage("org.jose4j.jwt..", "org.jose4j.jwk..", "org.jose4j.jwe..")
+                .check(AGENT);
     }
 
     @Test

@@ -7,7 +7,6 @@ import static org.assertj.core.api.Assertions.tuple;
 import dev.podidentity.agent.config.AgentConfig;
 import dev.podidentity.agent.config.GoDuration;
 import dev.podidentity.agent.observe.BuildInfo;
-import io.fabric8.kubernetes.api.model.ConfigMap;
 import io.fabric8.kubernetes.api.model.Container;
 import io.fabric8.kubernetes.api.model.ContainerPort;
 import io.fabric8.kubernetes.api.model.HTTPGetAction;
@@ -24,10 +23,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.BiConsumer;
@@ -47,20 +44,24 @@ class BaseManifestTest {
     private static final Set<String> FREE =
             Set.of("labels", "matchLabels", "annotations", "data", "requests", "limits");
 
-    private static List<Map<String, Object>> documents;
+    private static Manifests manifests;
     private static DaemonSet daemonSet;
     private static PodSpec pod;
+    private static Container initialize;
+    private static Container agent;
 
     @BeforeAll
     static void render() {
-        documents = Kustomize.render(BASE);
-        daemonSet = only(DaemonSet.class, documents);
-        pod = daemonSet.getSpec().getTemplate().getSpec();
+        manifests = Manifests.of(BASE);
+        daemonSet = manifests.daemonSet();
+        pod = manifests.pod();
+        initialize = manifests.initialize();
+        agent = manifests.agent();
     }
 
     @Test
     void isWhatTheApiHasAndNothingElse() {
-        assertThat(documents.stream().map(StrictModel::read).map(HasMetadata::getKind))
+        assertThat(manifests.objects().stream().map(HasMetadata::getKind))
                 .containsExactlyInAnyOrder("ServiceAccount", "ConfigMap", "DaemonSet");
     }
 
@@ -70,7 +71,7 @@ class BaseManifestTest {
         List<String> places = new ArrayList<>();
 
         // Then
-        for (Map<String, Object> document : documents) {
+        for (Map<String, Object> document : manifests.documents()) {
             eachMapping("", document, (place, mapping) -> {
                 mapping.put("privilegeEscalation", true);
                 assertThatThrownBy(() -> StrictModel.read(document)).as(place).hasMessageContaining("privilegeEscalation");
@@ -84,7 +85,7 @@ class BaseManifestTest {
     @Test
     void takesTheReferencesPlace() {
         assertThat(daemonSet.getMetadata().getName()).isEqualTo("eks-pod-identity-agent");
-        assertThat(documents.stream().map(StrictModel::read).map(object -> object.getMetadata().getNamespace()))
+        assertThat(manifests.objects().stream().map(object -> object.getMetadata().getNamespace()))
                 .containsOnly("kube-system");
         assertThat(daemonSet.getSpec().getSelector().getMatchLabels())
                 .containsExactlyEntriesOf(Map.of("app.kubernetes.io/name", "eks-pod-identity-agent"));
@@ -94,7 +95,7 @@ class BaseManifestTest {
 
     @Test
     void letsTheAgentListenOnPort80AndDoNothingElse() {
-        SecurityContext security = agent().getSecurityContext();
+        SecurityContext security = agent.getSecurityContext();
         assertThat(security.getCapabilities().getAdd()).containsExactly("NET_BIND_SERVICE");
         assertThat(security.getRunAsNonRoot()).isTrue();
         assertThat(security.getRunAsUser()).isEqualTo(65532);
@@ -103,11 +104,11 @@ class BaseManifestTest {
 
     @Test
     void letsTheInitContainerSetUpTheNetworkAndDoNothingElse() {
-        SecurityContext security = initialize().getSecurityContext();
+        SecurityContext security = initialize.getSecurityContext();
         assertThat(security.getCapabilities().getAdd()).containsExactly("NET_ADMIN");
         assertThat(security.getRunAsUser()).isZero();
         assertThat(security.getRunAsGroup()).isZero();
-        assertThat(initialize().getArgs()).containsExactly("initialize");
+        assertThat(initialize.getArgs()).containsExactly("initialize");
     }
 
     @Test
@@ -130,8 +131,8 @@ class BaseManifestTest {
 
     @Test
     void mountsNoApiTokenAndSeesNoServices() {
-        assertThat(only(ServiceAccount.class, documents).getAutomountServiceAccountToken()).isFalse();
-        assertThat(only(ServiceAccount.class, documents).getMetadata().getName()).isEqualTo(pod.getServiceAccountName());
+        assertThat(manifests.only(ServiceAccount.class).getAutomountServiceAccountToken()).isFalse();
+        assertThat(manifests.only(ServiceAccount.class).getMetadata().getName()).isEqualTo(pod.getServiceAccountName());
         assertThat(pod.getAutomountServiceAccountToken()).isFalse();
         assertThat(pod.getEnableServiceLinks()).isFalse();
     }
@@ -178,7 +179,7 @@ class BaseManifestTest {
         int port = Integer.parseInt(initial("probePort"));
 
         // Then
-        assertThat(Stream.of(agent().getStartupProbe(), agent().getLivenessProbe(), agent().getReadinessProbe())
+        assertThat(Stream.of(agent.getStartupProbe(), agent.getLivenessProbe(), agent.getReadinessProbe())
                         .map(Probe::getHttpGet))
                 .allSatisfy(get -> {
                     assertThat(get.getHost()).isEqualTo("localhost");
@@ -202,28 +203,26 @@ class BaseManifestTest {
         assertThat(containers()).allSatisfy(container -> {
             assertThat(container.getResources().getRequests()).containsOnlyKeys("cpu", "memory");
             assertThat(container.getResources().getLimits()).containsOnlyKeys("memory");
-            assertThat(container.getResources()).isEqualTo(agent().getResources());
+            assertThat(container.getResources()).isEqualTo(agent.getResources());
         });
     }
 
     @Test
     void setsOnlyWhatTheAgentHas() {
         // Given
-        List<String> flags = properties().map(name -> "--" + name).toList();
-        List<String> variables =
-                properties().map(name -> "AGENT_" + name.replace('-', '_').toUpperCase(Locale.ROOT)).toList();
+        List<String> flags = Manifests.properties().map(name -> "--" + name).toList();
 
         // Then
-        assertThat(agent().getArgs()).startsWith("server");
-        assertThat(agent().getArgs().stream().filter(argument -> argument.startsWith("-")).map(flag -> flag.split("=")[0]))
+        assertThat(agent.getArgs()).startsWith("server");
+        assertThat(agent.getArgs().stream().filter(argument -> argument.startsWith("-")).map(flag -> flag.split("=")[0]))
                 .isSubsetOf(flags);
-        assertThat(environment(documents).keySet()).isSubsetOf(variables);
-        assertThat(agent().getEnv()).isEmpty();
+        assertThat(manifests.environment().keySet()).isSubsetOf(Manifests.variables());
+        assertThat(agent.getEnv()).isEmpty();
     }
 
     @Test
     void leavesTheClustersNameToTheOneWhoKnowsIt() {
-        assertThat(environment(documents)).containsExactlyEntriesOf(Map.of("AGENT_CLUSTER_NAME", ""));
+        assertThat(manifests.environment()).containsExactlyEntriesOf(Map.of("AGENT_CLUSTER_NAME", ""));
     }
 
     @Test
@@ -241,53 +240,21 @@ class BaseManifestTest {
         Files.writeString(directory.resolve("kustomization.yaml"), overlay.group(1).replace("../base", base.toString()));
 
         // When
-        List<Map<String, Object>> completed = Kustomize.render(directory);
+        Manifests completed = Manifests.of(directory);
 
         // Then
-        assertThat(environment(completed)).containsExactlyEntriesOf(Map.of("AGENT_CLUSTER_NAME", "my-cluster"));
-        PodSpec spec = only(DaemonSet.class, completed).getSpec().getTemplate().getSpec();
-        assertThat(Stream.of(spec.getInitContainers(), spec.getContainers()).flatMap(List::stream))
+        assertThat(completed.environment()).containsExactlyEntriesOf(Map.of("AGENT_CLUSTER_NAME", "my-cluster"));
+        assertThat(List.of(completed.initialize(), completed.agent()))
                 .extracting(Container::getImage)
                 .containsOnly("my-repository/eks-pod-identity-agent:" + BuildInfo.current().version());
     }
 
-    /** What the ConfigMap that the agent's container reads puts in its environment. */
-    private static Map<String, String> environment(List<Map<String, Object>> documents) {
-        ConfigMap map = only(ConfigMap.class, documents);
-        assertThat(only(DaemonSet.class, documents).getSpec().getTemplate().getSpec().getContainers().get(0).getEnvFrom())
-                .singleElement()
-                .satisfies(source -> assertThat(source.getConfigMapRef().getName()).isEqualTo(map.getMetadata().getName()));
-        return map.getData();
-    }
-
-    private static Container agent() {
-        assertThat(pod.getContainers()).hasSize(1);
-        return pod.getContainers().get(0);
-    }
-
-    private static Container initialize() {
-        assertThat(pod.getInitContainers()).hasSize(1);
-        return pod.getInitContainers().get(0);
-    }
-
     private static List<Container> containers() {
-        return List.of(initialize(), agent());
-    }
-
-    /** The names of all that can be set about the agent. */
-    private static Stream<String> properties() {
-        return Arrays.stream(AgentConfig.class.getDeclaredMethods())
-                .map(method -> method.getName().replaceAll("(?=[A-Z])", "-").toLowerCase(Locale.ROOT));
+        return List.of(initialize, agent);
     }
 
     private static String initial(String property) throws ReflectiveOperationException {
         return AgentConfig.class.getMethod(property).getAnnotation(WithDefault.class).value();
-    }
-
-    private static <T> T only(Class<T> kind, List<Map<String, Object>> documents) {
-        List<T> found = documents.stream().map(StrictModel::read).filter(kind::isInstance).map(kind::cast).toList();
-        assertThat(found).hasSize(1);
-        return found.get(0);
     }
 
     private static void eachMapping(String place, Object node, BiConsumer<String, Map<String, Object>> action) {

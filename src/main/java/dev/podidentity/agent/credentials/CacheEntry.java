@@ -1,16 +1,17 @@
 package dev.podidentity.agent.credentials;
 
-import dev.podidentity.agent.token.ServiceAccountToken;
+import dev.podidentity.agent.token.LivingPods;
 import java.time.Instant;
+import java.util.Optional;
 
 /** One identity's credentials and what their renewal needs to know. Confined to the event loop, as its cache is. */
 final class CacheEntry {
 
-    /** Roughly what an entry takes beside its token and its body: the objects, the map's node, the key. */
-    private static final int OVERHEAD = 512;
+    /** Roughly what an entry takes beside its tokens and its body: the objects, the map's node, the key. */
+    private static final int OVERHEAD = 320;
 
     private final Identity identity;
-    private ServiceAccountToken token;
+    private final PodTokens pods = new PodTokens();
     private Credentials credentials;
     private boolean used;
     private Instant renewAt;
@@ -27,8 +28,7 @@ final class CacheEntry {
      *
      * @param wanted whether a request asked for them, which is a use
      */
-    void renewed(ServiceAccountToken with, Credentials fresh, boolean wanted, RenewalPolicy policy, double random) {
-        token = with;
+    void renewed(Credentials fresh, boolean wanted, RenewalPolicy policy, double random) {
         credentials = fresh;
         // Whoever came while the renewal was under way counts too.
         used |= wanted;
@@ -60,16 +60,37 @@ final class CacheEntry {
     }
 
     /** Whether somebody wants the credentials, they are due, and there is a token to renew them with. */
-    boolean due(Instant now, RenewalPolicy policy) {
-        return used && !renewAt.isAfter(now) && policy.tokenUsable(token.expiresAt(), now);
+    boolean due(Instant now, RenewalPolicy policy, LivingPods living) {
+        return used && !renewAt.isAfter(now) && renewable(now, policy, living).isPresent();
+    }
+
+    /** What to renew it with: the freshest token of a pod that lives. */
+    Optional<Caller> renewable(Instant now, RenewalPolicy policy, LivingPods living) {
+        return pods.freshest(
+                caller -> policy.tokenUsable(caller.token().expiresAt(), now) && !caller.gone(living));
+    }
+
+    /**
+     * Whether anybody can still ask for it: whoever shows an expired token is turned away. A workload's pods come with
+     * other tokens, and find it as long as its credentials are valid.
+     */
+    boolean reachable(Instant now) {
+        return !(identity instanceof Identity.ExactToken)
+                || pods.all().stream().anyMatch(caller -> caller.token().expiresAt().isAfter(now));
+    }
+
+    /** Whether all pods that it is for are known to be gone. */
+    boolean dead(LivingPods living) {
+        return pods.all().stream().allMatch(caller -> caller.gone(living));
     }
 
     Identity identity() {
         return identity;
     }
 
-    ServiceAccountToken token() {
-        return token;
+    /** The pods that it is for; the cache keeps account of what changes in them. */
+    PodTokens pods() {
+        return pods;
     }
 
     Credentials credentials() {
@@ -77,11 +98,11 @@ final class CacheEntry {
     }
 
     long bytes() {
-        return OVERHEAD + token.raw().length() + credentials.body().length();
+        return OVERHEAD + pods.bytes() + credentials.body().length();
     }
 
     @Override
     public String toString() {
-        return "CacheEntry[" + token + ", " + credentials + "]";
+        return "CacheEntry[" + identity + ", " + pods.size() + " pods, " + credentials + "]";
     }
 }

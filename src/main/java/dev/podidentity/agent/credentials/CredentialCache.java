@@ -2,11 +2,13 @@ package dev.podidentity.agent.credentials;
 
 import dev.podidentity.agent.observe.EvictionCause;
 import dev.podidentity.agent.observe.Metrics;
-import dev.podidentity.agent.token.ServiceAccountToken;
+import dev.podidentity.agent.token.LivingPods;
 import java.time.Instant;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Predicate;
@@ -16,28 +18,42 @@ import java.util.function.Predicate;
  * asked for least recently: a node's pods ask often, so that is one whose pod is gone. Renewal is no use. Data only:
  * decides nothing about time but what it is told, and makes no calls.
  *
+ * <p>An entry that pods share keeps a token of each of them, to be renewed with and to know when the last one dies.
+ * There are as many tokens in all as there may be entries. Beyond that the entry that has most of them forgets the pod
+ * that asked least recently: only that it is one of those, as it finds the credentials again by its identity.
+ *
  * <p>Not thread-safe: all of {@link CredentialService} runs on one event loop, and so does this.
  */
 final class CredentialCache {
 
+    /** More than a node's pods, of which EKS allows 250, so that a small cache does not forget one that lives. */
+    private static final int LEAST_TOKENS = 256;
+
     private final int capacity;
+    private final int mostTokens;
     private final Metrics metrics;
     /** In the order of use, the least recent first: a use takes an entry out and puts it in again. */
     private final Map<Identity, CacheEntry> entries = new LinkedHashMap<>();
     private long bytes;
+    private int tokens;
 
     /** @param capacity how many entries; 0 keeps none */
     CredentialCache(int capacity, Metrics metrics) {
         this.capacity = capacity;
+        this.mostTokens = Math.max(capacity, LEAST_TOKENS);
         this.metrics = metrics;
     }
 
-    /** The entry, which counts as used, or null. */
-    CacheEntry use(Identity identity) {
-        CacheEntry entry = entries.remove(identity);
-        if (entry != null) {
-            entries.put(identity, entry);
-            entry.use();
+    /** The entry of the caller's identity, which counts as used and learns its token, or null. */
+    CacheEntry use(Caller caller) {
+        CacheEntry entry = entries.remove(caller.identity());
+        if (entry == null) {
+            return null;
+        }
+        entries.put(caller.identity(), entry);
+        entry.use();
+        if (caller.identity() instanceof Identity.VerifiedWorkload) {
+            change(entry, () -> entry.pods().learn(caller));
         }
         return entry;
     }
@@ -50,11 +66,13 @@ final class CredentialCache {
     /**
      * Takes in credentials that came. An entry that is there keeps its place in the order of use.
      *
+     * @param pods that live, and have asked for them or hold the token that they were fetched with; without any, the
+     *     credentials only renew an entry that is still there
      * @param wanted whether a request asked for them; else they only renew an entry that is still there
      */
     void store(
             Identity identity,
-            ServiceAccountToken token,
+            List<Caller> pods,
             Credentials credentials,
             boolean wanted,
             RenewalPolicy policy,
@@ -64,8 +82,8 @@ final class CredentialCache {
         }
         CacheEntry entry = entries.get(identity);
         if (entry != null) {
-            bytes -= entry.bytes();
-        } else if (!wanted) {
+            discount(entry);
+        } else if (!wanted || pods.isEmpty()) {
             return;
         } else {
             if (entries.size() >= capacity) {
@@ -74,8 +92,9 @@ final class CredentialCache {
             entry = new CacheEntry(identity);
             entries.put(identity, entry);
         }
-        entry.renewed(token, credentials, wanted, policy, random);
-        bytes += entry.bytes();
+        pods.forEach(entry.pods()::learn);
+        entry.renewed(credentials, wanted, policy, random);
+        count(entry);
         report();
     }
 
@@ -87,11 +106,42 @@ final class CredentialCache {
         }
     }
 
-    /** Drops what can never be served again. */
-    void removeExpired(Instant now) {
+    /** Takes a token that EKS Auth has refused out of its entry, which goes with its last one. */
+    void refused(Caller caller) {
+        CacheEntry entry = entries.get(caller.identity());
+        if (entry != null) {
+            change(entry, () -> entry.pods().remove(caller));
+            if (entry.pods().size() == 0) {
+                evict(entry, EvictionCause.REFUSED);
+            }
+            report();
+        }
+    }
+
+    /**
+     * Takes a dead pod's tokens out of all entries; an entry goes at once when none of its pods lives. Looks at every
+     * entry, which takes some tens of microseconds for 2,000 of them, as often as pods die.
+     */
+    void podGone(String podUid, LivingPods living) {
+        List<CacheEntry> shared =
+                entries.values().stream().filter(entry -> entry.pods().has(podUid)).toList();
+        for (CacheEntry entry : shared) {
+            change(entry, () -> entry.pods().remove(podUid));
+            if (entry.dead(living)) {
+                evict(entry, EvictionCause.POD_GONE);
+            }
+        }
+        report();
+    }
+
+    /** Drops what can never be served again, or to none that lives: a death that nobody has told of shows here. */
+    void removeExpired(Instant now, LivingPods living) {
         removeIf(entry -> !entry.credentials().validAt(now), EvictionCause.EXPIRED);
-        // Whoever shows an expired token is turned away, so nobody can ask for the entry any more.
-        removeIf(entry -> !entry.token().expiresAt().isAfter(now), EvictionCause.TOKEN_EXPIRED);
+        removeIf(entry -> !entry.reachable(now), EvictionCause.TOKEN_EXPIRED);
+        removeIf(entry -> entry.dead(living), EvictionCause.POD_GONE);
+        entries.values().stream()
+                .filter(entry -> entry.pods().size() > 1)
+                .forEach(entry -> change(entry, () -> entry.pods().removeExpired(now)));
         report();
     }
 
@@ -100,12 +150,17 @@ final class CredentialCache {
         return entries.values();
     }
 
+    /** How many tokens all entries hold. */
+    int tokens() {
+        return tokens;
+    }
+
     private void removeIf(Predicate<CacheEntry> condition, EvictionCause cause) {
         for (Iterator<CacheEntry> all = entries.values().iterator(); all.hasNext(); ) {
             CacheEntry entry = all.next();
             if (condition.test(entry)) {
                 all.remove();
-                bytes -= entry.bytes();
+                discount(entry);
                 metrics.evicted(cause);
             }
         }
@@ -113,8 +168,42 @@ final class CredentialCache {
 
     private void evict(CacheEntry entry, EvictionCause cause) {
         entries.remove(entry.identity());
-        bytes -= entry.bytes();
+        discount(entry);
         metrics.evicted(cause);
+    }
+
+    /** Changes the pods of an entry that is counted. */
+    private void change(CacheEntry entry, Runnable change) {
+        long before = bytes;
+        discount(entry);
+        change.run();
+        count(entry);
+        if (bytes != before) {
+            report();
+        }
+    }
+
+    private void discount(CacheEntry entry) {
+        bytes -= entry.bytes();
+        tokens -= entry.pods().size();
+    }
+
+    private void count(CacheEntry entry) {
+        bytes += entry.bytes();
+        tokens += entry.pods().size();
+        while (tokens > mostTokens) {
+            forgetOne();
+        }
+    }
+
+    private void forgetOne() {
+        CacheEntry most = entries.values().stream()
+                .max(Comparator.comparingInt(entry -> entry.pods().size()))
+                .orElseThrow();
+        bytes -= most.bytes();
+        most.pods().removeLeastRecent();
+        bytes += most.bytes();
+        tokens--;
     }
 
     private void report() {

@@ -70,7 +70,7 @@ public final class Renewer {
             return;
         }
         List<CacheEntry> due = service.entries().stream()
-                .filter(entry -> entry.due(now, service.renewalPolicy()) && !service.underWay(entry))
+                .filter(entry -> service.due(entry, now))
                 .sorted(leastLeftFirst)
                 .toList();
         for (CacheEntry entry : due) {

@@ -30,7 +30,7 @@ record RetryPolicy(Duration flightTimeout) {
      * @param random from 0 to 1: shortens the pause by up to a half, so that many flights spread out
      */
     Optional<Duration> pauseAfter(int attempts, Duration elapsed, double random) {
-        if (attempts >= MOST_ATTEMPTS) {
+        if (!attemptsLeft(attempts)) {
             return Optional.empty();
         }
         Duration pause = FIRST_PAUSE;
@@ -40,6 +40,15 @@ record RetryPolicy(Duration flightTimeout) {
         Duration capped = pause.compareTo(LONGEST_PAUSE) < 0 ? pause : LONGEST_PAUSE;
         Duration jittered = Duration.ofMillis((long) (capped.toMillis() * (1 - random / 2)));
         return elapsed.plus(jittered).compareTo(flightTimeout) < 0 ? Optional.of(jittered) : Optional.empty();
+    }
+
+    /**
+     * Whether a flight may make another attempt.
+     *
+     * @param attempts how many have been made
+     */
+    boolean attemptsLeft(int attempts) {
+        return attempts < MOST_ATTEMPTS;
     }
 
     /**

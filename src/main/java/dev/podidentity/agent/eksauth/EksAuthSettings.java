@@ -1,8 +1,9 @@
 package dev.podidentity.agent.eksauth;
 
 import dev.podidentity.agent.config.Checked;
+import dev.podidentity.agent.outbound.ProxyEnvironment;
+import dev.podidentity.agent.outbound.TrustRoots;
 import java.net.URI;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
@@ -62,9 +63,7 @@ record EksAuthSettings(
                 clusterName,
                 endpoint,
                 Boolean.parseBoolean(environment.get("AWS_USE_FIPS_ENDPOINT")),
-                Optional.ofNullable(environment.get("AWS_CA_BUNDLE"))
-                        .filter(path -> !path.isBlank())
-                        .map(path -> TrustRoots.of(Path.of(path))),
+                TrustRoots.ofAwsCaBundle(environment),
                 new ProxyEnvironment(environment),
                 attemptTimeout,
                 maxConnections);

@@ -23,6 +23,11 @@ public record PermanentFailure(Reason reason, String message) implements EksAuth
         }
     }
 
+    /** Whether it says something about the token, and nothing about other tokens of its service account. */
+    public boolean ofToken() {
+        return reason == Reason.INVALID_TOKEN || reason == Reason.EXPIRED_TOKEN;
+    }
+
     @Override
     public String code() {
         return reason.code;

@@ -1,8 +1,11 @@
 package dev.podidentity.agent.http;
 
+import dev.podidentity.agent.config.CoalesceScope;
+import dev.podidentity.agent.credentials.Caller;
 import dev.podidentity.agent.credentials.CredentialService;
 import dev.podidentity.agent.credentials.CredentialService.Waiting;
 import dev.podidentity.agent.credentials.Outcome;
+import dev.podidentity.agent.eksauth.PermanentFailure;
 import dev.podidentity.agent.limits.SourceRateLimit;
 import dev.podidentity.agent.observe.CacheOutcome;
 import dev.podidentity.agent.observe.Limit;
@@ -12,6 +15,8 @@ import dev.podidentity.agent.token.RejectedToken;
 import dev.podidentity.agent.token.ServiceAccountToken;
 import dev.podidentity.agent.token.TokenReader;
 import dev.podidentity.agent.token.TokenReading;
+import dev.podidentity.agent.token.TokenVerification;
+import dev.podidentity.agent.token.Verification;
 import io.netty.handler.codec.http.TooLongHttpHeaderException;
 import io.netty.handler.codec.http.TooLongHttpLineException;
 import io.vertx.core.Future;
@@ -25,7 +30,7 @@ import java.util.Optional;
 import org.jboss.logging.Logger;
 
 /**
- * A request's way: rate, guard, token, credentials, answer. The rate comes first, since turning a request away costs
+ * A request's way: rate, guard, token, verification, credentials, answer. The rate comes first, since turning a request away costs
  * something too. Confined to the event loop.
  */
 final class CredentialsHandler {
@@ -48,7 +53,10 @@ final class CredentialsHandler {
     private final SourceRateLimit rate;
     private final RequestGuard guard;
     private final TokenReader tokens;
+    private final TokenVerification verification;
+    private final CoalesceScope scope;
     private final CredentialService credentials;
+    private final FailureReport failures;
     private final Connections connections;
     private final Metrics metrics;
     private boolean draining;
@@ -57,13 +65,19 @@ final class CredentialsHandler {
             SourceRateLimit rate,
             RequestGuard guard,
             TokenReader tokens,
+            TokenVerification verification,
+            CoalesceScope scope,
             CredentialService credentials,
+            FailureReport failures,
             Connections connections,
             Metrics metrics) {
         this.rate = rate;
         this.guard = guard;
         this.tokens = tokens;
+        this.verification = verification;
+        this.scope = scope;
         this.credentials = credentials;
+        this.failures = failures;
         this.connections = connections;
         this.metrics = metrics;
     }
@@ -91,10 +105,7 @@ final class CredentialsHandler {
             if (reading instanceof RejectedToken rejected) {
                 exchange.answer(ErrorAnswer.of(rejected), CacheOutcome.NONE);
             } else if (reading instanceof ServiceAccountToken token) {
-                Waiting waiting = credentials.request(token, exchange.client.source(), exchange::answer);
-                if (!exchange.answered) {
-                    exchange.client.waits(waiting);
-                }
+                new Asking(exchange, token).begin();
             }
         });
     }
@@ -117,6 +128,55 @@ final class CredentialsHandler {
         return connections.of(request.connection())
                 .filter(client -> !client.closing())
                 .map(client -> new Exchange(request, client, System.nanoTime()));
+    }
+
+    /** What a request with a token waits for: first for what verifying the token gives, then for credentials. */
+    private final class Asking implements Waiting {
+
+        private final Exchange exchange;
+        private final ServiceAccountToken token;
+        private Optional<Waiting> forCredentials = Optional.empty();
+        private boolean abandoned;
+
+        Asking(Exchange exchange, ServiceAccountToken token) {
+            this.exchange = exchange;
+            this.token = token;
+        }
+
+        void begin() {
+            verification.verify(token, exchange.client.source(), this::verified);
+            if (!exchange.answered) {
+                exchange.client.waits(this);
+            }
+        }
+
+        private void verified(Verification verdict) {
+            if (abandoned) {
+                return;
+            }
+            if (verdict instanceof RejectedToken rejected) {
+                exchange.answer(ErrorAnswer.of(rejected), CacheOutcome.NONE);
+                return;
+            }
+            Caller caller = Caller.of(token, verdict, scope);
+            Duration waited = Duration.ofNanos(System.nanoTime() - exchange.began);
+            forCredentials = Optional.of(credentials.request(caller, exchange.client.source(), waited, outcome -> {
+                exchange.answer(outcome);
+                report(caller, outcome);
+            }));
+        }
+
+        private void report(Caller caller, Outcome outcome) {
+            if (outcome instanceof Outcome.Failed failed && failed.failure() instanceof PermanentFailure failure) {
+                caller.verified().ifPresent(pod -> failures.failed(pod, failure));
+            }
+        }
+
+        @Override
+        public void abandon() {
+            abandoned = true;
+            forCredentials.ifPresent(Waiting::abandon);
+        }
     }
 
     /** One request and its answer. */

@@ -1,6 +1,7 @@
 package dev.podidentity.agent.http;
 
 import dev.podidentity.agent.config.AgentConfig;
+import dev.podidentity.agent.config.CoalesceScope;
 import dev.podidentity.agent.credentials.CredentialService;
 import dev.podidentity.agent.limits.SourceRateLimit;
 import dev.podidentity.agent.loop.Timers;
@@ -8,6 +9,7 @@ import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.ListenerState;
 import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.token.TokenReader;
+import dev.podidentity.agent.token.TokenVerification;
 import io.vertx.core.Context;
 import io.vertx.core.Future;
 import io.vertx.core.Handler;
@@ -58,12 +60,19 @@ public final class Listeners {
     private final Connections clients;
     private final List<Listener> listeners = new ArrayList<>();
 
-    /** @param operations answers requests for probes and metrics */
+    /**
+     * @param scope who shares credentials
+     * @param failures is told of pods that get none
+     * @param operations answers requests for probes and metrics
+     */
     public Listeners(
             Vertx vertx,
             AgentConfig config,
             TokenReader tokens,
+            TokenVerification verification,
+            CoalesceScope scope,
             CredentialService credentials,
+            FailureReport failures,
             Handler<HttpServerRequest> operations,
             Metrics metrics,
             Timers timers) {
@@ -76,7 +85,10 @@ public final class Listeners {
                 new SourceRateLimit(config.sourceRequestsPerSecond(), config.sourceRequestBurst()),
                 new RequestGuard(new AllowedHosts(config.allowedHosts().orElse(List.of()))),
                 tokens,
+                verification,
+                scope,
                 credentials,
+                failures,
                 clients,
                 metrics);
         Connections operators = new Connections(

@@ -11,7 +11,9 @@ public enum EvictionCause {
     /** The token expired, so that nobody can ask for the entry any more. */
     TOKEN_EXPIRED,
     /** EKS Auth refused to renew it for good. */
-    REFUSED;
+    REFUSED,
+    /** The last pod that it was for is gone. */
+    POD_GONE;
 
     /** The label's value. */
     public String label() {

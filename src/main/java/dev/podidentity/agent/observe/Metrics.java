@@ -33,6 +33,8 @@ public final class Metrics {
     static final String UPSTREAM_DURATION = "pod_identity_upstream_duration";
     /** Calls to EKS Auth under way. */
     static final String UPSTREAM_IN_FLIGHT = "pod_identity_upstream_in_flight";
+    /** Answers of EKS Auth that were thrown away, as they name another service account than the token's. */
+    static final String WRONG_SUBJECTS = "pod_identity_upstream_wrong_subjects";
     /** Requests that wait for a call to EKS Auth. */
     static final String WAITING_REQUESTS = "pod_identity_waiting_requests";
     /** Identities with credentials in the cache. */
@@ -53,6 +55,22 @@ public final class Metrics {
     static final String LISTENER_UP = "pod_identity_listener_up";
     /** 1 while the agent has AWS credentials of its own. */
     static final String AGENT_CREDENTIALS = "pod_identity_agent_credentials";
+    /** Kubernetes Events for pods. Label {@code result} ({@link EventResult}). */
+    static final String EVENTS = "pod_identity_events";
+    /** 1 while the node's startup taint is still to be removed; 0 without {@code --startup-taint}. */
+    static final String STARTUP_TAINT_PENDING = "pod_identity_startup_taint_pending";
+    /** Pods of this node that are known to live. */
+    static final String PODS = "pod_identity_pods";
+    /** 1 while the pods of this node are known and watched. */
+    static final String PODS_SYNCED = "pod_identity_pods_synced";
+    /** Watches on pods that ended. Label {@code cause} ({@link WatchEnd}). */
+    static final String POD_WATCH_ENDS = "pod_identity_pod_watch_ends";
+    /** Tokens that were verified, or could not be. Label {@code verdict} ({@link VerificationVerdict}). */
+    static final String VERIFICATIONS = "pod_identity_token_verifications";
+    /** Fetches of the keys that tokens are verified with. Label {@code result} ({@link KeyFetchResult}). */
+    static final String KEY_FETCHES = "pod_identity_key_fetches";
+    /** Time since the keys in use were fetched; NaN while there are none. */
+    static final String KEYS_AGE = "pod_identity_keys_age";
     /** Always 1. Labels {@code version} and {@code java}. */
     static final String BUILD_INFO = "pod_identity_build_info";
 
@@ -74,13 +92,18 @@ public final class Metrics {
     private final AtomicInteger connections = new AtomicInteger();
     private final AtomicInteger entries = new AtomicInteger();
     private final AtomicLong bytes = new AtomicLong();
+    private final AtomicInteger startupTaint = new AtomicInteger();
+    private final AtomicInteger pods = new AtomicInteger();
+    private final AtomicInteger podsSynced = new AtomicInteger();
     private volatile Optional<Instant> earliestExpiry = Optional.empty();
+    private volatile Optional<Instant> keysFetchedAt = Optional.empty();
     private final MultiGauge listeners;
     private final Counter referenceEvictions;
     /** A look-up in the registry costs more than the rest of a hit, so what every request counts is kept. */
     private final Map<CacheOutcome, Timer> requestTimers = new EnumMap<>(CacheOutcome.class);
     private final Map<CacheOutcome, Counter> referenceStates = new EnumMap<>(CacheOutcome.class);
     private final Map<RequestOutcome, Map<Integer, Answers>> answers = new EnumMap<>(RequestOutcome.class);
+    private final Map<VerificationVerdict, Counter> verifications = new EnumMap<>(VerificationVerdict.class);
 
     public Metrics(MeterRegistry registry, BuildInfo build, Clock clock) {
         this.registry = registry;
@@ -88,6 +111,9 @@ public final class Metrics {
         gauge(WAITING_REQUESTS, "Requests that wait for a call to EKS Auth", waiting);
         gauge(CONNECTIONS, "Open connections to all listeners", connections);
         gauge(CACHE_ENTRIES, "Identities with credentials in the cache", entries);
+        gauge(STARTUP_TAINT_PENDING, "Whether the node's startup taint is still to be removed", startupTaint);
+        gauge(PODS, "Pods of this node that are known to live", pods);
+        gauge(PODS_SYNCED, "Whether the pods of this node are known and watched", podsSynced);
         Gauge.builder(CACHE_BYTES, bytes, AtomicLong::get)
                 .description("About how much memory the cache takes")
                 .baseUnit("bytes")
@@ -96,6 +122,12 @@ public final class Metrics {
                         .map(expiry -> Duration.between(clock.instant(), expiry).toMillis() / 1000.0)
                         .orElse(Double.NaN))
                 .description("Time until the first entry of the cache expires")
+                .baseUnit("seconds")
+                .register(registry);
+        Gauge.builder(KEYS_AGE, this, metrics -> metrics.keysFetchedAt
+                        .map(fetched -> Duration.between(fetched, clock.instant()).toMillis() / 1000.0)
+                        .orElse(Double.NaN))
+                .description("Time since the keys that tokens are verified with were fetched")
                 .baseUnit("seconds")
                 .register(registry);
         Gauge.builder(BUILD_INFO, () -> 1)
@@ -120,8 +152,21 @@ public final class Metrics {
         for (RenewalResult result : RenewalResult.values()) {
             renewals(result);
         }
+        for (EventResult result : EventResult.values()) {
+            events(result);
+        }
         for (Limit limit : Limit.values()) {
             limited(limit, 0);
+        }
+        wrongSubjects(0);
+        for (WatchEnd cause : WatchEnd.values()) {
+            podWatchEnds(cause);
+        }
+        for (VerificationVerdict verdict : VerificationVerdict.values()) {
+            verifications.put(verdict, counter(VERIFICATIONS, "Verdicts on tokens", "verdict", verdict.label()));
+        }
+        for (KeyFetchResult result : KeyFetchResult.values()) {
+            keyFetches(result);
         }
         referenceEvictions = referenceState("evicted");
     }
@@ -152,6 +197,11 @@ public final class Metrics {
                 .serviceLevelObjectives(UPSTREAM_BUCKETS)
                 .register(registry)
                 .record(nanos, TimeUnit.NANOSECONDS);
+    }
+
+    /** EKS Auth answered for another service account than the token's. */
+    public void wrongSubject() {
+        wrongSubjects(1);
     }
 
     /** Calls to EKS Auth began or ended. */
@@ -195,14 +245,50 @@ public final class Metrics {
         }
     }
 
+    /** A Kubernetes Event was put on a pod, or not. */
+    public void event(EventResult result) {
+        events(result).increment();
+    }
+
+    /** Whether the node's startup taint is still to be removed. */
+    public void startupTaint(boolean pending) {
+        startupTaint.set(pending ? 1 : 0);
+    }
+
     /** When the first entry of the cache expires. */
     public void earliestExpiry(Optional<Instant> expiry) {
         earliestExpiry = expiry;
     }
 
+    /** A token was verified, or could not be. */
+    public void verified(VerificationVerdict verdict) {
+        verifications.get(verdict).increment();
+    }
+
+    /** A fetch of the keys that tokens are verified with ended. */
+    public void keysFetched(KeyFetchResult result) {
+        keyFetches(result).increment();
+    }
+
+    /** When the keys that tokens are verified with now were fetched, if there are any. */
+    public void keysFetchedAt(Optional<Instant> instant) {
+        keysFetchedAt = instant;
+    }
+
     /** A limit turned something away. */
     public void limited(Limit limit) {
         limited(limit, 1);
+    }
+
+    /** So many pods are known to live, and whether that is all that is to be known of them. */
+    public void podsWatched(int living, boolean synced) {
+        pods.set(living);
+        podsSynced.set(synced ? 1 : 0);
+    }
+
+    /** A watch on pods ended. */
+    public void podWatchEnded(WatchEnd cause) {
+        podWatchEnds(cause).increment();
     }
 
     /** Watches whether listeners are bound; replaces those watched before. */
@@ -233,12 +319,28 @@ public final class Metrics {
         return counter(CACHE_EVICTIONS, "Entries that left the cache", "cause", cause.label());
     }
 
+    private Counter podWatchEnds(WatchEnd cause) {
+        return counter(POD_WATCH_ENDS, "Watches on pods that ended", "cause", cause.label());
+    }
+
     private Counter renewals(RenewalResult result) {
         return counter(RENEWALS, "Renewals that ended", "result", result.label());
     }
 
+    private Counter events(EventResult result) {
+        return counter(EVENTS, "Kubernetes Events for pods", "result", result.label());
+    }
+
+    private Counter keyFetches(KeyFetchResult result) {
+        return counter(KEY_FETCHES, "Fetches of the keys that tokens are verified with", "result", result.label());
+    }
+
     private void limited(Limit limit, int times) {
         counter(LIMITED, "What a limit turned away", "limit", limit.label()).increment(times);
+    }
+
+    private void wrongSubjects(int times) {
+        counter(WRONG_SUBJECTS, "Answers of EKS Auth for another service account than the token's").increment(times);
     }
 
     private Counter referenceState(String state) {

@@ -1,11 +1,9 @@
 package dev.podidentity.agent.token;
 
-import java.util.Locale;
-
 /**
  * Nobody here can say whose a token is. It stands for itself and nothing that it claims: EKS Auth judges it.
  *
- * @param reason why, a metric's label
+ * @param reason why
  */
 public record NotVerified(Reason reason) implements Verification {
 
@@ -20,14 +18,11 @@ public record NotVerified(Reason reason) implements Verification {
         API_SERVER,
         /** The API server does not let the agent ask. */
         NOT_PERMITTED,
-        /** Too many tokens wait to be verified. */
+        /** Too many tokens wait to be verified, or have been asked about. */
         LIMIT,
+        /** Verifying it went wrong in a way that nobody thought of; the log says how. */
+        ERROR,
         /** It is genuine, but not bound to a pod, so that EKS Auth alone knows what to make of it. */
-        NO_POD;
-
-        /** The label's value. */
-        public String label() {
-            return name().toLowerCase(Locale.ROOT);
-        }
+        NO_POD
     }
 }

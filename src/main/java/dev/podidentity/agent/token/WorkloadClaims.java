@@ -8,5 +8,6 @@ package dev.podidentity.agent.token;
  * @param serviceAccount the service account's name
  * @param pod the pod's name
  * @param podUid the pod's UID
+ * @param node the name of the node that the pod runs on
  */
-public record WorkloadClaims(String namespace, String serviceAccount, String pod, String podUid) {}
+public record WorkloadClaims(String namespace, String serviceAccount, String pod, String podUid, String node) {}

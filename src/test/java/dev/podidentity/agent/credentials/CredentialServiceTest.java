@@ -6,6 +6,7 @@ import static dev.podidentity.agent.credentials.FakeEksAuth.UNAVAILABLE;
 import static dev.podidentity.agent.credentials.ServiceFixture.DEADLINE;
 import static dev.podidentity.agent.credentials.ServiceFixture.FLIGHT_TIMEOUT;
 import static dev.podidentity.agent.credentials.TokenBuilder.token;
+import static dev.podidentity.agent.credentials.TokenBuilder.unverified;
 import static dev.podidentity.agent.testing.FakeTime.START;
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -608,10 +609,29 @@ class CredentialServiceTest {
     }
 
     @Test
+    void countsTheTimeThatARequestHasWaitedBefore() {
+        // Given
+        RecordingAnswer client = new RecordingAnswer(fixture.time);
+        client.waitsFor(fixture.service.request(
+                unverified(a), ServiceFixture.SOURCE, ServiceFixture.DEADLINE.minusMillis(100), client));
+        // When
+        fixture.time.advanceMillis(99);
+        int before = client.answers();
+        fixture.time.advanceMillis(1);
+        // Then
+        assertThat(before).isZero();
+        assertThat(client.failure()).isInstanceOf(TransientFailure.class);
+    }
+
+    @Test
     void takesAClientThatAsksAgainWhileItIsAnswered() {
         // Given
         RecordingAnswer again = new RecordingAnswer(fixture.time);
-        fixture.service.request(a, ServiceFixture.SOURCE, outcome -> fixture.service.request(a, "10.0.0.1", again));
+        fixture.service.request(
+                unverified(a),
+                ServiceFixture.SOURCE,
+                Duration.ZERO,
+                outcome -> fixture.service.request(unverified(a), "10.0.0.1", Duration.ZERO, again));
         // When
         fixture.eksAuth.fail(0, DENIED);
         // Then
@@ -823,7 +843,7 @@ class CredentialServiceTest {
     @Test
     void neverGivesATokenTheCredentialsOfAnotherWithTheSameClaims() {
         // Given
-        WorkloadClaims claims = new WorkloadClaims("payments", "ledger", "ledger-0", "pod-uid");
+        WorkloadClaims claims = new WorkloadClaims("payments", "ledger", "ledger-0", "pod-uid", "");
         ServiceAccountToken genuine = TokenBuilder.of("genuine").claiming(claims).build();
         ServiceAccountToken forged = TokenBuilder.of("forged").claiming(claims).build();
         fixture.cached(genuine, SIX_HOURS);
@@ -839,7 +859,7 @@ class CredentialServiceTest {
     @Test
     void neverLetsATokenJoinTheFlightOfAnotherWithTheSameClaims() {
         // Given
-        WorkloadClaims claims = new WorkloadClaims("payments", "ledger", "ledger-0", "pod-uid");
+        WorkloadClaims claims = new WorkloadClaims("payments", "ledger", "ledger-0", "pod-uid", "");
         RecordingAnswer genuine = fixture.ask(TokenBuilder.of("genuine").claiming(claims).build());
         RecordingAnswer forged = fixture.ask(TokenBuilder.of("forged").claiming(claims).build());
         // When
@@ -1096,7 +1116,7 @@ class CredentialServiceTest {
     @Test
     void answersTheOthersWhenOneClientsAnswerThrows() {
         // Given
-        fixture.service.request(a, ServiceFixture.SOURCE, outcome -> {
+        fixture.service.request(unverified(a), ServiceFixture.SOURCE, Duration.ZERO, outcome -> {
             throw new IllegalStateException("closed");
         });
         RecordingAnswer other = fixture.ask(a);

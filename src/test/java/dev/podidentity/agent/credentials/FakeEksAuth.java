@@ -22,6 +22,8 @@ final class FakeEksAuth implements EksAuth {
             new TransientFailure(TransientFailure.Reason.UNAVAILABLE, "EKS Auth is not available: try again");
     static final TransientFailure THROTTLED =
             new TransientFailure(TransientFailure.Reason.THROTTLED, "EKS Auth throttles: try again");
+    static final PermanentFailure BAD_TOKEN =
+            new PermanentFailure(PermanentFailure.Reason.INVALID_TOKEN, "Use the token file of the pod");
     static final PermanentFailure DENIED =
             new PermanentFailure(PermanentFailure.Reason.ACCESS_DENIED, "Let the role trust pods.eks.amazonaws.com");
 
@@ -134,14 +136,19 @@ final class FakeEksAuth implements EksAuth {
 
         /** Issues credentials whose secrets tell the token and the call that they are for. */
         void succeed(Instant expiration) {
+            succeedFor(token.claims().namespace(), token.claims().serviceAccount(), expiration);
+        }
+
+        /** The same, and says that they are for that service account. */
+        void succeedFor(String namespace, String serviceAccount, Instant expiration) {
             answer(new IssuedCredentials(
                     "ASIA" + number,
                     "secret-of-" + token.raw(),
                     number + " " + token.raw(),
                     "123456789012",
                     expiration,
-                    "namespace",
-                    "account",
+                    namespace,
+                    serviceAccount,
                     "arn:aws:sts::123456789012:assumed-role/role/session",
                     "a-0123456789abcdef0"));
         }

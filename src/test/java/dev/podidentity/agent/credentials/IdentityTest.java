@@ -30,7 +30,7 @@ class IdentityTest {
     @Test
     void differsForTokensOfTheSameClaims() {
         // Given
-        WorkloadClaims claims = new WorkloadClaims("payments", "ledger", "ledger-0", "pod-uid");
+        WorkloadClaims claims = new WorkloadClaims("payments", "ledger", "ledger-0", "pod-uid", "");
         // When
         Identity one = Identity.of(TokenBuilder.of("one").claiming(claims).build());
         Identity other = Identity.of(TokenBuilder.of("other").claiming(claims).build());
@@ -41,7 +41,7 @@ class IdentityTest {
     @Test
     void doesNotDependOnWhatATokenClaims() {
         // Given
-        WorkloadClaims claims = new WorkloadClaims("payments", "ledger", "ledger-0", "pod-uid");
+        WorkloadClaims claims = new WorkloadClaims("payments", "ledger", "ledger-0", "pod-uid", "");
         // When
         Identity one = Identity.of(TokenBuilder.of("one").claiming(claims).build());
         // Then
@@ -52,7 +52,7 @@ class IdentityTest {
     void ofAnUnverifiedTokenNeverEqualsAVerifiedWorkload() {
         // Given
         Identity exact = Identity.of(TokenBuilder.of("one")
-                .claiming(new WorkloadClaims("payments", "ledger", "ledger-0", "pod-uid"))
+                .claiming(new WorkloadClaims("payments", "ledger", "ledger-0", "pod-uid", ""))
                 .build());
         // When
         Identity verified =

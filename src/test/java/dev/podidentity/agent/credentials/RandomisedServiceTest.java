@@ -85,7 +85,7 @@ class RandomisedServiceTest {
             // Tokens of one workload, in threes: their claims are the same.
             tokens = IntStream.range(0, TOKENS)
                     .mapToObj(i -> TokenBuilder.of("token-" + i)
-                            .claiming(new WorkloadClaims("namespace", "account-" + i / 3, "pod", "pod-uid"))
+                            .claiming(new WorkloadClaims("namespace", "account-" + i / 3, "pod", "pod-uid", ""))
                             .expiringAt(FakeTime.START.plus(Duration.ofHours(10_000)))
                             .build())
                     .toList();
@@ -120,7 +120,8 @@ class RandomisedServiceTest {
         private void ask(ServiceAccountToken token) {
             Client client = new Client(token);
             waiting.add(client);
-            client.answer.waitsFor(fixture.service.request(token, "10.0.0." + random.nextInt(3), client));
+            client.answer.waitsFor(fixture.service.request(
+                    TokenBuilder.unverified(token), "10.0.0." + random.nextInt(3), Duration.ZERO, client));
         }
 
         private void end(FakeEksAuth.Call call, int how) {

@@ -13,7 +13,9 @@ import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 
 /** A credential service with everything around it faked, and its clients. */
 final class ServiceFixture {
@@ -28,6 +30,8 @@ final class ServiceFixture {
     final FakeEksAuth eksAuth = new FakeEksAuth(time);
     final SimpleMeterRegistry registry = new SimpleMeterRegistry();
     final Metrics metrics = new Metrics(registry, new BuildInfo("test"), time.clock());
+    /** The UIDs of the pods that a watch says are gone. */
+    final Set<String> gone = new HashSet<>();
     final CredentialService service;
     final Renewer renewer;
     double random = 0.5;
@@ -40,7 +44,14 @@ final class ServiceFixture {
 
     ServiceFixture(CredentialSettings settings) {
         service = new CredentialService(
-                eksAuth, settings, metrics, time.clock(), time, new FakeLoop(), () -> random);
+                eksAuth,
+                settings,
+                (podUid, issuedAt) -> gone.contains(podUid),
+                metrics,
+                time.clock(),
+                time,
+                new FakeLoop(),
+                () -> random);
         renewer = new Renewer(service, settings, metrics, time.clock(), time.nanos(), time);
     }
 
@@ -65,10 +76,24 @@ final class ServiceFixture {
     }
 
     RecordingAnswer ask(ServiceAccountToken token, String source) {
+        return ask(TokenBuilder.unverified(token), source);
+    }
+
+    RecordingAnswer ask(Caller caller) {
+        return ask(caller, SOURCE);
+    }
+
+    RecordingAnswer ask(Caller caller, String source) {
         RecordingAnswer client = new RecordingAnswer(time);
         clients.add(client);
-        client.waitsFor(service.request(token, source, client));
+        client.waitsFor(service.request(caller, source, Duration.ZERO, client));
         return client;
+    }
+
+    /** The watch sees a pod go. */
+    void die(String podUid) {
+        gone.add(podUid);
+        service.podGone(podUid);
     }
 
     List<RecordingAnswer> ask(int times, ServiceAccountToken token) {
@@ -82,6 +107,13 @@ final class ServiceFixture {
     /** Has credentials of that lifetime in the cache, used once. */
     Credentials cached(ServiceAccountToken token, Duration lifetime) {
         RecordingAnswer client = ask(token);
+        eksAuth.last().succeed(time.now().plus(lifetime));
+        return client.credentials();
+    }
+
+    /** Has credentials of that lifetime in the cache, used once. */
+    Credentials cached(Caller caller, Duration lifetime) {
+        RecordingAnswer client = ask(caller);
         eksAuth.last().succeed(time.now().plus(lifetime));
         return client.credentials();
     }

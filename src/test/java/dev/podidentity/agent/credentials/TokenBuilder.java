@@ -1,6 +1,8 @@
 package dev.podidentity.agent.credentials;
 
+import dev.podidentity.agent.config.CoalesceScope;
 import dev.podidentity.agent.testing.FakeTime;
+import dev.podidentity.agent.token.NotVerified;
 import dev.podidentity.agent.token.ServiceAccountToken;
 import dev.podidentity.agent.token.TokenFingerprint;
 import dev.podidentity.agent.token.WorkloadClaims;
@@ -15,7 +17,7 @@ final class TokenBuilder {
 
     private final String raw;
     private Instant expiresAt = FakeTime.START.plus(Duration.ofHours(24));
-    private WorkloadClaims claims = new WorkloadClaims("namespace", "account", "pod", "pod-uid");
+    private WorkloadClaims claims = new WorkloadClaims("namespace", "account", "pod", "pod-uid", "");
 
     private TokenBuilder(String raw) {
         this.raw = raw;
@@ -27,6 +29,11 @@ final class TokenBuilder {
 
     static ServiceAccountToken token(String raw) {
         return of(raw).build();
+    }
+
+    /** A caller with a token that nobody verifies. */
+    static Caller unverified(ServiceAccountToken token) {
+        return Caller.of(token, new NotVerified(NotVerified.Reason.OFF), CoalesceScope.TOKEN);
     }
 
     TokenBuilder claiming(WorkloadClaims claimed) {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.code_intelligence.jazzer.api.BugDetectors;
 import com.code_intelligence.jazzer.junit.FuzzTest;
+import dev.podidentity.agent.config.CoalesceScope;
 import dev.podidentity.agent.credentials.CredentialService;
 import dev.podidentity.agent.credentials.CredentialSettings;
 import dev.podidentity.agent.eksauth.EksAuthAnswer;
@@ -14,7 +15,9 @@ import dev.podidentity.agent.loop.EventLoop;
 import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.testing.Tokens;
+import dev.podidentity.agent.token.LivingPods;
 import dev.podidentity.agent.token.TokenReader;
+import dev.podidentity.agent.token.TokenVerification;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
@@ -31,6 +34,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.List;
+import java.util.Optional;
 import java.util.Locale;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -104,6 +108,7 @@ class RawRequestFuzzTest {
                 token -> CompletableFuture.completedFuture(issued),
                 new CredentialSettings(
                         Duration.ofHours(3), 100, 3, 100, Duration.ofMillis(900), Duration.ofSeconds(15)),
+                LivingPods.UNWATCHED,
                 metrics,
                 clock,
                 loop,
@@ -114,7 +119,10 @@ class RawRequestFuzzTest {
                 new SourceRateLimit(0, 1),
                 new RequestGuard(new AllowedHosts(List.of())),
                 new TokenReader(Tokens.AUDIENCE, clock),
+                new TokenVerification(Optional.empty(), Optional.empty(), LivingPods.UNWATCHED, metrics, System::nanoTime),
+                CoalesceScope.TOKEN,
                 credentials,
+                (pod, failure) -> { },
                 connections,
                 metrics);
         CompletableFuture<HttpServer> listening = new CompletableFuture<>();

@@ -40,8 +40,16 @@ class MetricsTest {
                         .map(value -> arguments("pod_identity_cache_evictions", "cause", value.label())),
                 Stream.of(RenewalResult.values())
                         .map(value -> arguments("pod_identity_renewals", "result", value.label())),
+                Stream.of(EventResult.values())
+                        .map(value -> arguments("pod_identity_events", "result", value.label())),
                 Stream.of(Limit.values())
                         .map(value -> arguments("pod_identity_limit_rejections", "limit", value.label())),
+                Stream.of(WatchEnd.values())
+                        .map(value -> arguments("pod_identity_pod_watch_ends", "cause", value.label())),
+                Stream.of(VerificationVerdict.values())
+                        .map(value -> arguments("pod_identity_token_verifications", "verdict", value.label())),
+                Stream.of(KeyFetchResult.values())
+                        .map(value -> arguments("pod_identity_key_fetches", "result", value.label())),
                 Stream.of("hit", "miss", "evicted")
                         .map(value -> arguments("pod_identity_cache_state", "state", value)))
                 .flatMap(rows -> rows);
@@ -63,7 +71,11 @@ class MetricsTest {
         assertThat(gauge("pod_identity_connections")).isZero();
         assertThat(gauge("pod_identity_cache_entries")).isZero();
         assertThat(gauge("pod_identity_cache_size")).isZero();
+        assertThat(gauge("pod_identity_startup_taint_pending")).isZero();
         assertThat(gauge("pod_identity_earliest_expiry")).isNaN();
+        assertThat(gauge("pod_identity_pods")).isZero();
+        assertThat(gauge("pod_identity_pods_synced")).isZero();
+        assertThat(gauge("pod_identity_keys_age")).isNaN();
     }
 
     @Test
@@ -103,6 +115,16 @@ class MetricsTest {
                 .tags("outcome", "failed", "code", "ThrottlingException")
                 .timer();
         assertThat(timer.totalTime(TimeUnit.MILLISECONDS)).isEqualTo(20);
+    }
+
+    @Test
+    void countsAnswersForAnotherFromZero() {
+        double before = registry.get("pod_identity_upstream_wrong_subjects").counter().count();
+
+        metrics.wrongSubject();
+
+        assertThat(before).isZero();
+        assertThat(counter("pod_identity_upstream_wrong_subjects")).isEqualTo(1);
     }
 
     @Test
@@ -151,6 +173,66 @@ class MetricsTest {
         metrics.limited(limit);
 
         assertThat(counter("pod_identity_limit_rejections", "limit", limit.label())).isEqualTo(2);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void countsEventsByResult(EventResult result) {
+        metrics.event(result);
+
+        assertThat(counter("pod_identity_events", "result", result.label())).isEqualTo(1);
+    }
+
+    @Test
+    void showsWhetherTheStartupTaintIsStillThere() {
+        metrics.startupTaint(true);
+        assertThat(gauge("pod_identity_startup_taint_pending")).isEqualTo(1);
+
+        metrics.startupTaint(false);
+        assertThat(gauge("pod_identity_startup_taint_pending")).isZero();
+    }
+
+    @Test
+    void showsHowManyPodsLiveAndWhetherThatIsKnown() {
+        metrics.podsWatched(250, true);
+        assertThat(gauge("pod_identity_pods")).isEqualTo(250);
+        assertThat(gauge("pod_identity_pods_synced")).isEqualTo(1);
+
+        metrics.podsWatched(250, false);
+        assertThat(gauge("pod_identity_pods_synced")).isZero();
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void countsAVerdictOnAToken(VerificationVerdict verdict) {
+        metrics.verified(verdict);
+
+        assertThat(counter("pod_identity_token_verifications", "verdict", verdict.label())).isEqualTo(1);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void countsTheEndsOfWatchesByCause(WatchEnd cause) {
+        metrics.podWatchEnded(cause);
+
+        assertThat(counter("pod_identity_pod_watch_ends", "cause", cause.label())).isEqualTo(1);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void countsAFetchOfKeys(KeyFetchResult result) {
+        metrics.keysFetched(result);
+
+        assertThat(counter("pod_identity_key_fetches", "result", result.label())).isEqualTo(1);
+    }
+
+    @Test
+    void showsTheAgeOfTheKeys() {
+        metrics.keysFetchedAt(Optional.of(NOW.minusSeconds(300)));
+        assertThat(gauge("pod_identity_keys_age")).isEqualTo(300);
+
+        metrics.keysFetchedAt(Optional.empty());
+        assertThat(gauge("pod_identity_keys_age")).isNaN();
     }
 
     @Test

@@ -35,7 +35,7 @@ class TokenReaderTest {
 
         assertThat(token.raw()).isEqualTo(VALID);
         assertThat(token.expiresAt()).isEqualTo(NOW.plusSeconds(86_400));
-        assertThat(token.claims()).isEqualTo(new WorkloadClaims("shop", "cart", "cart-7d9f", "pod-uid"));
+        assertThat(token.claims()).isEqualTo(new WorkloadClaims("shop", "cart", "cart-7d9f", "pod-uid", "node-1"));
     }
 
     @ParameterizedTest
@@ -232,7 +232,22 @@ class TokenReaderTest {
 
     @Test
     void takesAbsentNamesForEmptyOnes() {
-        assertThat(accepted(without("kubernetes.io")).claims()).isEqualTo(new WorkloadClaims("", "", "", ""));
+        assertThat(accepted(without("kubernetes.io")).claims()).isEqualTo(new WorkloadClaims("", "", "", "", ""));
+    }
+
+    @Test
+    void knowsTheIssuerOfTheAgentsOwnToken() {
+        String own = Tokens.jwt("{}", "{\"iss\":\"https://issuer\",\"aud\":\"https://kubernetes.default.svc\"}");
+
+        assertThat(TokenReader.issuerOf(own)).contains("https://issuer");
+        assertThat(TokenReader.issuerOf(own + "\n")).contains("https://issuer");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "x", "a.b.c", "{}", "e30.e30.c2ln",
+        "e30.eyJpc3MiOjd9.c2ln", "e30.eyJpc3MiOiIifQ.c2ln", "e30.W10.c2ln"})
+    void knowsNoIssuerOfWhatIsNoTokenOrNamesNone(String token) {
+        assertThat(TokenReader.issuerOf(token)).isEmpty();
     }
 
     @ParameterizedTest

@@ -1,4 +1,4 @@
-package dev.podidentity.agent.eksauth;
+package dev.podidentity.agent.outbound;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
 import java.util.List;
+import java.util.Map;
 import javax.net.ssl.TrustManager;
 import javax.net.ssl.TrustManagerFactory;
 import javax.net.ssl.X509TrustManager;
@@ -35,7 +36,7 @@ class TrustRootsTest {
         X509Certificate trusted = platform.get(0);
 
         // When
-        X509TrustManager roots = (X509TrustManager) TrustRoots.of(file(pem(trusted)))[0];
+        X509TrustManager roots = (X509TrustManager) roots(file(pem(trusted)))[0];
 
         // Then
         assertThat(roots.getAcceptedIssuers()).containsExactly(trusted);
@@ -51,9 +52,15 @@ class TrustRootsTest {
             bundle.append("\nSubject: ").append(certificate.getSubjectX500Principal()).append('\n').append(pem(certificate));
         }
 
-        TrustManager[] roots = TrustRoots.of(file(bundle.toString()));
+        TrustManager[] roots = roots(file(bundle.toString()));
 
         assertThat(((X509TrustManager) roots[0]).getAcceptedIssuers()).containsExactlyInAnyOrderElementsOf(platform);
+    }
+
+    @Test
+    void leavesThePlatformsWhereNoBundleIsNamed() {
+        assertThat(TrustRoots.ofAwsCaBundle(Map.of())).isEmpty();
+        assertThat(TrustRoots.ofAwsCaBundle(Map.of("AWS_CA_BUNDLE", " "))).isEmpty();
     }
 
     @Test
@@ -85,10 +92,14 @@ class TrustRootsTest {
     }
 
     private static void assertUnusable(Path path, String why) {
-        assertThatThrownBy(() -> TrustRoots.of(path))
+        assertThatThrownBy(() -> roots(path))
                 .isExactlyInstanceOf(IllegalArgumentException.class)
                 .hasMessageStartingWith("AWS_CA_BUNDLE names " + path + ", but " + why)
                 .hasMessageEndingWith(": give a readable file of PEM certificates");
+    }
+
+    private static TrustManager[] roots(Path bundle) {
+        return TrustRoots.ofAwsCaBundle(Map.of("AWS_CA_BUNDLE", bundle.toString())).orElseThrow();
     }
 
     private Path file(String content) throws IOException {

@@ -1,4 +1,4 @@
-package dev.podidentity.agent.eksauth;
+package dev.podidentity.agent.outbound;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;

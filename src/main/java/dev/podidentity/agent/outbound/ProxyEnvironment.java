@@ -1,4 +1,4 @@
-package dev.podidentity.agent.eksauth;
+package dev.podidentity.agent.outbound;
 
 import java.net.URI;
 import java.net.URISyntaxException;
@@ -12,7 +12,7 @@ import java.util.stream.Stream;
  * {@code NO_PROXY} names the endpoint, each in upper or lower case. The SDK's own reading is not used because it takes
  * the scheme of the proxy for that of the endpoint, and so would ignore {@code HTTPS_PROXY=http://...}.
  */
-final class ProxyEnvironment {
+public final class ProxyEnvironment {
 
     private static final int HTTP_PORT = 80;
     private static final int HTTPS_PORT = 443;
@@ -20,7 +20,7 @@ final class ProxyEnvironment {
 
     private final Map<String, String> environment;
 
-    ProxyEnvironment(Map<String, String> environment) {
+    public ProxyEnvironment(Map<String, String> environment) {
         this.environment = environment;
     }
 
@@ -29,7 +29,7 @@ final class ProxyEnvironment {
      *
      * @throws IllegalArgumentException if the variable does not hold a proxy's URL, with what is allowed
      */
-    Optional<URI> proxyFor(URI endpoint) {
+    public Optional<URI> proxyFor(URI endpoint) {
         String variable = "https".equalsIgnoreCase(endpoint.getScheme()) ? "HTTPS_PROXY" : "HTTP_PROXY";
         Optional<String> value = variable(variable);
         if (value.isEmpty() || bypassed(endpoint)) {

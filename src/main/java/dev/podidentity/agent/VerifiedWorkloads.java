@@ -1,0 +1,184 @@
+package dev.podidentity.agent;
+
+import dev.podidentity.agent.config.AgentConfig;
+import dev.podidentity.agent.config.CoalesceScope;
+import dev.podidentity.agent.config.VerificationMode;
+import dev.podidentity.agent.http.FailureReport;
+import dev.podidentity.agent.kubernetes.ApiServer;
+import dev.podidentity.agent.kubernetes.ApiServerAddress;
+import dev.podidentity.agent.kubernetes.ClusterKeys;
+import dev.podidentity.agent.kubernetes.EventRecorder;
+import dev.podidentity.agent.kubernetes.IssuerKeys;
+import dev.podidentity.agent.kubernetes.PodWatch;
+import dev.podidentity.agent.kubernetes.StartupTaint;
+import dev.podidentity.agent.kubernetes.TokenReviews;
+import dev.podidentity.agent.loop.EventLoop;
+import dev.podidentity.agent.observe.Field;
+import dev.podidentity.agent.observe.Metrics;
+import dev.podidentity.agent.token.JwksVerifier;
+import dev.podidentity.agent.token.KeyRing;
+import dev.podidentity.agent.token.KeySource;
+import dev.podidentity.agent.token.LivingPods;
+import dev.podidentity.agent.token.ReviewVerifier;
+import dev.podidentity.agent.token.TokenVerification;
+import dev.podidentity.agent.token.TokenVerifier;
+import io.quarkus.runtime.configuration.ConfigurationException;
+import io.vertx.core.Vertx;
+import java.net.URI;
+import java.time.Clock;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Executor;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
+import java.util.function.DoubleSupplier;
+import java.util.function.Function;
+import org.jboss.logging.Logger;
+
+/**
+ * What is known of the pods behind the tokens, and what of that the cluster is told: all that
+ * {@code --token-verification}, {@code --pod-watch}, {@code --events} and {@code --startup-taint} switch on. Of what is
+ * off, nothing exists. Made on any thread, and confined to the event loop from {@link #start} on.
+ */
+final class VerifiedWorkloads {
+
+    private static final Logger LOG = Logger.getLogger(VerifiedWorkloads.class);
+
+    private static final String NODE_NAME = "NODE_NAME";
+    /** As many tokens as there are entries by default; each pod has two at the most. */
+    private static final int TOKENS_REMEMBERED = 2_000;
+
+    private final Optional<ApiServer> api;
+    private final Optional<KeyRing> keys;
+    private final TokenVerification verification;
+    private final Optional<PodWatch> pods;
+    private final Optional<EventRecorder> events;
+    private final Optional<Function<BooleanSupplier, StartupTaint>> taint;
+    private Optional<StartupTaint> begunTaint = Optional.empty();
+
+    /** @throws ConfigurationException if what is configured cannot be had, with what to do */
+    VerifiedWorkloads(
+            AgentConfig config,
+            Map<String, String> environment,
+            Metrics metrics,
+            Clock clock,
+            Vertx vertx,
+            EventLoop loop,
+            Executor worker) {
+        Optional<String> node = Optional.ofNullable(environment.get(NODE_NAME)).filter(name -> !name.isBlank());
+        checkTogether(config, node);
+        DoubleSupplier random = () -> ThreadLocalRandom.current().nextDouble();
+        boolean ofApiServer = config.tokenVerification() == VerificationMode.TOKEN_REVIEW
+                || config.tokenVerification() == VerificationMode.JWKS && config.issuer().isEmpty()
+                || config.podWatch()
+                || config.events()
+                || config.startupTaint().isPresent();
+        try {
+            api = ofApiServer
+                    ? Optional.of(new ApiServer(
+                            vertx,
+                            ApiServerAddress.of(config.apiServer(), config.serviceAccountPath(), environment),
+                            loop, loop, worker, clock))
+                    : Optional.empty();
+            keys = config.tokenVerification() == VerificationMode.JWKS
+                    ? Optional.of(new KeyRing(
+                            config.issuer().<KeySource>map(issuer ->
+                                            new IssuerKeys(vertx, issuer, environment, loop, loop, worker))
+                                    .orElseGet(() -> new ClusterKeys(api.orElseThrow())),
+                            config.keysFile(), config.issuer().map(URI::toString), metrics, clock, System::nanoTime,
+                            loop, worker, loop, random))
+                    : Optional.empty();
+        } catch (IllegalArgumentException e) {
+            throw new ConfigurationException(e.getMessage(), e);
+        }
+        pods = config.podWatch()
+                ? Optional.of(new PodWatch(api.orElseThrow(), node.orElseThrow(), metrics, clock, loop, random))
+                : Optional.empty();
+        verification = new TokenVerification(
+                verifier(config, clock, loop, worker), node, livingPods(), metrics, System::nanoTime);
+        events = config.events()
+                ? Optional.of(new EventRecorder(
+                        api.orElseThrow(), config.clusterName(), node, metrics, clock, System::nanoTime))
+                : Optional.empty();
+        taint = config.startupTaint().map(key -> serving ->
+                new StartupTaint(api.orElseThrow(), node.orElseThrow(), key, serving, metrics, loop, random));
+    }
+
+    private Optional<TokenVerifier> verifier(AgentConfig config, Clock clock, EventLoop loop, Executor worker) {
+        return switch (config.tokenVerification()) {
+            case NONE -> Optional.empty();
+            case JWKS -> Optional.of(new JwksVerifier(
+                    keys.orElseThrow(), config.audience(), TOKENS_REMEMBERED, clock, loop, worker, loop));
+            case TOKEN_REVIEW -> Optional.of(new ReviewVerifier(
+                    new TokenReviews(api.orElseThrow(), config.audience()), TOKENS_REMEMBERED, clock, System::nanoTime,
+                    loop, loop));
+        };
+    }
+
+    /** What each value alone cannot show. */
+    private static void checkTogether(AgentConfig config, Optional<String> node) {
+        boolean verified = config.tokenVerification() != VerificationMode.NONE;
+        if (!verified && config.coalesce().filter(scope -> scope != CoalesceScope.TOKEN).isPresent()) {
+            throw new ConfigurationException("--coalesce must be token unless --token-verification is jwks or token-review: \""
+                    + config.coalesce().get() + '"');
+        }
+        if (!verified && config.events()) {
+            throw new ConfigurationException(
+                    "--events must be false unless --token-verification is jwks or token-review: \"true\"");
+        }
+        if (node.isEmpty() && config.podWatch()) {
+            throw new ConfigurationException(withoutNode("--pod-watch"));
+        }
+        if (node.isEmpty() && config.startupTaint().isPresent()) {
+            throw new ConfigurationException(withoutNode("--startup-taint"));
+        }
+        if (node.isEmpty() && verified) {
+            LOG.warnf("Tokens of other nodes are taken, as the name of this one is not known",
+                    Field.of("remedy", "set the environment variable NODE_NAME to spec.nodeName of the agent's pod"));
+        }
+    }
+
+    private static String withoutNode(String flag) {
+        return flag + " needs the name of this node: set the environment variable NODE_NAME to spec.nodeName of the agent's"
+                + " pod";
+    }
+
+    /** Who shares credentials. */
+    static CoalesceScope scope(AgentConfig config) {
+        return config.coalesce().orElse(
+                config.tokenVerification() == VerificationMode.NONE ? CoalesceScope.TOKEN : CoalesceScope.ROLE);
+    }
+
+    TokenVerification verification() {
+        return verification;
+    }
+
+    LivingPods livingPods() {
+        return pods.<LivingPods>map(watch -> watch).orElse(LivingPods.UNWATCHED);
+    }
+
+    FailureReport failures() {
+        return (pod, failure) -> events.ifPresent(
+                recorder -> recorder.credentialsFailed(pod, failure.code(), failure.message()));
+    }
+
+    /**
+     * @param podGone is told the UID of each pod that dies
+     * @param serving whether credentials are served
+     */
+    void start(Consumer<String> podGone, BooleanSupplier serving) {
+        keys.ifPresent(KeyRing::start);
+        pods.ifPresent(watch -> watch.start(podGone));
+        begunTaint = taint.map(made -> made.apply(serving));
+        begunTaint.ifPresent(StartupTaint::start);
+    }
+
+    /** Lets nothing more begin. */
+    void stop() {
+        begunTaint.ifPresent(StartupTaint::stop);
+        pods.ifPresent(PodWatch::close);
+        keys.ifPresent(KeyRing::stop);
+        api.ifPresent(ApiServer::close);
+    }
+}

@@ -1,0 +1,51 @@
+package dev.podidentity.agent.kubernetes;
+
+import dev.podidentity.agent.token.SourceFailure;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.json.DecodeException;
+import io.vertx.core.json.JsonObject;
+
+/**
+ * What was answered, whatever the status.
+ *
+ * @param status the HTTP status; a redirect is one like any other, and is not followed
+ * @param body the whole body; empty if it was taken as it came
+ */
+public record ApiAnswer(int status, Buffer body) {
+
+    private static final int OK = 200;
+    private static final int FIRST_REDIRECT = 300;
+    private static final int UNAUTHORIZED = 401;
+    private static final int FORBIDDEN = 403;
+
+    /** Whether it was done. */
+    public boolean ok() {
+        return status >= OK && status < FIRST_REDIRECT;
+    }
+
+    /** Whether the agent may not do this: its token is not accepted, or lacks the permission. */
+    public boolean refused() {
+        return status == UNAUTHORIZED || status == FORBIDDEN;
+    }
+
+    /**
+     * The body of a good answer.
+     *
+     * @param what is asked for, in the words of a sentence
+     * @throws SourceFailure if it is not a JSON object
+     */
+    JsonObject json(String what) throws SourceFailure {
+        try {
+            // Decoded here: a wrapped buffer would be read as any JSON, and fail at its first use.
+            return body.toJsonObject();
+        } catch (DecodeException | ClassCastException e) {
+            throw new SourceFailure("The answer for " + what + " is not a JSON object", false);
+        }
+    }
+
+    /** Without the body, which may hold what a log must not. */
+    @Override
+    public String toString() {
+        return "ApiAnswer[" + status + ", " + body.length() + " bytes]";
+    }
+}

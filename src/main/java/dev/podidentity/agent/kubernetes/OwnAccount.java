@@ -1,0 +1,154 @@
+package dev.podidentity.agent.kubernetes;
+
+import dev.podidentity.agent.outbound.TrustRoots;
+import dev.podidentity.agent.token.SourceFailure;
+import io.vertx.core.Future;
+import io.vertx.core.Promise;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Arrays;
+import java.util.Optional;
+import java.util.concurrent.Executor;
+import java.util.regex.Pattern;
+import javax.net.ssl.TrustManager;
+
+/**
+ * The agent's own service account as Kubernetes mounts it into its pod: the token for the API server, which kubelet
+ * replaces long before it expires, and the API server's certificate authority. Looks at the files when it is asked, at
+ * most once a minute, on a worker; while they cannot be read, what was read last stays in use. Confined to the event loop.
+ */
+final class OwnAccount {
+
+    /** Kubelet replaces a token at 80 % of its lifetime, which is 10 minutes or more. */
+    private static final Duration LOOK_INTERVAL = Duration.ofMinutes(1);
+    /** A token has some KiB, and an authority a few certificates. */
+    private static final int LARGEST_FILE = 1024 * 1024;
+    /** What a header may carry. */
+    private static final Pattern TOKEN = Pattern.compile("[\\x21-\\x7e]+");
+
+    private final ApiServerAddress address;
+    private final Clock clock;
+    private final Executor loop;
+    private final Executor worker;
+    private Optional<Account> current = Optional.empty();
+    private Instant lookedAt = Instant.MIN;
+    private Optional<Future<Account>> looking = Optional.empty();
+
+    OwnAccount(ApiServerAddress address, Clock clock, Executor loop, Executor worker) {
+        this.address = address;
+        this.clock = clock;
+        this.loop = loop;
+        this.worker = worker;
+    }
+
+    /** The account as it was a minute ago at the most; fails with a {@link SourceFailure} if it was never readable. */
+    Future<Account> get() {
+        boolean fresh = Duration.between(lookedAt, clock.instant()).compareTo(LOOK_INTERVAL) < 0;
+        return current.isPresent() && fresh ? Future.succeededFuture(current.get()) : look();
+    }
+
+    /** The account as it is now. Those who ask while the files are being read share the outcome. */
+    Future<Account> look() {
+        return looking.orElseGet(() -> {
+            Promise<Account> read = Promise.promise();
+            looking = Optional.of(read.future());
+            Optional<Account> last = current;
+            worker.execute(() -> {
+                try {
+                    Account account = read(last);
+                    loop.execute(() -> looked(read, account));
+                } catch (SourceFailure failure) {
+                    loop.execute(() -> notLooked(read, failure));
+                }
+            });
+            return read.future();
+        });
+    }
+
+    private void looked(Promise<Account> read, Account account) {
+        looking = Optional.empty();
+        lookedAt = clock.instant();
+        current = Optional.of(account);
+        read.complete(account);
+    }
+
+    private void notLooked(Promise<Account> read, SourceFailure failure) {
+        looking = Optional.empty();
+        lookedAt = clock.instant();
+        current.ifPresentOrElse(read::complete, () -> read.fail(failure));
+    }
+
+    private Account read(Optional<Account> last) throws SourceFailure {
+        Path tokenFile = address.serviceAccount().resolve("token");
+        if (!address.secure()) {
+            // Whoever serves the API in plain text, such as kubectl proxy, has an identity of its own.
+            return new Account(Files.isReadable(tokenFile) ? Optional.of(token(tokenFile)) : Optional.empty(), Optional.empty());
+        }
+        Path authorityFile = address.serviceAccount().resolve("ca.crt");
+        String token = token(tokenFile);
+        byte[] pem = content(authorityFile, "the API server's certificate authority");
+        Optional<Authority> same = last.flatMap(Account::authority).filter(known -> Arrays.equals(known.pem, pem));
+        return new Account(Optional.of(token), Optional.of(same.isPresent() ? same.get() : authority(authorityFile, pem)));
+    }
+
+    private static String token(Path file) throws SourceFailure {
+        String token = new String(content(file, "the agent's token for the API server"), StandardCharsets.UTF_8).strip();
+        if (!TOKEN.matcher(token).matches()) {
+            throw new SourceFailure("The agent's token for the API server is to be in " + file + ", but it holds none", false);
+        }
+        return token;
+    }
+
+    private static Authority authority(Path file, byte[] pem) throws SourceFailure {
+        try {
+            return new Authority(pem, TrustRoots.of(pem, "The API server's certificate authority is to be in " + file)[0]);
+        } catch (IllegalArgumentException e) {
+            throw new SourceFailure(e.getMessage(), false);
+        }
+    }
+
+    private static byte[] content(Path file, String what) throws SourceFailure {
+        try (InputStream in = Files.newInputStream(file)) {
+            return in.readNBytes(LARGEST_FILE);
+        } catch (IOException e) {
+            throw new SourceFailure("The file " + file + " with " + what + " cannot be read: mount the service account's token"
+                    + " into the agent's pod, or set --service-account-path", false);
+        }
+    }
+
+    /**
+     * What was read.
+     *
+     * @param token a secret
+     * @param authority equal to itself only, and the same object as long as the file's content is the same
+     */
+    record Account(Optional<String> token, Optional<Authority> authority) {
+
+        @Override
+        public String toString() {
+            return "Account[token " + (token.isPresent() ? "there" : "missing") + "]";
+        }
+    }
+
+    /** Whom to trust to say who the API server is. */
+    static final class Authority {
+
+        private final byte[] pem;
+        private final TrustManager trust;
+
+        Authority(byte[] pem, TrustManager trust) {
+            this.pem = pem;
+            this.trust = trust;
+        }
+
+        TrustManager trust() {
+            return trust;
+        }
+    }
+}

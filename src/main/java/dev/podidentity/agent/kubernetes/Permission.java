@@ -1,0 +1,30 @@
+package dev.podidentity.agent.kubernetes;
+
+import dev.podidentity.agent.token.SourceFailure;
+
+/**
+ * What the agent's service account must be allowed to do, in the words of a failure.
+ *
+ * @param purpose what it is for, the object of "may not"
+ * @param rule what its role must hold
+ */
+record Permission(String purpose, String rule) {
+
+    static final Permission READ_KEYS = new Permission(
+            "read the cluster's keys",
+            "nonResourceURLs /openid/v1/jwks and /.well-known/openid-configuration with the verb get, as the ClusterRole"
+                    + " system:service-account-issuer-discovery has them");
+    static final Permission REVIEW_TOKENS = new Permission(
+            "have tokens reviewed", "apiGroups authentication.k8s.io, resources tokenreviews with the verb create");
+    static final Permission WATCH_PODS = new Permission(
+            "watch the pods of this node", "apiGroups \"\", resources pods with the verbs get, list and watch");
+
+    /** What an answer means that is not a good one. */
+    SourceFailure missing(ApiAnswer answer) {
+        return answer.refused()
+                ? new SourceFailure("The agent may not " + purpose + " (HTTP " + answer.status()
+                        + "): give its service account a role with " + rule, true)
+                : new SourceFailure("The API server does not let the agent " + purpose + " now: it answers with HTTP "
+                        + answer.status(), false);
+    }
+}

@@ -1,0 +1,92 @@
+package dev.podidentity.agent.kubernetes;
+
+import dev.podidentity.agent.kubernetes.HttpCalls.Parts;
+import dev.podidentity.agent.token.SourceFailure;
+import io.vertx.core.buffer.Buffer;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/** Reads the events of a watch on pods while they come, cut anywhere. */
+final class PodEvents implements Parts, JsonScanner.Listener {
+
+    private static final String EVENT = "";
+    private static final String TYPE = "/type";
+    private static final String POD = "/object";
+    private static final String VERSION = "/object/metadata/resourceVersion";
+    private static final String CODE = "/object/code";
+    private static final Set<String> WANTED = Stream.concat(
+                    Stream.of(EVENT, TYPE, VERSION, CODE), SeenPod.PATHS.stream().map(path -> POD + path))
+            .collect(Collectors.toUnmodifiableSet());
+    /** More than twice what etcd holds of an object. */
+    private static final int LONGEST = 4 * 1024 * 1024;
+
+    private final Listener listener;
+    private final JsonScanner json = new JsonScanner("An event of the API server's watch on pods", LONGEST, WANTED, this);
+    private final Map<String, String> values = new HashMap<>();
+
+    /** Hears of each event. Its version, empty if it has none, is what a watch can go on from. */
+    interface Listener {
+
+        /** The watch is on. */
+        void begun();
+
+        /** A pod is there, or has changed. */
+        void seen(SeenPod pod, String version);
+
+        /** A pod is gone, or not among those that were asked for any more. */
+        void deleted(SeenPod pod, String version);
+
+        /** Nothing happened until a version. */
+        void bookmark(String version);
+
+        /** The watch is over, and cannot go on from where it is. */
+        void failed();
+    }
+
+    PodEvents(Listener listener) {
+        this.listener = listener;
+    }
+
+    @Override
+    public void begin() {
+        listener.begun();
+    }
+
+    @Override
+    public void take(Buffer part) throws SourceFailure {
+        try {
+            json.take(part);
+        } catch (SourceFailure failure) {
+            listener.failed();
+            throw failure;
+        }
+    }
+
+    @Override
+    public void value(String path, String text) {
+        values.put(path, text);
+    }
+
+    @Override
+    public void end(String path) throws SourceFailure {
+        if (!path.equals(EVENT)) {
+            return;
+        }
+        SeenPod pod = SeenPod.of(values, POD);
+        String type = values.getOrDefault(TYPE, "");
+        String version = values.getOrDefault(VERSION, "");
+        String code = values.getOrDefault(CODE, "unknown");
+        values.clear();
+        switch (type) {
+            case "ADDED", "MODIFIED" -> listener.seen(pod, version);
+            case "DELETED" -> listener.deleted(pod, version);
+            case "BOOKMARK" -> listener.bookmark(version);
+            case "ERROR" -> throw new SourceFailure("The API server ended the watch on pods, as it would answer a call with HTTP "
+                    + code, false);
+            default -> throw new SourceFailure("The API server's watch on pods has an event of no known type", false);
+        }
+    }
+}

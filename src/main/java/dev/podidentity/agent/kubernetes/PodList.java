@@ -1,0 +1,78 @@
+package dev.podidentity.agent.kubernetes;
+
+import dev.podidentity.agent.kubernetes.HttpCalls.Parts;
+import dev.podidentity.agent.token.SourceFailure;
+import io.vertx.core.buffer.Buffer;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/** Reads one page of a list of pods while it comes. */
+final class PodList implements Parts, JsonScanner.Listener {
+
+    private static final String POD = "/items/*";
+    private static final String VERSION = "/metadata/resourceVersion";
+    private static final String CONTINUE = "/metadata/continue";
+    private static final Set<String> WANTED = Stream.concat(
+                    Stream.of(POD, VERSION, CONTINUE), SeenPod.PATHS.stream().map(path -> POD + path))
+            .collect(Collectors.toUnmodifiableSet());
+    /** A hundred pods with all that etcd would hold of them do not come near it, but for the most extreme ones. */
+    private static final int LONGEST = 16 * 1024 * 1024;
+
+    private final String node;
+    private final JsonScanner json = new JsonScanner("The API server's list of pods", LONGEST, WANTED, this);
+    private final Map<String, String> values = new HashMap<>();
+    private final Set<String> living = new HashSet<>();
+    private String version = "";
+    private String next = "";
+
+    PodList(String node) {
+        this.node = node;
+    }
+
+    @Override
+    public void take(Buffer part) throws SourceFailure {
+        json.take(part);
+    }
+
+    @Override
+    public void value(String path, String text) {
+        switch (path) {
+            case VERSION -> version = text;
+            case CONTINUE -> next = text;
+            default -> values.put(path, text);
+        }
+    }
+
+    @Override
+    public void end(String path) {
+        SeenPod pod = SeenPod.of(values, POD);
+        values.clear();
+        if (pod.livesOn(node)) {
+            living.add(pod.uid());
+        }
+    }
+
+    /** Whether what came is a list that can be watched from. */
+    boolean whole() {
+        return json.complete() && json.documents() == 1 && !version.isEmpty();
+    }
+
+    /** The UIDs of the pods that live. */
+    Set<String> living() {
+        return living;
+    }
+
+    /** What to watch from. */
+    String version() {
+        return version;
+    }
+
+    /** What asks for the next page; empty if this is the last. */
+    String next() {
+        return next;
+    }
+}

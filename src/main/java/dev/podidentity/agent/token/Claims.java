@@ -1,0 +1,105 @@
+package dev.podidentity.agent.token;
+
+import io.vertx.core.json.JsonArray;
+import io.vertx.core.json.JsonObject;
+import java.time.Instant;
+import java.util.Optional;
+
+/** The claims of a token, or an object among them, read with their types checked. Whether they are true is not known here. */
+final class Claims {
+
+    /** The last instant that ISO 8601 can write with a year of four digits; a JWT beyond it is nonsense. */
+    private static final Instant LATEST = Instant.parse("9999-12-31T23:59:59Z");
+
+    private final JsonObject json;
+
+    Claims(JsonObject json) {
+        this.json = json;
+    }
+
+    /** A claim that is a text, if it is there. */
+    Optional<String> text(String claim) throws Rejection {
+        if (json.getValue(claim) instanceof String text) {
+            return Optional.of(text);
+        }
+        if (json.containsKey(claim)) {
+            throw wrongType(claim, "a string");
+        }
+        return Optional.empty();
+    }
+
+    /** A claim that is an object; an absent one is empty. */
+    Claims object(String claim) throws Rejection {
+        if (json.getValue(claim) instanceof JsonObject object) {
+            return new Claims(object);
+        }
+        if (json.containsKey(claim)) {
+            throw wrongType(claim, "an object");
+        }
+        return new Claims(new JsonObject());
+    }
+
+    /** A claim that is a time, if it is there. */
+    Optional<Instant> instant(String claim) throws Rejection {
+        if (!json.containsKey(claim)) {
+            return Optional.empty();
+        }
+        if (!(json.getValue(claim) instanceof Number number)) {
+            throw wrongType(claim, "a number");
+        }
+        double epochSeconds = number.doubleValue();
+        if (Double.isNaN(epochSeconds) || epochSeconds < 0 || epochSeconds > LATEST.getEpochSecond()) {
+            throw Rejection.invalid("In the token's claims, " + claim + " is no time: it must be seconds since 1970");
+        }
+        return Optional.of(Instant.ofEpochMilli((long) Math.floor(epochSeconds * 1000)));
+    }
+
+    /** The {@code exp} claim, which a token must have. */
+    Instant expiresAt() throws Rejection {
+        return instant("exp").orElseThrow(() -> Rejection.invalid(
+                "The token has no exp claim: a projected service-account token always has one"));
+    }
+
+    void requireAudience(String audience) throws Rejection {
+        Object aud = json.getValue("aud");
+        boolean named;
+        if (aud instanceof String one) {
+            named = one.equals(audience);
+        } else if (aud instanceof JsonArray many) {
+            if (!many.stream().allMatch(String.class::isInstance)) {
+                throw wrongType("aud", "a string or an array of strings");
+            }
+            named = many.contains(audience);
+        } else if (aud == null && !json.containsKey("aud")) {
+            named = false;
+        } else {
+            throw wrongType("aud", "a string or an array of strings");
+        }
+        if (!named) {
+            throw Rejection.invalid("The token is not for the audience " + audience
+                    + ": use the token file that EKS Pod Identity mounts into the pod");
+        }
+    }
+
+    /** Looks at {@code exp} and {@code nbf}, with no leeway: EKS Auth has none that it promises. */
+    void requireCurrent(Instant now) throws Rejection {
+        Instant expiresAt = expiresAt();
+        if (!expiresAt.isAfter(now)) {
+            throw new Rejection(RejectedToken.expired("The token expired at " + seconds(expiresAt)
+                    + ": the SDK has not re-read the token file since; update the SDK, or restart the pod"));
+        }
+        Optional<Instant> notBefore = instant("nbf").filter(start -> start.isAfter(now));
+        if (notBefore.isPresent()) {
+            throw Rejection.invalid("The token is not valid before " + seconds(notBefore.get())
+                    + ": check the clock of this node");
+        }
+    }
+
+    private static String seconds(Instant instant) {
+        return Instant.ofEpochSecond(instant.getEpochSecond()).toString();
+    }
+
+    private static Rejection wrongType(String claim, String expected) {
+        return Rejection.invalid("In the token's claims, " + claim + " is not " + expected);
+    }
+}

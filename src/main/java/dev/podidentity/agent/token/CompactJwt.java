@@ -1,0 +1,98 @@
+package dev.podidentity.agent.token;
+
+import io.vertx.core.json.DecodeException;
+import io.vertx.core.json.JsonObject;
+import java.nio.charset.StandardCharsets;
+import java.util.Base64;
+import java.util.Optional;
+
+/**
+ * A compact JWT taken apart. Nothing in it is true before its signature has been verified.
+ *
+ * @param header the first part
+ * @param claims the second part
+ * @param raw all three as they were sent, a secret
+ */
+record CompactJwt(JsonObject header, JsonObject claims, String raw) {
+
+    static CompactJwt parse(String raw) throws Rejection {
+        String[] parts = raw.split("\\.", -1);
+        if (parts.length != 3) {
+            throw Rejection.invalid("The token is not a JWT: it has " + parts.length + " parts instead of 3");
+        }
+        JsonObject header = object("header", parts[0]);
+        JsonObject claims = object("claims", parts[1]);
+        if (decode("signature", parts[2]).length == 0) {
+            throw Rejection.invalid("The token has no signature");
+        }
+        return new CompactJwt(header, claims, raw);
+    }
+
+    /** What the signature is of: the first two parts as they were sent. */
+    byte[] signedBytes() {
+        return raw.substring(0, raw.lastIndexOf('.')).getBytes(StandardCharsets.US_ASCII);
+    }
+
+    /**
+     * The signature's bytes. Beyond them its text must hold nothing: the spare bits of the last character could else
+     * make several texts of one token.
+     */
+    byte[] signatureBytes() throws Rejection {
+        String signature = raw.substring(raw.lastIndexOf('.') + 1);
+        byte[] bytes = decode("signature", signature);
+        if (!Base64.getUrlEncoder().withoutPadding().encodeToString(bytes).equals(signature)) {
+            throw Rejection.invalid("The token's signature is not base64url: bits are set beyond its end");
+        }
+        return bytes;
+    }
+
+    /** The {@code alg} of the header, if there is one. */
+    Optional<String> algorithm() throws Rejection {
+        return headerText("alg");
+    }
+
+    /** The {@code kid} of the header, if there is one. */
+    Optional<String> keyId() throws Rejection {
+        return headerText("kid");
+    }
+
+    private Optional<String> headerText(String key) throws Rejection {
+        if (header.getValue(key) instanceof String text) {
+            return Optional.of(text);
+        }
+        if (header.containsKey(key)) {
+            throw Rejection.invalid("In the token's header, " + key + " is not a string");
+        }
+        return Optional.empty();
+    }
+
+    private static JsonObject object(String part, String base64) throws Rejection {
+        Object value;
+        try {
+            value = StrictJson.read(new String(decode(part, base64), StandardCharsets.UTF_8));
+        } catch (DecodeException e) {
+            throw Rejection.invalid("The token's " + part + " is not JSON");
+        }
+        if (value instanceof JsonObject object) {
+            return object;
+        }
+        throw Rejection.invalid("The token's " + part + " is not a JSON object");
+    }
+
+    private static byte[] decode(String part, String base64) throws Rejection {
+        if (base64.endsWith("=")) {
+            throw Rejection.invalid("The token's " + part + " is not base64url: it has padding");
+        }
+        try {
+            return Base64.getUrlDecoder().decode(base64);
+        } catch (IllegalArgumentException e) {
+            throw Rejection.invalid("The token's " + part + " is not base64url");
+        }
+    }
+
+    /** Leaves the secret out. */
+    @Override
+    public String toString() {
+        return "CompactJwt[" + header + "]";
+    }
+}

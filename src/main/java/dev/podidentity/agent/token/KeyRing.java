@@ -1,0 +1,296 @@
+package dev.podidentity.agent.token;
+
+import dev.podidentity.agent.limits.TokenBucket;
+import dev.podidentity.agent.loop.Timers;
+import dev.podidentity.agent.loop.Timers.Timer;
+import dev.podidentity.agent.observe.Field;
+import dev.podidentity.agent.observe.KeyFetchResult;
+import dev.podidentity.agent.observe.Metrics;
+import java.io.IOException;
+import java.nio.file.FileSystemException;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.Executor;
+import java.util.function.BiConsumer;
+import java.util.function.DoubleSupplier;
+import java.util.function.LongSupplier;
+import org.jboss.logging.Logger;
+
+/**
+ * The keys that tokens are verified with now. Fetches them at start and again every few minutes, one fetch at a time;
+ * while they cannot be fetched, the last good ones stay in use for a day. With a file, that is so over a restart too.
+ *
+ * <p>Confined to the event loop; what blocks or computes is given to the worker.
+ */
+public final class KeyRing {
+
+    private static final Logger LOG = Logger.getLogger(KeyRing.class);
+    /** Fetches a second that tokens of unknown keys may cause together: a pod could make up any number of them. */
+    private static final double FETCHES_PER_SECOND = 0.1;
+    /** How often the file is written though nothing but the age of its keys changes. */
+    private static final Duration FILE_INTERVAL = Duration.ofHours(1);
+
+    private final KeySource source;
+    private final Optional<KeysFile> file;
+    private final Optional<String> issuer;
+    private final KeyRefreshPolicy policy = new KeyRefreshPolicy();
+    private final Metrics metrics;
+    private final Clock clock;
+    private final LongSupplier nanos;
+    private final Timers timers;
+    private final Executor worker;
+    private final Executor loop;
+    private final DoubleSupplier random;
+    private final TokenBucket wanted;
+
+    private Runnable listener = () -> {};
+    private Optional<FetchedKeys> held = Optional.empty();
+    private Optional<Timer> next = Optional.empty();
+    private boolean stopped;
+    private boolean readingFile;
+    private boolean fetching;
+    /** In a row. */
+    private int failures;
+    /** Since keys came last. */
+    private boolean forbidden;
+    private boolean writingFile;
+    private boolean fileFailed;
+    private Optional<Instant> fileWrittenAt = Optional.empty();
+
+    /**
+     * @param source where they are published
+     * @param file keeps them over a restart; its directory must be there and be writable
+     * @param issuer of the cluster's tokens, if it is known: what a file holds of another is not used
+     * @param clock tells how old keys are
+     * @param nanos of a monotonic clock
+     * @param timers runs what comes later, on the event loop
+     * @param worker runs what blocks or computes
+     * @param loop runs what must run on the event loop
+     * @param random from 0 to 1, for jitter
+     */
+    public KeyRing(
+            KeySource source,
+            Optional<Path> file,
+            Optional<String> issuer,
+            Metrics metrics,
+            Clock clock,
+            LongSupplier nanos,
+            Timers timers,
+            Executor worker,
+            Executor loop,
+            DoubleSupplier random) {
+        this.source = source;
+        this.file = file.map(KeysFile::new);
+        this.issuer = issuer;
+        this.metrics = metrics;
+        this.clock = clock;
+        this.nanos = nanos;
+        this.timers = timers;
+        this.worker = worker;
+        this.loop = loop;
+        this.random = random;
+        this.wanted = new TokenBucket(FETCHES_PER_SECOND, 1, nanos.getAsLong());
+    }
+
+    /** Starts to read the file and to fetch, until {@link #stop}. */
+    public void start() {
+        file.ifPresent(this::readFile);
+        fetch();
+    }
+
+    /** Fetches no more; a fetch under way ends. */
+    public void stop() {
+        stopped = true;
+        next.ifPresent(Timer::cancel);
+    }
+
+    /** Has something run each time that a fetch, or the reading of the file, has ended. */
+    void listen(Runnable news) {
+        listener = news;
+    }
+
+    /** The keys, the same object as long as they are the same; empty if there are none, or none that are still good. */
+    Optional<VerificationKeys> current() {
+        if (held.isPresent() && !clock.instant().isBefore(policy.goodUntil(held.get().fetchedAt()))) {
+            LOG.warnf("The keys that tokens are verified with are too old to be used any longer",
+                    Field.of("fetchedAt", held.get().fetchedAt()));
+            held = Optional.empty();
+            metrics.keysFetchedAt(Optional.empty());
+        }
+        return held.map(FetchedKeys::keys);
+    }
+
+    /** Whether keys, or other ones, may come soon. */
+    boolean underWay() {
+        return readingFile || fetching;
+    }
+
+    /**
+     * Asks for a fetch, as a token has come that no key is known for. There is at most one every ten seconds, however
+     * often this is asked for, and none while the agent may not fetch keys.
+     *
+     * @return whether one is under way, so that there will be news
+     */
+    boolean fetchAgain() {
+        if (!underWay() && !forbidden && !stopped && wanted.tryTake(nanos.getAsLong())) {
+            fetch();
+            // One that has ended at once has told its news.
+            return true;
+        }
+        return underWay();
+    }
+
+    private void fetch() {
+        if (fetching || stopped) {
+            return;
+        }
+        next.ifPresent(Timer::cancel);
+        fetching = true;
+        source.fetch().onComplete(fetched -> {
+            if (fetched.succeeded()) {
+                onWorker(() -> VerificationKeys.read(fetched.result()), (keys, error) -> {
+                    if (error == null) {
+                        succeeded(new FetchedKeys(fetched.result(), keys, clock.instant()));
+                    } else {
+                        failed(error);
+                    }
+                });
+            } else {
+                failed(fetched.cause());
+            }
+        });
+    }
+
+    private void succeeded(FetchedKeys fetched) {
+        if (failures > 0) {
+            LOG.info("The keys that tokens are verified with can be fetched again");
+        }
+        failures = 0;
+        forbidden = false;
+        boolean changed = hold(fetched);
+        metrics.keysFetched(KeyFetchResult.SUCCESS);
+        writeFile(changed);
+        fetched(policy.afterSuccess(random.getAsDouble()));
+    }
+
+    private void failed(Throwable cause) {
+        failures++;
+        boolean was = forbidden;
+        forbidden = cause instanceof SourceFailure failure && failure.forbidden();
+        metrics.keysFetched(forbidden ? KeyFetchResult.FORBIDDEN : KeyFetchResult.FAILED);
+        if (!(cause instanceof SourceFailure)) {
+            LOG.error("Fetching the keys that tokens are verified with went wrong", cause);
+        } else if (failures == 1 || forbidden && !was) {
+            LOG.warnf("The keys that tokens are verified with cannot be fetched",
+                    Field.of("reason", cause.getMessage()),
+                    Field.of("keptUntil", held.map(kept -> policy.goodUntil(kept.fetchedAt())).orElse(null)));
+        }
+        fetched(forbidden
+                ? policy.afterForbidden(random.getAsDouble())
+                : policy.afterFailure(failures, random.getAsDouble()));
+    }
+
+    private void fetched(Duration pause) {
+        fetching = false;
+        if (!stopped) {
+            next = Optional.of(timers.schedule(pause, this::fetch));
+        }
+        listener.run();
+    }
+
+    /** Takes keys into use; returns whether they are others than those before. */
+    private boolean hold(FetchedKeys fetched) {
+        VerificationKeys before = held.map(FetchedKeys::keys).orElse(null);
+        boolean changed = !fetched.keys().equals(before);
+        if (changed) {
+            LOG.infof("Tokens are verified with these keys",
+                    Field.of("issuer", fetched.keys().issuer()),
+                    Field.of("keys", fetched.keys().size()),
+                    Field.of("fetchedAt", fetched.fetchedAt()));
+        }
+        held = Optional.of(new FetchedKeys(fetched.published(), changed ? fetched.keys() : before, fetched.fetchedAt()));
+        metrics.keysFetchedAt(Optional.of(fetched.fetchedAt()));
+        return changed;
+    }
+
+    private void readFile(KeysFile kept) {
+        readingFile = true;
+        Instant now = clock.instant();
+        onWorker(() -> kept.read(now), (content, error) -> {
+            readingFile = false;
+            if (error != null) {
+                warnOfFile("The file of keys is not used", kept, error);
+            } else if (content.isPresent() && held.isEmpty()) {
+                use(kept, content.get());
+            }
+            listener.run();
+        });
+    }
+
+    private void use(KeysFile kept, FetchedKeys content) {
+        if (issuer.isPresent() && !issuer.get().equals(content.published().issuer())) {
+            LOG.warnf("The file of keys is not used",
+                    Field.of("file", kept),
+                    Field.of("reason", "Its keys are of another issuer, " + content.published().issuer()));
+        } else if (!clock.instant().isBefore(policy.goodUntil(content.fetchedAt()))) {
+            LOG.warnf("The file of keys is not used",
+                    Field.of("file", kept),
+                    Field.of("reason", "Its keys are too old, fetched at " + content.fetchedAt()));
+        } else {
+            hold(content);
+        }
+    }
+
+    private void writeFile(boolean changed) {
+        boolean due = changed || fileWrittenAt
+                .map(written -> !clock.instant().isBefore(written.plus(FILE_INTERVAL)))
+                .orElse(true);
+        if (file.isEmpty() || held.isEmpty() || !due || writingFile) {
+            return;
+        }
+        FetchedKeys now = held.get();
+        writingFile = true;
+        onWorker(() -> {
+            file.get().write(now);
+            return now.fetchedAt();
+        }, (written, error) -> {
+            writingFile = false;
+            fileWrittenAt = Optional.ofNullable(written);
+            if (error != null && !fileFailed) {
+                warnOfFile("The file of keys cannot be written", file.get(), error);
+            }
+            fileFailed = error != null;
+        });
+    }
+
+    private static void warnOfFile(String message, KeysFile file, Throwable error) {
+        if (error instanceof IOException) {
+            // The file system's own exceptions have the path for a message.
+            String reason = error instanceof FileSystemException ? error.toString() : error.getMessage();
+            LOG.warnf(message, Field.of("file", file), Field.of("reason", reason));
+        } else {
+            LOG.error(message, error);
+        }
+    }
+
+    /** Runs a task on the worker and what comes after it on the event loop, with its result or its exception. */
+    private <T> void onWorker(Callable<T> task, BiConsumer<T, Throwable> then) {
+        CompletableFuture.supplyAsync(() -> called(task), worker)
+                .whenCompleteAsync((result, error) -> then.accept(result, error == null ? null : error.getCause()), loop);
+    }
+
+    private static <T> T called(Callable<T> task) {
+        try {
+            return task.call();
+        } catch (Exception e) {
+            // Not swallowed: it is handed to what comes after.
+            throw new CompletionException(e);
+        }
+    }
+}

@@ -1,0 +1,20 @@
+package dev.podidentity.agent.token;
+
+/** Leaves the reading or verifying of a token early; has no stack trace, as a bad token is nothing unusual. */
+final class Rejection extends Exception {
+
+    private final RejectedToken rejected;
+
+    Rejection(RejectedToken rejected) {
+        super(rejected.message(), null, false, false);
+        this.rejected = rejected;
+    }
+
+    static Rejection invalid(String message) {
+        return new Rejection(RejectedToken.invalid(message));
+    }
+
+    RejectedToken rejected() {
+        return rejected;
+    }
+}

@@ -1,0 +1,192 @@
+package dev.podidentity.agent.token;
+
+import dev.podidentity.agent.limits.TokenBucket;
+import dev.podidentity.agent.loop.Timers;
+import dev.podidentity.agent.observe.Field;
+import dev.podidentity.agent.token.NotVerified.Reason;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Executor;
+import java.util.function.Consumer;
+import java.util.function.LongSupplier;
+import org.jboss.logging.Logger;
+
+/**
+ * Lets the API server verify tokens: it is asked once for a token at a time, its word is remembered for some minutes,
+ * and while it is away the last good word stays good until the token expires. How often it is asked is limited, as a
+ * pod could make up any number of tokens; beyond the limit EKS Auth is to judge.
+ *
+ * <p>Confined to the event loop.
+ */
+public final class ReviewVerifier implements TokenVerifier {
+
+    private static final Logger LOG = Logger.getLogger(ReviewVerifier.class);
+    /** A pod that is deleted is found out within this, if nothing watches the pods. */
+    private static final Duration GOOD_FOR = Duration.ofMinutes(5);
+    /** A pod's SDK tries again within seconds; a token that was refused seldom becomes good. */
+    private static final Duration BAD_FOR = Duration.ofSeconds(10);
+    private static final int MOST_BAD = 256;
+    /** A node's pods, started or rotated all at once, are within the burst; thousands of nodes can afford the rate. */
+    private static final int PER_SECOND = 20;
+    private static final int BURST = 200;
+    private static final int MOST_UNDER_WAY = 50;
+    /** No more than a few calls a second find out that the API server still does not answer. */
+    private static final Duration PAUSE = Duration.ofSeconds(1);
+    /** Somebody has to grant the permission first. */
+    private static final Duration FORBIDDEN_PAUSE = Duration.ofMinutes(10);
+
+    private final TokenReviewer reviewer;
+    private final Clock clock;
+    private final LongSupplier nanos;
+    private final Timers timers;
+    private final Executor loop;
+
+    private final BoundedMap<TokenFingerprint, Reviewed> genuine;
+    private final BoundedMap<TokenFingerprint, Reviewed> bad = new BoundedMap<>(MOST_BAD);
+    private final Map<TokenFingerprint, Flight> flights = new HashMap<>();
+    private final TokenBucket permits;
+    /** Why the API server is not asked, and until when. */
+    private Optional<Pause> pause = Optional.empty();
+    /** Since it last answered. */
+    private Optional<Reason> warnedOf = Optional.empty();
+
+    /**
+     * @param reviewer asks the API server
+     * @param memory how many genuine tokens to remember; each takes about 1 KiB
+     * @param clock tells the time that tokens expire by
+     * @param nanos of a monotonic clock
+     * @param timers runs what comes later, on the event loop
+     * @param loop runs what must run on the event loop
+     */
+    public ReviewVerifier(
+            TokenReviewer reviewer, int memory, Clock clock, LongSupplier nanos, Timers timers, Executor loop) {
+        this.reviewer = reviewer;
+        this.genuine = new BoundedMap<>(memory);
+        this.clock = clock;
+        this.nanos = nanos;
+        this.timers = timers;
+        this.loop = loop;
+        this.permits = new TokenBucket(PER_SECOND, BURST, nanos.getAsLong());
+    }
+
+    private record Reviewed(Verification verdict, Instant askAgainAt) {}
+
+    private record Pause(Reason reason, Instant until) {}
+
+    @Override
+    public void verify(ServiceAccountToken token, String source, Consumer<Verification> verdict) {
+        Instant now = clock.instant();
+        Optional<Reviewed> reviewed = Optional.ofNullable(genuine.get(token.fingerprint()))
+                .filter(good -> token.expiresAt().isAfter(now))
+                .or(() -> Optional.ofNullable(bad.get(token.fingerprint())));
+        Optional<Verification> recent = reviewed
+                .filter(known -> now.isBefore(known.askAgainAt()))
+                .map(Reviewed::verdict);
+        if (recent.isPresent()) {
+            verdict.accept(recent.get());
+            return;
+        }
+        Flight flight = flights.get(token.fingerprint());
+        if (flight != null && flight.lateAt(now)) {
+            verdict.accept(lastGood(token, Reason.API_SERVER));
+            return;
+        }
+        if (flight == null) {
+            Optional<Reason> without = whyNotAsk(now);
+            if (without.isPresent()) {
+                verdict.accept(lastGood(token, without.get()));
+                return;
+            }
+            flight = new Flight(token, now);
+            flights.put(token.fingerprint(), flight);
+            flight.join(verdict);
+            flight.ask();
+        } else {
+            flight.join(verdict);
+        }
+    }
+
+    /** What can be said of a token without asking. */
+    private Verification lastGood(ServiceAccountToken token, Reason otherwise) {
+        Reviewed good = genuine.get(token.fingerprint());
+        return good != null && token.expiresAt().isAfter(clock.instant()) ? good.verdict() : new NotVerified(otherwise);
+    }
+
+    private Optional<Reason> whyNotAsk(Instant now) {
+        if (pause.isPresent() && now.isBefore(pause.get().until())) {
+            return Optional.of(pause.get().reason());
+        }
+        return flights.size() >= MOST_UNDER_WAY || !permits.tryTake(nanos.getAsLong())
+                ? Optional.of(Reason.LIMIT)
+                : Optional.empty();
+    }
+
+    private void answered(ServiceAccountToken token, Verification verdict) {
+        if (warnedOf.isPresent()) {
+            LOG.info("The API server reviews tokens again");
+            warnedOf = Optional.empty();
+        }
+        pause = Optional.empty();
+        Instant now = clock.instant();
+        if (verdict instanceof VerifiedClaims) {
+            bad.remove(token.fingerprint());
+            genuine.put(token.fingerprint(), new Reviewed(verdict, now.plus(GOOD_FOR)));
+        } else {
+            genuine.remove(token.fingerprint());
+            bad.put(token.fingerprint(), new Reviewed(verdict, now.plus(BAD_FOR)));
+        }
+    }
+
+    /** Returns what tokens without a good word are now. */
+    private Reason failed(Throwable cause) {
+        boolean forbidden = cause instanceof SourceFailure failure && failure.forbidden();
+        Reason reason = forbidden ? Reason.NOT_PERMITTED : Reason.API_SERVER;
+        pause = Optional.of(new Pause(reason, clock.instant().plus(forbidden ? FORBIDDEN_PAUSE : PAUSE)));
+        if (!(cause instanceof SourceFailure)) {
+            LOG.error("Asking the API server about a token went wrong", cause);
+        } else if (!warnedOf.equals(Optional.of(reason))) {
+            warnedOf = Optional.of(reason);
+            LOG.warnf("The API server cannot be asked about tokens: EKS Auth judges those that it has not vouched for",
+                    Field.of("reason", cause.getMessage()));
+        }
+        return reason;
+    }
+
+    /** One review, and all who wait for it. */
+    private final class Flight {
+
+        private final ServiceAccountToken token;
+        private final Instant began;
+        private final Waiters waiters = new Waiters(timers, loop);
+
+        Flight(ServiceAccountToken token, Instant began) {
+            this.token = token;
+            this.began = began;
+        }
+
+        boolean lateAt(Instant now) {
+            return !now.isBefore(began.plus(TokenVerification.PATIENCE));
+        }
+
+        void join(Consumer<Verification> verdict) {
+            waiters.add(verdict, () -> lastGood(token, Reason.API_SERVER), () -> {});
+        }
+
+        void ask() {
+            reviewer.review(token).onComplete(reviewed -> {
+                flights.remove(token.fingerprint());
+                if (reviewed.succeeded()) {
+                    answered(token, reviewed.result());
+                    waiters.answer(reviewed.result());
+                } else {
+                    Reason reason = failed(reviewed.cause());
+                    waiters.answer(lastGood(token, reason));
+                }
+            });
+        }
+    }
+}

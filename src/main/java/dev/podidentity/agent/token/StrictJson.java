@@ -1,0 +1,34 @@
+package dev.podidentity.agent.token;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import io.vertx.core.json.DecodeException;
+import io.vertx.core.json.jackson.JacksonCodec;
+import java.io.IOException;
+
+/**
+ * Reads JSON that decides whether somebody is believed. Duplicate members are refused: two readers could see two
+ * different things in one text. Any thread; memory is bounded by the text and the parser's own limit on nesting.
+ */
+final class StrictJson {
+
+    private static final JsonFactory JSON =
+            JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
+
+    private StrictJson() {}
+
+    /**
+     * Reads a text.
+     *
+     * @return a JsonObject, a JsonArray, a String, a Number, a Boolean or null
+     * @throws DecodeException if it is not JSON
+     */
+    static Object read(String text) {
+        try (JsonParser parser = JSON.createParser(text)) {
+            return JacksonCodec.fromParser(parser, Object.class);
+        } catch (IOException e) {
+            throw new DecodeException("Not JSON", e);
+        }
+    }
+}

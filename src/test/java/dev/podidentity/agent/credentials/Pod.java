@@ -1,0 +1,50 @@
+package dev.podidentity.agent.credentials;
+
+import dev.podidentity.agent.config.CoalesceScope;
+import dev.podidentity.agent.testing.FakeTime;
+import dev.podidentity.agent.token.NotVerified;
+import dev.podidentity.agent.token.ServiceAccountToken;
+import dev.podidentity.agent.token.VerifiedClaims;
+import dev.podidentity.agent.token.WorkloadClaims;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Optional;
+
+/** A pod, and the tokens that the API server issues to it: two of one number are the same token. */
+record Pod(String namespace, String serviceAccount, String serviceAccountUid, String name, String uid) {
+
+    static final String ISSUER = "https://issuer.example";
+    private static final Duration TOKEN_LIFETIME = Duration.ofHours(24);
+
+    /** A pod of the service account {@code shop/cart}. */
+    static Pod of(String name) {
+        return new Pod("shop", "cart", "cart-uid", name, name + "-uid");
+    }
+
+    ServiceAccountToken token(int number, Instant expiresAt) {
+        return TokenBuilder.of(uid + "/" + number)
+                .claiming(new WorkloadClaims(namespace, serviceAccount, name, uid, ""))
+                .expiringAt(expiresAt)
+                .build();
+    }
+
+    VerifiedClaims claims() {
+        return new VerifiedClaims(
+                ISSUER, namespace, serviceAccount, serviceAccountUid, name, uid, Optional.of("node"));
+    }
+
+    Caller verified(CoalesceScope scope, int number, Instant expiresAt) {
+        return Caller.of(token(number, expiresAt), claims(), scope);
+    }
+
+    /** With its first token. */
+    Caller verified(CoalesceScope scope) {
+        return verified(scope, 1, FakeTime.START.plus(TOKEN_LIFETIME));
+    }
+
+    /** With its first token, at a time when nobody can verify it. */
+    Caller unverified(CoalesceScope scope) {
+        return Caller.of(
+                token(1, FakeTime.START.plus(TOKEN_LIFETIME)), new NotVerified(NotVerified.Reason.NO_KEYS), scope);
+    }
+}

@@ -1,0 +1,51 @@
+package dev.podidentity.agent.token;
+
+import io.vertx.core.Future;
+import io.vertx.core.Promise;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/** An API server that judges tokens when a test says so, or at once. */
+final class FakeTokenReviewer implements TokenReviewer {
+
+    private final List<Promise<Verification>> open = new ArrayList<>();
+    private Optional<Future<Verification>> atOnce = Optional.empty();
+    private int reviews;
+
+    @Override
+    public Future<Verification> review(ServiceAccountToken token) {
+        reviews++;
+        if (atOnce.isPresent()) {
+            return atOnce.get();
+        }
+        Promise<Verification> promise = Promise.promise();
+        open.add(promise);
+        return promise.future();
+    }
+
+    int reviews() {
+        return reviews;
+    }
+
+    void answerAtOnce(Verification verdict) {
+        atOnce = Optional.of(Future.succeededFuture(verdict));
+    }
+
+    void failAtOnce(Throwable failure) {
+        atOnce = Optional.of(Future.failedFuture(failure));
+    }
+
+    void answerWhenTold() {
+        atOnce = Optional.empty();
+    }
+
+    /** Answers the review that was asked for first. */
+    void answer(Verification verdict) {
+        open.remove(0).complete(verdict);
+    }
+
+    void fail(Throwable failure) {
+        open.remove(0).fail(failure);
+    }
+}

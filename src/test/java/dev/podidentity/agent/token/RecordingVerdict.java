@@ -1,0 +1,27 @@
+package dev.podidentity.agent.token;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+
+/** One who waits for a verdict. */
+final class RecordingVerdict implements Consumer<Verification> {
+
+    private final List<Verification> verdicts = new ArrayList<>();
+
+    @Override
+    public void accept(Verification verdict) {
+        verdicts.add(verdict);
+    }
+
+    boolean waits() {
+        return verdicts.isEmpty();
+    }
+
+    Verification verdict() {
+        assertThat(verdicts).as("verdicts").hasSize(1);
+        return verdicts.get(0);
+    }
+}

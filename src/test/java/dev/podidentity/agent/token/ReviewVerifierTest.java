@@ -1,0 +1,260 @@
+package dev.podidentity.agent.token;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.podidentity.agent.testing.FakeLoop;
+import dev.podidentity.agent.testing.FakeTime;
+import dev.podidentity.agent.testing.Tokens;
+import dev.podidentity.agent.token.NotVerified.Reason;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+class ReviewVerifierTest {
+
+    private static final String SOURCE = "10.0.0.1";
+
+    private static final VerifiedClaims GOOD =
+            new VerifiedClaims("https://issuer", "shop", "cart", "sa-uid", "pod-1", "pod-uid", Optional.of("node-1"));
+    private static final RejectedToken BAD = RejectedToken.invalid("The API server does not know the token");
+    private static final SourceFailure DOWN = new SourceFailure("The API server does not answer", false);
+    private static final SourceFailure FORBIDDEN = new SourceFailure("The agent may not create tokenreviews", true);
+    private static final NotVerified API_SERVER = new NotVerified(Reason.API_SERVER);
+    private static final NotVerified NOT_PERMITTED = new NotVerified(Reason.NOT_PERMITTED);
+    private static final NotVerified LIMIT = new NotVerified(Reason.LIMIT);
+
+    private final FakeTime time = new FakeTime();
+    private final FakeLoop loop = new FakeLoop();
+    private final FakeTokenReviewer reviewer = new FakeTokenReviewer();
+    private final ReviewVerifier verifier =
+            new ReviewVerifier(reviewer, 1000, time.clock(), time.nanos(), time, loop);
+    private final ServiceAccountToken token = token("pod-1");
+
+    @Test
+    void asksOnceForAllWhoAskAtATime() {
+        // Given
+        List<RecordingVerdict> all = new ArrayList<>();
+        for (int i = 0; i < 100; i++) {
+            all.add(verify(token));
+        }
+        assertThat(reviewer.reviews()).isEqualTo(1);
+
+        // When
+        reviewer.answer(GOOD);
+
+        // Then
+        assertThat(all).allSatisfy(one -> assertThat(one.verdict()).isEqualTo(GOOD));
+        assertThat(time.pending()).as("timers left").isZero();
+    }
+
+    @Test
+    void remembersAGoodWordForFiveMinutes() {
+        // Given
+        reviewer.answerAtOnce(GOOD);
+        verify(token);
+
+        // When, Then
+        time.advance(Duration.ofMinutes(5).minusMillis(1));
+        assertThat(verify(token).verdict()).isEqualTo(GOOD);
+        assertThat(reviewer.reviews()).isEqualTo(1);
+        time.advanceMillis(1);
+        assertThat(verify(token).verdict()).isEqualTo(GOOD);
+        assertThat(reviewer.reviews()).isEqualTo(2);
+    }
+
+    @Test
+    void remembersARefusalForTenSeconds() {
+        // Given
+        reviewer.answerAtOnce(BAD);
+        assertThat(verify(token).verdict()).isEqualTo(BAD);
+
+        // When, Then
+        time.advance(Duration.ofMillis(9_999));
+        assertThat(verify(token).verdict()).isEqualTo(BAD);
+        assertThat(reviewer.reviews()).isEqualTo(1);
+        time.advanceMillis(1);
+        reviewer.answerAtOnce(GOOD);
+        assertThat(verify(token).verdict()).isEqualTo(GOOD);
+    }
+
+    @Test
+    void takesBackAGoodWord() {
+        // Given: a pod that is deleted meanwhile
+        reviewer.answerAtOnce(GOOD);
+        verify(token);
+        time.advance(Duration.ofMinutes(5));
+        reviewer.answerAtOnce(BAD);
+        assertThat(verify(token).verdict()).isEqualTo(BAD);
+
+        // When
+        time.advance(Duration.ofSeconds(10));
+        reviewer.failAtOnce(DOWN);
+
+        // Then
+        assertThat(verify(token).verdict()).isEqualTo(API_SERVER);
+    }
+
+    @Test
+    void keepsAGoodWordWhileTheApiServerIsAwayUntilTheTokenExpires() {
+        // Given
+        reviewer.answerAtOnce(GOOD);
+        verify(token);
+        reviewer.failAtOnce(DOWN);
+
+        // When, Then
+        for (int hour = 1; hour < 24; hour++) {
+            time.advance(Duration.ofHours(1));
+            assertThat(verify(token).verdict()).isEqualTo(GOOD);
+        }
+        time.advance(Duration.ofHours(1));
+        assertThat(verify(token).verdict()).isEqualTo(API_SERVER);
+    }
+
+    @Test
+    void givesAGoodWordWhenTheApiServerTakesTooLongToRepeatIt() {
+        // Given
+        reviewer.answerAtOnce(GOOD);
+        verify(token);
+        time.advance(Duration.ofMinutes(5));
+        reviewer.answerWhenTold();
+
+        // When
+        RecordingVerdict first = verify(token);
+        time.advanceMillis(299);
+        assertThat(first.waits()).isTrue();
+        time.advanceMillis(1);
+
+        // Then
+        assertThat(first.verdict()).isEqualTo(GOOD);
+        assertThat(verify(token).verdict()).as("at once, as that review is late").isEqualTo(GOOD);
+        assertThat(reviewer.reviews()).isEqualTo(2);
+    }
+
+    @Test
+    void leavesATokenToEksAuthIfThereIsNoAnswerInTimeAndRemembersTheAnswer() {
+        // Given
+        RecordingVerdict first = verify(token);
+        time.advanceMillis(200);
+        RecordingVerdict second = verify(token);
+
+        // When, Then
+        time.advanceMillis(100);
+        assertThat(first.verdict()).isEqualTo(API_SERVER);
+        assertThat(second.waits()).isTrue();
+        assertThat(verify(token).verdict()).as("at once").isEqualTo(API_SERVER);
+        reviewer.answer(GOOD);
+        assertThat(second.verdict()).isEqualTo(GOOD);
+        assertThat(verify(token).verdict()).isEqualTo(GOOD);
+        assertThat(reviewer.reviews()).isEqualTo(1);
+    }
+
+    @Test
+    void asksNobodyForASecondAfterAFailure() {
+        // Given
+        reviewer.failAtOnce(DOWN);
+        assertThat(verify(token).verdict()).isEqualTo(API_SERVER);
+
+        // When
+        for (int i = 0; i < 1000; i++) {
+            assertThat(verify(token("pod-" + i)).verdict()).isEqualTo(API_SERVER);
+        }
+
+        // Then
+        assertThat(reviewer.reviews()).isEqualTo(1);
+        time.advance(Duration.ofSeconds(1));
+        reviewer.answerAtOnce(GOOD);
+        assertThat(verify(token).verdict()).isEqualTo(GOOD);
+    }
+
+    @Test
+    void asksAgainSeldomWithoutPermission() {
+        // Given
+        reviewer.failAtOnce(FORBIDDEN);
+        assertThat(verify(token).verdict()).isEqualTo(NOT_PERMITTED);
+
+        // When
+        time.advance(Duration.ofMinutes(10).minusMillis(1));
+
+        // Then
+        assertThat(verify(token).verdict()).isEqualTo(NOT_PERMITTED);
+        assertThat(reviewer.reviews()).isEqualTo(1);
+        time.advanceMillis(1);
+        reviewer.answerAtOnce(GOOD);
+        assertThat(verify(token).verdict()).isEqualTo(GOOD);
+    }
+
+    @Test
+    void goesOnAfterAFailureThatNobodyThoughtOf() {
+        // Given
+        reviewer.failAtOnce(new IllegalStateException("not a source failure"));
+        assertThat(verify(token).verdict()).isEqualTo(API_SERVER);
+
+        // When
+        time.advance(Duration.ofSeconds(1));
+        reviewer.answerAtOnce(GOOD);
+
+        // Then
+        assertThat(verify(token).verdict()).isEqualTo(GOOD);
+    }
+
+    @Test
+    void hasNoMoreThanFiftyReviewsUnderWay() {
+        // Given
+        List<RecordingVerdict> waiting = new ArrayList<>();
+        for (int i = 0; i < 50; i++) {
+            waiting.add(verify(token("pod-" + i)));
+        }
+
+        // When, Then
+        assertThat(verify(token("one more")).verdict()).isEqualTo(LIMIT);
+        assertThat(reviewer.reviews()).isEqualTo(50);
+        reviewer.answer(GOOD);
+        assertThat(waiting.get(0).verdict()).isEqualTo(GOOD);
+        assertThat(verify(token("yet one more")).waits()).isTrue();
+    }
+
+    @Test
+    void asksTwentyTimesASecondForLong() {
+        // Given
+        reviewer.answerAtOnce(BAD);
+
+        // When
+        for (int second = 0; second < 60; second++) {
+            for (int i = 0; i < 100; i++) {
+                verify(token("forged-" + second + "-" + i));
+            }
+            time.advance(Duration.ofSeconds(1));
+        }
+
+        // Then
+        assertThat(reviewer.reviews()).isBetween(200 + 59 * 20 - 1, 200 + 60 * 20);
+    }
+
+    @Test
+    void keepsAGoodWordBeyondTheLimit() {
+        // Given
+        reviewer.answerAtOnce(GOOD);
+        verify(token);
+        time.advance(Duration.ofMinutes(5));
+        reviewer.answerAtOnce(BAD);
+        for (int i = 0; i < 300; i++) {
+            verify(token("forged-" + i));
+        }
+
+        // When, Then
+        assertThat(verify(token("another")).verdict()).isEqualTo(LIMIT);
+        assertThat(verify(token).verdict()).isEqualTo(GOOD);
+    }
+
+    private RecordingVerdict verify(ServiceAccountToken asked) {
+        RecordingVerdict verdict = new RecordingVerdict();
+        loop.execute(() -> verifier.verify(asked, SOURCE, verdict));
+        return verdict;
+    }
+
+    private static ServiceAccountToken token(String pod) {
+        return Tokens.read(FakeTime.START, pod);
+    }
+}

@@ -1,0 +1,297 @@
+package dev.podidentity.kubernetes;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.tuple;
+import static org.junit.jupiter.params.provider.Arguments.arguments;
+
+import dev.podidentity.agent.config.AgentConfig;
+import dev.podidentity.agent.config.VerificationMode;
+import io.fabric8.kubernetes.api.model.HasMetadata;
+import io.fabric8.kubernetes.api.model.PodSecurityContext;
+import io.fabric8.kubernetes.api.model.PodSpec;
+import io.fabric8.kubernetes.api.model.ServiceAccount;
+import io.fabric8.kubernetes.api.model.Volume;
+import io.fabric8.kubernetes.api.model.VolumeMount;
+import io.fabric8.kubernetes.api.model.VolumeProjection;
+import io.fabric8.kubernetes.api.model.rbac.ClusterRole;
+import io.fabric8.kubernetes.api.model.rbac.ClusterRoleBinding;
+import io.fabric8.kubernetes.api.model.rbac.PolicyRule;
+import io.fabric8.kubernetes.api.model.rbac.Subject;
+import io.smallrye.config.PropertiesConfigSource;
+import io.smallrye.config.SmallRyeConfigBuilder;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** What {@code kubectl apply -k kubernetes/verified} sends: the base, what its features need, and no more. */
+class VerifiedManifestTest {
+
+    private static final Path KUBERNETES = Path.of("kubernetes");
+    private static final int GROUP = 65532;
+    private static final int GROUP_MAY_READ = 0440;
+
+    private static Manifests base;
+    private static Manifests verified;
+
+    @BeforeAll
+    static void render() {
+        base = Manifests.of(KUBERNETES.resolve("base"));
+        verified = Manifests.of(KUBERNETES.resolve("verified"));
+    }
+
+    /** Each file and all that it allows. */
+    static Stream<Arguments> rules() {
+        return Stream.of(
+                arguments("keys", "nonResourceURLs=/.well-known/openid-configuration,/openid/v1/jwks verbs=get"),
+                arguments("pods", "apiGroups= resources=pods verbs=get,list,watch"),
+                arguments("events", "apiGroups= resources=events verbs=create"),
+                arguments("nodes", "apiGroups= resources=nodes verbs=get,patch"));
+    }
+
+    @ParameterizedTest
+    @MethodSource("rules")
+    void allowsEachFeatureWhatItNeedsInAFileOfItsOwn(String feature, String rule) {
+        String name = "eks-pod-identity-agent-" + feature;
+
+        assertThat(KUBERNETES.resolve("verified/" + feature + ".yaml")).content()
+                .contains("kind: ClusterRole\n", "kind: ClusterRoleBinding\n")
+                .containsPattern("(?s)^# --[a-z-]+.*name: " + name + "\n");
+        assertThat(verified.all(ClusterRole.class))
+                .filteredOn(role -> role.getMetadata().getName().equals(name))
+                .singleElement()
+                .satisfies(role -> assertThat(role.getRules()).extracting(VerifiedManifestTest::text).containsExactly(rule));
+    }
+
+    @Test
+    void allowsNothingElse() {
+        List<String> names = rules().map(row -> "eks-pod-identity-agent-" + row.get()[0]).toList();
+
+        assertThat(verified.all(ClusterRole.class)).extracting(role -> role.getMetadata().getName())
+                .containsExactlyInAnyOrderElementsOf(names);
+        assertThat(verified.all(ClusterRole.class)).allSatisfy(role -> assertThat(role.getAggregationRule()).isNull());
+        assertThat(verified.objects().stream().map(HasMetadata::getKind).collect(Collectors.toSet()))
+                .containsExactlyInAnyOrder("ServiceAccount", "ConfigMap", "DaemonSet", "ClusterRole", "ClusterRoleBinding");
+    }
+
+    @Test
+    void allowsItToTheAgentsServiceAccountAlone() {
+        assertBound(verified);
+    }
+
+    private static void assertBound(Manifests manifests) {
+        ServiceAccount account = manifests.only(ServiceAccount.class);
+        Subject agent = new Subject(
+                null, "ServiceAccount", account.getMetadata().getName(), account.getMetadata().getNamespace());
+
+        assertThat(manifests.pod().getServiceAccountName()).isEqualTo(account.getMetadata().getName());
+        assertThat(manifests.all(ClusterRoleBinding.class)).allSatisfy(binding -> {
+            assertThat(binding.getSubjects()).containsExactly(agent);
+            assertThat(binding.getRoleRef().getApiGroup()).isEqualTo("rbac.authorization.k8s.io");
+            assertThat(binding.getRoleRef().getKind()).isEqualTo("ClusterRole");
+        });
+        assertThat(manifests.all(ClusterRoleBinding.class)).extracting(binding -> binding.getRoleRef().getName())
+                .containsExactlyInAnyOrderElementsOf(
+                        manifests.all(ClusterRole.class).stream().map(role -> role.getMetadata().getName()).toList());
+    }
+
+    @Test
+    void isTheBaseApartFromTheTokenTheKeysAndTheNodesName() {
+        // Given
+        PodSpec pod = verified.pod();
+        PodSecurityContext security = pod.getSecurityContext();
+
+        // Then
+        assertThat(verified.agent().getEnv()).singleElement().satisfies(variable -> {
+            assertThat(variable.getName()).isEqualTo("NODE_NAME");
+            assertThat(variable.getValueFrom().getFieldRef().getFieldPath()).isEqualTo("spec.nodeName");
+        });
+        assertThat(verified.agent().getVolumeMounts()).extracting(VolumeMount::getName).containsExactly("api-token", "keys");
+        assertThat(pod.getVolumes()).extracting(Volume::getName).containsExactlyInAnyOrder("api-token", "keys");
+        assertThat(security.getFsGroup()).isEqualTo(GROUP);
+
+        // When: these are taken away
+        Manifests rest = Manifests.of(KUBERNETES.resolve("verified"));
+        PodSpec plain = rest.pod();
+        plain.getSecurityContext().setFsGroup(null);
+        plain.setVolumes(List.of());
+        plain.getContainers().get(0).setEnv(List.of());
+        plain.getContainers().get(0).setVolumeMounts(List.of());
+        plain.getContainers().get(0).setEnvFrom(base.agent().getEnvFrom());
+
+        // Then: the rest is the base's, with all that it says of security
+        assertThat(plain).isEqualTo(base.pod());
+        assertThat(rest.only(ServiceAccount.class)).isEqualTo(base.only(ServiceAccount.class));
+    }
+
+    @Test
+    void mountsTheApiTokenIntoTheAgentsContainerAlone() {
+        // Given
+        Volume token = volume("api-token");
+        VolumeMount mount = mount("api-token");
+        List<VolumeProjection> sources = token.getProjected().getSources();
+
+        // Then
+        assertThat(verified.pod().getAutomountServiceAccountToken()).isFalse();
+        assertThat(verified.only(ServiceAccount.class).getAutomountServiceAccountToken()).isFalse();
+        assertThat(verified.initialize().getVolumeMounts()).isEmpty();
+        assertThat(mount.getMountPath()).isEqualTo(read(verified).serviceAccountPath().toString());
+        assertThat(mount.getReadOnly()).isTrue();
+        assertThat(token.getProjected().getDefaultMode()).isEqualTo(GROUP_MAY_READ);
+        assertThat(verified.agent().getSecurityContext().getRunAsGroup()).isEqualTo(GROUP);
+        assertThat(sources).hasSize(2);
+        assertThat(sources.get(0).getServiceAccountToken().getPath()).isEqualTo("token");
+        assertThat(sources.get(0).getServiceAccountToken().getAudience()).as("the API server's own").isNull();
+        assertThat(sources.get(0).getServiceAccountToken().getExpirationSeconds()).isEqualTo(3600);
+        assertThat(sources.get(1).getConfigMap().getName()).isEqualTo("kube-root-ca.crt");
+        assertThat(sources.get(1).getConfigMap().getItems()).extracting("key", "path")
+                .containsExactly(tuple("ca.crt", "ca.crt"));
+    }
+
+    @Test
+    void keepsTheLastGoodKeysWhereARestartOfTheContainerFindsThem() {
+        assertThat(volume("keys").getEmptyDir().getMedium()).isEqualTo("Memory");
+        assertThat(volume("keys").getEmptyDir().getSizeLimit().getNumericalAmount()).isEqualByComparingTo("1048576");
+        assertThat(mount("keys").getReadOnly()).isNull();
+        assertThat(read(verified).keysFile().orElseThrow().getParent()).isEqualTo(Path.of(mount("keys").getMountPath()));
+    }
+
+    @Test
+    void switchesOnAllThatVerifiedWorkloadsAre() {
+        // When
+        AgentConfig config = read(verified);
+
+        // Then
+        assertThat(config.tokenVerification()).isEqualTo(VerificationMode.JWKS);
+        assertThat(config.podWatch()).isTrue();
+        assertThat(config.events()).isTrue();
+        assertThat(config.startupTaint()).contains("pods.eks.amazonaws.com/agent-not-ready");
+        assertThat(verified.environment().keySet()).isSubsetOf(Manifests.variables());
+        assertThat(verified.environment()).containsAllEntriesOf(base.environment());
+    }
+
+    @Test
+    void namesTheTaintInTheReadmeThatItTakesOff() throws IOException {
+        String key = read(verified).startupTaint().orElseThrow();
+
+        assertThat(Files.readString(KUBERNETES.resolve("README.md")))
+                .contains("`" + key + "` keeps pods away", "--register-with-taints=" + key + "=:NoSchedule");
+    }
+
+    @Test
+    void isCompletedByTheOverlayOfTheReadme(@TempDir Path directory) throws IOException {
+        // When
+        Manifests completed = Manifests.of(overlay(directory, ""));
+
+        // Then
+        assertThat(completed.environment())
+                .containsEntry("AGENT_CLUSTER_NAME", "my-cluster")
+                .hasSameSizeAs(verified.environment());
+        assertThat(completed.all(ClusterRole.class)).isEqualTo(verified.all(ClusterRole.class));
+        assertBound(completed);
+    }
+
+    @Test
+    void boundInAnotherNamespaceTooWhereTheOverlayHasOne(@TempDir Path directory) throws IOException {
+        // Given
+        Path overlay = overlay(directory, "");
+        Path file = overlay.resolve("kustomization.yaml");
+        Files.writeString(file, Files.readString(file).replace("namespace: kube-system", "namespace: pod-identity"));
+
+        // When
+        Manifests elsewhere = Manifests.of(overlay);
+
+        // Then
+        assertThat(elsewhere.only(ServiceAccount.class).getMetadata().getNamespace()).isEqualTo("pod-identity");
+        assertBound(elsewhere);
+    }
+
+    @Test
+    void letsTheApiServerJudgeTokensInsteadWithOneComponent(@TempDir Path directory) throws IOException {
+        // When
+        Manifests reviewed = Manifests.of(overlay(directory, "components: [../verified/token-review]\n"));
+
+        // Then
+        assertThat(read(reviewed).tokenVerification()).isEqualTo(VerificationMode.TOKEN_REVIEW);
+        assertThat(reviewed.all(ClusterRole.class)).extracting(role -> role.getMetadata().getName()).containsExactlyInAnyOrder(
+                "eks-pod-identity-agent-token-review",
+                "eks-pod-identity-agent-pods",
+                "eks-pod-identity-agent-events",
+                "eks-pod-identity-agent-nodes");
+        assertThat(reviewed.all(ClusterRole.class))
+                .filteredOn(role -> role.getMetadata().getName().endsWith("token-review"))
+                .flatExtracting(ClusterRole::getRules)
+                .extracting(VerifiedManifestTest::text)
+                .containsExactly("apiGroups=authentication.k8s.io resources=tokenreviews verbs=create");
+        assertBound(reviewed);
+    }
+
+    /** The README's overlay of the verified workloads, with more of it. */
+    private static Path overlay(Path directory, String more) throws IOException {
+        String readme = Files.readString(KUBERNETES.resolve("README.md"));
+        String overlay = Pattern.compile("(?s)```yaml\n(.*?)```")
+                .matcher(readme)
+                .results()
+                .map(block -> block.group(1))
+                .filter(block -> block.contains("- ../verified\n"))
+                .findFirst()
+                .orElseThrow();
+        Path relative = directory.toRealPath().relativize(KUBERNETES.toRealPath());
+        Files.writeString(
+                directory.resolve("kustomization.yaml"), (overlay + more).replace("../verified", relative + "/verified"));
+        return directory;
+    }
+
+    private static Volume volume(String name) {
+        return verified.pod().getVolumes().stream().filter(volume -> volume.getName().equals(name)).findFirst().orElseThrow();
+    }
+
+    private static VolumeMount mount(String name) {
+        return verified.agent().getVolumeMounts().stream()
+                .filter(mount -> mount.getName().equals(name))
+                .findFirst()
+                .orElseThrow();
+    }
+
+    /** All that a rule says, so that nothing in it goes unseen. */
+    private static String text(PolicyRule rule) {
+        StringBuilder text = new StringBuilder();
+        part(text, "apiGroups", rule.getApiGroups());
+        part(text, "resources", rule.getResources());
+        part(text, "resourceNames", rule.getResourceNames());
+        part(text, "nonResourceURLs", rule.getNonResourceURLs());
+        part(text, "verbs", rule.getVerbs());
+        return text.toString().strip();
+    }
+
+    private static void part(StringBuilder text, String name, List<String> values) {
+        if (!values.isEmpty()) {
+            text.append(' ').append(name).append('=').append(String.join(",", values));
+        }
+    }
+
+    /** The agent's configuration as it reads it from this environment, with a cluster's name. */
+    private static AgentConfig read(Manifests manifests) {
+        Map<String, String> properties = new HashMap<>();
+        manifests.environment().forEach((variable, value) -> properties.put(
+                variable.toLowerCase(Locale.ROOT).replaceFirst("_", ".").replace('_', '-'), value));
+        properties.put("agent.cluster-name", "my-cluster");
+        return new SmallRyeConfigBuilder()
+                .withMapping(AgentConfig.class)
+                .withSources(new PropertiesConfigSource(properties, "manifest", 100))
+                .build()
+                .getConfigMapping(AgentConfig.class);
+    }
+}
