@@ -104,7 +104,7 @@ public class Agent {
                 loop,
                 () -> ThreadLocalRandom.current().nextDouble());
         Renewer renewer = new Renewer(credentials, settings, metrics, clock, System::nanoTime, loop);
-        TokenReader tokens = new TokenReader(config.audience(), clock);
+        TokenReader tokens = new TokenReader(config.audience(), VerifiedWorkloads.leeway(config), clock);
         // Loads on this thread what the first request would have to wait for on the event loop.
         tokens.read(List.of(NO_TOKEN));
         Listeners listeners = new Listeners(

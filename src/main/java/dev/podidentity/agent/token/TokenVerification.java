@@ -23,6 +23,9 @@ public final class TokenVerification {
      */
     public static final Duration PATIENCE = Duration.ofMillis(300);
 
+    /** How far this node's clock may be behind the API server's, which itself allows others a minute. */
+    public static final Duration LEEWAY = Duration.ofSeconds(30);
+
     private static final Logger LOG = Logger.getLogger(TokenVerification.class);
     /** A stolen token is used over and over; one line tells as much as a thousand. */
     private static final double WARNINGS_PER_SECOND = 0.1;
