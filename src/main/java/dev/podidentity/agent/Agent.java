@@ -81,7 +81,7 @@ public class Agent {
         Executor worker = task -> vertx.executeBlocking(() -> {
             task.run();
             return null;
-        }, false);
+        }, false).onFailure(error -> LOG.error("A task of the worker went wrong", error));
         Metrics metrics = new Metrics(registry, BuildInfo.current(), clock);
         AgentCredentials own = AgentCredentials.ofThisNode(config.rotateCredentials(), worker);
         SdkEksAuth eksAuth = eksAuth(own, worker, loop, clock);
