@@ -156,9 +156,14 @@ final class Cluster implements AutoCloseable {
 
     /** Creates a pod on this node, of the service account that has an association. */
     Pod createPod(String name) {
+        return createPod(Emulators.SERVICE_ACCOUNT, name);
+    }
+
+    /** Creates a pod on this node. */
+    Pod createPod(String serviceAccountName, String name) {
         Pod pod = new PodBuilder()
                 .withNewMetadata().withName(name).withNamespace(Emulators.NAMESPACE).endMetadata()
-                .withNewSpec().withNodeName(NODE).withServiceAccountName(Emulators.SERVICE_ACCOUNT).endSpec()
+                .withNewSpec().withNodeName(NODE).withServiceAccountName(serviceAccountName).endSpec()
                 .withNewStatus().withPhase("Running").endStatus()
                 .build();
         return api.client().pods().inNamespace(Emulators.NAMESPACE).resource(pod).create();
