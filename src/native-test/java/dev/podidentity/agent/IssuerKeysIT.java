@@ -92,7 +92,7 @@ class IssuerKeysIT {
     @Test
     void areFoundByItsDiscoveryDocumentAndVerifyTokens() throws IOException {
         try (AgentProcess agent = agent()) {
-            Cluster.awaitKeys(agent);
+            Cluster.awaitKeys(agent, emulator);
 
             // When
             String first = ask(agent, "pod-1");

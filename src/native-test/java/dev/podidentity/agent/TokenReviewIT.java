@@ -38,16 +38,10 @@ class TokenReviewIT {
         cluster.close();
     }
 
-    /** Begins once the API server has answered: until then tokens stand for themselves, if it takes too long. */
     @BeforeEach
-    void start() throws IOException {
+    void start() {
         agent = cluster.agent("--token-verification", "token-review");
-        String first = cluster.token("first");
-        String second = cluster.token("second");
-        while (!ask(first).body().equals(ask(second).body())) {
-            Thread.onSpinWait();
-        }
-        cluster.eksAuth().resetCounts();
+        Cluster.awaitVerified(agent, cluster.eksAuth());
     }
 
     @AfterEach
