@@ -13,6 +13,7 @@ import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -37,6 +38,7 @@ final class Cluster implements AutoCloseable {
     static final String REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews";
     static final String PODS = "/api/v1/pods";
 
+    private static final String VERIFIED = "pod_identity_token_verifications_total{verdict=\"verified\",}";
     private static final int CREATED = 201;
     private static final String EXTRA = "authentication.kubernetes.io/";
 
@@ -102,12 +104,31 @@ final class Cluster implements AutoCloseable {
     AgentProcess verifyingAgent(String... flags) {
         AgentProcess agent = agent(Stream.concat(Stream.of("--token-verification", "jwks"), Stream.of(flags))
                 .toArray(String[]::new));
-        awaitKeys(agent);
+        awaitKeys(agent, eksAuth);
         return agent;
     }
 
-    static void awaitKeys(AgentProcess agent) {
+    /** Waits until an agent has the keys, and verifies with them. */
+    static void awaitKeys(AgentProcess agent, EksAuthEmulator eksAuth) {
         agent.awaitLine(line -> line.contains("Tokens are verified with these keys"));
+        awaitVerified(agent, eksAuth);
+    }
+
+    /**
+     * Waits until an agent verifies a token in time: the first ones take longer than it waits where its code is cold and the
+     * machine busy, and stand for themselves. Leaves no entry in its cache, as these tokens have no association.
+     */
+    static void awaitVerified(AgentProcess agent, EksAuthEmulator eksAuth) {
+        double before = agent.metric(VERIFIED);
+        try (RawHttp http = new RawHttp(agent.port())) {
+            do {
+                http.askAsSdk(eksAuth.tokens().mint(
+                        eksAuth.tokens().request("warm-up", "nobody", "pod-1").withNode(NODE)));
+            } while (agent.metric(VERIFIED) == before);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        eksAuth.resetCounts();
     }
 
     private String[] with(String... flags) {
@@ -156,9 +177,14 @@ final class Cluster implements AutoCloseable {
 
     /** Creates a pod on this node, of the service account that has an association. */
     Pod createPod(String name) {
+        return createPod(Emulators.SERVICE_ACCOUNT, name);
+    }
+
+    /** Creates a pod on this node. */
+    Pod createPod(String serviceAccountName, String name) {
         Pod pod = new PodBuilder()
                 .withNewMetadata().withName(name).withNamespace(Emulators.NAMESPACE).endMetadata()
-                .withNewSpec().withNodeName(NODE).withServiceAccountName(Emulators.SERVICE_ACCOUNT).endSpec()
+                .withNewSpec().withNodeName(NODE).withServiceAccountName(serviceAccountName).endSpec()
                 .withNewStatus().withPhase("Running").endStatus()
                 .build();
         return api.client().pods().inNamespace(Emulators.NAMESPACE).resource(pod).create();

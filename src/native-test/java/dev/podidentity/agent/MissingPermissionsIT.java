@@ -67,7 +67,7 @@ class MissingPermissionsIT {
         cluster.api().answer(path, 403, FORBIDDEN);
         try (AgentProcess agent = cluster.agent(flags.toArray(String[]::new))) {
             if (flags.contains("--events")) {
-                Cluster.awaitKeys(agent);
+                Cluster.awaitKeys(agent, cluster.eksAuth());
             }
 
             // When
