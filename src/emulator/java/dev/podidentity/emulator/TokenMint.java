@@ -1,13 +1,16 @@
 package dev.podidentity.emulator;
 
+import dev.podidentity.emulator.TokenRequest.Algorithm;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
-import java.util.List;
 import java.util.Map;
 import java.util.UUID;
+import java.util.stream.Stream;
 import org.jose4j.jwa.AlgorithmConstraints;
 import org.jose4j.jwa.AlgorithmConstraints.ConstraintType;
 import org.jose4j.jwk.EcJwkGenerator;
+import org.jose4j.jwk.JsonWebKey.OutputControlLevel;
+import org.jose4j.jwk.JsonWebKeySet;
 import org.jose4j.jwk.PublicJsonWebKey;
 import org.jose4j.jwk.RsaJwkGenerator;
 import org.jose4j.jws.AlgorithmIdentifiers;
@@ -27,7 +30,8 @@ import org.jose4j.lang.UnresolvableKeyException;
  */
 public final class TokenMint {
 
-    private static final String ISSUER = "https://oidc.eks.us-west-2.amazonaws.com/id/EXAMPLED539D4633E53DE1B716D3041E";
+    /** Of all tokens that EKS Auth accepts here. */
+    public static final String ISSUER = "https://oidc.eks.us-west-2.amazonaws.com/id/EXAMPLED539D4633E53DE1B716D3041E";
 
     private final String audience;
 
@@ -40,7 +44,8 @@ public final class TokenMint {
 
     /** What {@link #mint(String, String, String)} mints, to be changed before it is minted. */
     public TokenRequest request(String namespace, String serviceAccount, String pod) {
-        return TokenRequest.of(audience, namespace, serviceAccount, pod);
+        return TokenRequest.of(
+                ISSUER, audience, namespace, serviceAccount, uid(namespace + "/" + serviceAccount), pod);
     }
 
     /** A token as a new pod gets it now: valid for 24 hours, signed with RS256. */
@@ -53,22 +58,17 @@ public final class TokenMint {
         claims.setStringListClaim("aud", request.audience());
         claims.setExpirationTime(date(request.expiresAt()));
         claims.setIssuedAt(date(request.issuedAt()));
-        claims.setIssuer(ISSUER);
+        claims.setIssuer(request.issuer());
         claims.setJwtId(UUID.randomUUID().toString());
         claims.setClaim("kubernetes.io", Map.of(
                 "namespace", request.namespace(),
                 "node", Map.of("name", request.node(), "uid", uid(request.node())),
                 "pod", Map.of("name", request.pod(), "uid", request.podUid()),
-                "serviceaccount", Map.of(
-                        "name", request.serviceAccount(),
-                        "uid", uid(request.namespace() + "/" + request.serviceAccount()))));
+                "serviceaccount", Map.of("name", request.serviceAccount(), "uid", request.serviceAccountUid())));
         claims.setNotBefore(date(request.notBefore()));
         claims.setSubject(subject(request.namespace(), request.serviceAccount()));
 
-        PublicJsonWebKey key = switch (request.algorithm()) {
-            case RS256 -> RsaKey.KEY;
-            case ES256 -> EcKey.KEY;
-        };
+        PublicJsonWebKey key = key(request.algorithm());
         JsonWebSignature signature = new JsonWebSignature();
         signature.setPayload(claims.toJson());
         signature.setAlgorithmHeaderValue(key.getAlgorithm());
@@ -81,7 +81,20 @@ public final class TokenMint {
         }
     }
 
-    /** Looks at signature, times, audience and what the token says of its pod. */
+    /** The public keys that tokens of these algorithms are signed with, as an API server publishes them. */
+    public String jwks(Algorithm... algorithms) {
+        return new JsonWebKeySet(Stream.of(algorithms).map(TokenMint::key).toList())
+                .toJson(OutputControlLevel.PUBLIC_ONLY);
+    }
+
+    private static PublicJsonWebKey key(Algorithm algorithm) {
+        return switch (algorithm) {
+            case RS256 -> RsaKey.KEY;
+            case ES256 -> EcKey.KEY;
+        };
+    }
+
+    /** Looks at signature, times, issuer, audience and what the token says of its pod. */
     public TokenVerification verify(String token, Instant now) {
         int parts = token.split("\\.", -1).length;
         if (parts != 3) {
@@ -93,6 +106,7 @@ public final class TokenMint {
                     .setJwsAlgorithmConstraints(new AlgorithmConstraints(
                             ConstraintType.PERMIT, AlgorithmIdentifiers.RSA_USING_SHA256,
                             AlgorithmIdentifiers.ECDSA_USING_P256_CURVE_AND_SHA256))
+                    .setExpectedIssuer(ISSUER)
                     .setExpectedAudience(audience)
                     .setRequireSubject()
                     .setRequireExpirationTime()
@@ -136,7 +150,8 @@ public final class TokenMint {
     }
 
     private static PublicJsonWebKey publicKey(JsonWebSignature signature) throws UnresolvableKeyException {
-        for (PublicJsonWebKey key : List.of(RsaKey.KEY, EcKey.KEY)) {
+        for (Algorithm algorithm : Algorithm.values()) {
+            PublicJsonWebKey key = key(algorithm);
             if (key.getKeyId().equals(signature.getKeyIdHeaderValue())
                     && key.getAlgorithm().equals(signature.getAlgorithmHeaderValue())) {
                 return key;
@@ -158,7 +173,7 @@ public final class TokenMint {
         return NumericDate.fromSeconds(instant.getEpochSecond());
     }
 
-    private static PublicJsonWebKey named(PublicJsonWebKey key, TokenRequest.Algorithm algorithm) {
+    private static PublicJsonWebKey named(PublicJsonWebKey key, Algorithm algorithm) {
         key.setAlgorithm(algorithm.name());
         key.setKeyId(key.calculateBase64urlEncodedThumbprint("SHA-256"));
         return key;
@@ -171,7 +186,7 @@ public final class TokenMint {
 
         private static PublicJsonWebKey make() {
             try {
-                return named(RsaJwkGenerator.generateJwk(2048), TokenRequest.Algorithm.RS256);
+                return named(RsaJwkGenerator.generateJwk(2048), Algorithm.RS256);
             } catch (JoseException e) {
                 throw new IllegalStateException("Cannot make an RSA key", e);
             }
@@ -185,7 +200,7 @@ public final class TokenMint {
 
         private static PublicJsonWebKey make() {
             try {
-                return named(EcJwkGenerator.generateJwk(EllipticCurves.P256), TokenRequest.Algorithm.ES256);
+                return named(EcJwkGenerator.generateJwk(EllipticCurves.P256), Algorithm.ES256);
             } catch (JoseException e) {
                 throw new IllegalStateException("Cannot make an EC key", e);
             }

@@ -10,8 +10,10 @@ import java.util.UUID;
  * it is issued.
  */
 public record TokenRequest(
+        String issuer,
         String namespace,
         String serviceAccount,
+        String serviceAccountUid,
         String pod,
         String podUid,
         String node,
@@ -35,11 +37,14 @@ public record TokenRequest(
     }
 
     /** A token as a new pod gets it now. */
-    static TokenRequest of(String audience, String namespace, String serviceAccount, String pod) {
+    static TokenRequest of(
+            String issuer, String audience, String namespace, String serviceAccount, String serviceAccountUid, String pod) {
         Instant now = Instant.now();
         return new TokenRequest(
+                issuer,
                 namespace,
                 serviceAccount,
+                serviceAccountUid,
                 pod,
                 UUID.randomUUID().toString(),
                 "ip-10-0-0-1.us-west-2.compute.internal",
@@ -50,36 +55,46 @@ public record TokenRequest(
                 Algorithm.RS256);
     }
 
+    public TokenRequest withIssuer(String value) {
+        return new TokenRequest(value, namespace, serviceAccount, serviceAccountUid, pod, podUid, node, audience, issuedAt,
+                notBefore, expiresAt, algorithm);
+    }
+
+    public TokenRequest withServiceAccountUid(String value) {
+        return new TokenRequest(issuer, namespace, serviceAccount, value, pod, podUid, node, audience, issuedAt, notBefore,
+                expiresAt, algorithm);
+    }
+
     public TokenRequest withPodUid(String value) {
-        return new TokenRequest(
-                namespace, serviceAccount, pod, value, node, audience, issuedAt, notBefore, expiresAt, algorithm);
+        return new TokenRequest(issuer, namespace, serviceAccount, serviceAccountUid, pod, value, node, audience, issuedAt,
+                notBefore, expiresAt, algorithm);
     }
 
     public TokenRequest withNode(String value) {
-        return new TokenRequest(
-                namespace, serviceAccount, pod, podUid, value, audience, issuedAt, notBefore, expiresAt, algorithm);
+        return new TokenRequest(issuer, namespace, serviceAccount, serviceAccountUid, pod, podUid, value, audience, issuedAt,
+                notBefore, expiresAt, algorithm);
     }
 
     public TokenRequest withAudience(String... value) {
-        List<String> all = List.of(value);
-        return new TokenRequest(
-                namespace, serviceAccount, pod, podUid, node, all, issuedAt, notBefore, expiresAt, algorithm);
+        return new TokenRequest(issuer, namespace, serviceAccount, serviceAccountUid, pod, podUid, node, List.of(value),
+                issuedAt, notBefore, expiresAt, algorithm);
     }
 
     /** Issued then, valid from then on, and for as long as before. */
     public TokenRequest withIssuedAt(Instant value) {
         Instant end = value.plus(Duration.between(issuedAt, expiresAt));
-        return new TokenRequest(namespace, serviceAccount, pod, podUid, node, audience, value, value, end, algorithm);
+        return new TokenRequest(issuer, namespace, serviceAccount, serviceAccountUid, pod, podUid, node, audience, value,
+                value, end, algorithm);
     }
 
     public TokenRequest withNotBefore(Instant value) {
-        return new TokenRequest(
-                namespace, serviceAccount, pod, podUid, node, audience, issuedAt, value, expiresAt, algorithm);
+        return new TokenRequest(issuer, namespace, serviceAccount, serviceAccountUid, pod, podUid, node, audience, issuedAt,
+                value, expiresAt, algorithm);
     }
 
     public TokenRequest withExpiresAt(Instant value) {
-        return new TokenRequest(
-                namespace, serviceAccount, pod, podUid, node, audience, issuedAt, notBefore, value, algorithm);
+        return new TokenRequest(issuer, namespace, serviceAccount, serviceAccountUid, pod, podUid, node, audience, issuedAt,
+                notBefore, value, algorithm);
     }
 
     /** Expires this long after it is issued. */
@@ -88,7 +103,7 @@ public record TokenRequest(
     }
 
     public TokenRequest withAlgorithm(Algorithm value) {
-        return new TokenRequest(
-                namespace, serviceAccount, pod, podUid, node, audience, issuedAt, notBefore, expiresAt, value);
+        return new TokenRequest(issuer, namespace, serviceAccount, serviceAccountUid, pod, podUid, node, audience, issuedAt,
+                notBefore, expiresAt, value);
     }
 }

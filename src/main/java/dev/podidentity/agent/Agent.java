@@ -81,7 +81,7 @@ public class Agent {
         Executor worker = task -> vertx.executeBlocking(() -> {
             task.run();
             return null;
-        }, false);
+        }, false).onFailure(error -> LOG.error("A task of the worker went wrong", error));
         Metrics metrics = new Metrics(registry, BuildInfo.current(), clock);
         AgentCredentials own = AgentCredentials.ofThisNode(config.rotateCredentials(), worker);
         SdkEksAuth eksAuth = eksAuth(own, worker, loop, clock);
@@ -104,7 +104,7 @@ public class Agent {
                 loop,
                 () -> ThreadLocalRandom.current().nextDouble());
         Renewer renewer = new Renewer(credentials, settings, metrics, clock, System::nanoTime, loop);
-        TokenReader tokens = new TokenReader(config.audience(), clock);
+        TokenReader tokens = new TokenReader(config.audience(), VerifiedWorkloads.leeway(config), clock);
         // Loads on this thread what the first request would have to wait for on the event loop.
         tokens.read(List.of(NO_TOKEN));
         Listeners listeners = new Listeners(

@@ -26,6 +26,7 @@ import io.quarkus.runtime.configuration.ConfigurationException;
 import io.vertx.core.Vertx;
 import java.net.URI;
 import java.time.Clock;
+import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Executor;
@@ -148,6 +149,11 @@ final class VerifiedWorkloads {
     static CoalesceScope scope(AgentConfig config) {
         return config.coalesce().orElse(
                 config.tokenVerification() == VerificationMode.NONE ? CoalesceScope.TOKEN : CoalesceScope.ROLE);
+    }
+
+    /** How far this node's clock may be behind. Without verification the agent is as strict as it always was. */
+    static Duration leeway(AgentConfig config) {
+        return config.tokenVerification() == VerificationMode.NONE ? Duration.ZERO : TokenVerification.LEEWAY;
     }
 
     TokenVerification verification() {

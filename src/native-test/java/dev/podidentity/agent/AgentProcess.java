@@ -1,5 +1,6 @@
 package dev.podidentity.agent;
 
+import static io.restassured.RestAssured.given;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.emulator.EksAuthEmulator;
@@ -21,6 +22,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * The packaged agent in a process of its own, at the most talkative level: whatever a test does with it, its output
@@ -38,8 +40,8 @@ final class AgentProcess implements AutoCloseable {
             "\"msg\":\"Listening\",\"listener\":\"(\\w+)\",\"address\":\"(.+):(\\d+)\"");
     /** What the emulator's secrets, and any JWT, begin with. */
     private static final List<String> SECRETS = List.of("emulated-secret-", "emulated-session-", "eyJ");
-    /** A part of a JWT, such as its signature. */
-    private static final Pattern SECRET = Pattern.compile("[0-9A-Za-z_-]{100}");
+    /** A part of a JWT, such as its signature: one with ES256 has 86 characters. */
+    private static final Pattern SECRET = Pattern.compile("[0-9A-Za-z_-]{80}");
 
     private final Process process;
     private final List<String> output = new CopyOnWriteArrayList<>();
@@ -168,6 +170,22 @@ final class AgentProcess implements AutoCloseable {
     /** All that the agent has written. */
     List<String> output() {
         return List.copyOf(output);
+    }
+
+    /** How often the agent has written a line with all of this in it. */
+    long lines(String... parts) {
+        return output.stream().filter(line -> Stream.of(parts).allMatch(line::contains)).count();
+    }
+
+    /** The value of a time series now; its name with its labels as a scrape shows them. */
+    double metric(String series) {
+        String scrape = given().port(port("metrics")).header("Accept", "text/plain").get("/metrics")
+                .then().statusCode(200).extract().asString();
+        return scrape.lines()
+                .filter(line -> line.startsWith(series + ' '))
+                .mapToDouble(line -> Double.parseDouble(line.substring(series.length() + 1)))
+                .findFirst()
+                .orElseThrow(() -> new AssertionError("There is no " + series + " in:\n" + scrape));
     }
 
     long pid() {

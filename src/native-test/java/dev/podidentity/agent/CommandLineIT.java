@@ -34,6 +34,17 @@ class CommandLineIT {
     }
 
     @Test
+    void helpSaysWhatSharingByRoleCosts() {
+        try (AgentProcess help = AgentProcess.run(Map.of(), "server", "--help")) {
+            assertThat(help.awaitExit()).isZero();
+            assertThat(String.join(" ", help.output()).replaceAll("\\s+", " ")).contains(
+                    "without it, role where tokens are verified, else token",
+                    "With role, session tags and CloudTrail name the pod that asked first: choose pod if your policies use"
+                            + " pod-name or pod-UID session tags");
+        }
+    }
+
+    @Test
     void initializeNeedsTheNativeExecutable() {
         assumeTrue(System.getProperty("agent.executable") == null, "this is the native executable");
         try (AgentProcess agent = AgentProcess.run(Map.of(), "initialize")) {
@@ -68,6 +79,21 @@ class CommandLineIT {
                 unusable(List.of("server", "-c", "x", "--no-such-flag"), "--no-such-flag"),
                 unusable(List.of("server", "-c", "x", "--audience", "other"), "--audience", "--endpoint"),
                 unusable(List.of("server", "-c", "x", "--probe-port", "2705"), "--probe-port", "--metrics-port"),
+                unusable(List.of("server", "-c", "x", "--token-verification", "yes"),
+                        "--token-verification", "none, jwks or token-review", "yes"),
+                unusable(List.of("server", "-c", "x", "--coalesce", "all"), "--coalesce", "token, pod or role", "all"),
+                unusable(List.of("server", "-c", "x", "--coalesce", "role"), "--coalesce", "--token-verification", "\"role\""),
+                unusable(List.of("server", "-c", "x", "--coalesce", "pod"), "--coalesce", "--token-verification", "\"pod\""),
+                unusable(List.of("server", "-c", "x", "--events"), "--events", "--token-verification"),
+                unusable(List.of("server", "-c", "x", "--pod-watch"), "--pod-watch", "NODE_NAME", "spec.nodeName"),
+                unusable(List.of("server", "-c", "x", "--startup-taint", "example.com/not-ready"),
+                        "--startup-taint", "NODE_NAME", "spec.nodeName"),
+                unusable(List.of("server", "-c", "x", "--startup-taint", "not ready"), "--startup-taint", "not ready"),
+                unusable(List.of("server", "-c", "x", "--issuer", "cluster"), "--issuer", "cluster", "http"),
+                unusable(List.of("server", "-c", "x", "--api-server", "10.100.0.1"), "--api-server", "10.100.0.1", "http"),
+                Arguments.of(List.of("server", "-c", "x", "--token-verification", "jwks"), Map.of("NODE_NAME", "node-1"),
+                        List.of("KUBERNETES_SERVICE_HOST", "--api-server")),
+                Arguments.of(List.of("server", "-c", "x", "--pod-watch"), Map.of("NODE_NAME", " "), List.of("NODE_NAME")),
                 unusable(List.of("serve"), "serve"),
                 unusable(List.of(), "no command"),
                 Arguments.of(List.of("server", "-c", "x"), Map.of("AGENT_PORT", "many"), List.of("--port", "many")),

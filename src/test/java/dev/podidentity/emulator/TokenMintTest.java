@@ -2,6 +2,7 @@ package dev.podidentity.emulator;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.podidentity.emulator.TokenRequest.Algorithm;
 import dev.podidentity.emulator.TokenVerification.Expired;
 import dev.podidentity.emulator.TokenVerification.Invalid;
 import dev.podidentity.emulator.TokenVerification.Verified;
@@ -27,7 +28,7 @@ class TokenMintTest {
 
     @ParameterizedTest
     @EnumSource
-    void verifiesWhatItMinted(TokenRequest.Algorithm algorithm) {
+    void verifiesWhatItMinted(Algorithm algorithm) {
         // Given
         String token = mint.mint(request().withIssuedAt(now).withAlgorithm(algorithm));
 
@@ -47,7 +48,7 @@ class TokenMintTest {
 
         // Then
         assertThat(part(token, 0).getString("kid")).isNotBlank();
-        assertThat(claims.getString("iss")).startsWith("https://oidc.eks.");
+        assertThat(claims.getString("iss")).isEqualTo(TokenMint.ISSUER).startsWith("https://oidc.eks.");
         assertThat(claims.getString("sub")).isEqualTo("system:serviceaccount:default:demo");
         assertThat(claims.getJsonArray("aud")).isEqualTo(new JsonArray().add("pods.eks.amazonaws.com"));
         assertThat(claims.getLong("iat")).isEqualTo(now.getEpochSecond());
@@ -87,6 +88,36 @@ class TokenMintTest {
         // Then
         assertThat(mint.verify(sign(token, stranger, "another"), now)).isInstanceOf(Invalid.class);
         assertThat(mint.verify(sign(token, stranger, kid), now)).isInstanceOf(Invalid.class);
+    }
+
+    @Test
+    void rejectsATokenOfAnotherIssuer() {
+        assertThat(mint.verify(mint.mint(request().withIssuer("https://issuer.example")), now)).isInstanceOf(Invalid.class);
+    }
+
+    @Test
+    void givesAServiceAccountTheSameUidUntilItIsMadeAnew() {
+        assertThat(serviceAccountUid(request())).isEqualTo(serviceAccountUid(request().withPodUid("another")));
+        assertThat(serviceAccountUid(request().withServiceAccountUid("made-anew"))).isEqualTo("made-anew");
+    }
+
+    private String serviceAccountUid(TokenRequest request) {
+        return part(mint.mint(request), 1).getJsonObject("kubernetes.io").getJsonObject("serviceaccount").getString("uid");
+    }
+
+    @Test
+    void publishesTheKeysOfItsTokensAndNothingPrivate() {
+        // Given
+        String token = mint.mint(request().withAlgorithm(Algorithm.ES256));
+
+        // When
+        JsonArray one = new JsonObject(mint.jwks(Algorithm.ES256)).getJsonArray("keys");
+        JsonArray both = new JsonObject(mint.jwks(Algorithm.RS256, Algorithm.ES256)).getJsonArray("keys");
+
+        // Then
+        assertThat(one.getJsonObject(0).getString("kid")).isEqualTo(part(token, 0).getString("kid"));
+        assertThat(one).hasSize(1);
+        assertThat(both).hasSize(2).allSatisfy(key -> assertThat(((JsonObject) key).containsKey("d")).isFalse());
     }
 
     @Test

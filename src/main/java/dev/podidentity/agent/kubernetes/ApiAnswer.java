@@ -15,7 +15,6 @@ public record ApiAnswer(int status, Buffer body) {
 
     private static final int OK = 200;
     private static final int FIRST_REDIRECT = 300;
-    private static final int UNAUTHORIZED = 401;
     private static final int FORBIDDEN = 403;
 
     /** Whether it was done. */
@@ -23,9 +22,12 @@ public record ApiAnswer(int status, Buffer body) {
         return status >= OK && status < FIRST_REDIRECT;
     }
 
-    /** Whether the agent may not do this: its token is not accepted, or lacks the permission. */
+    /**
+     * Whether the agent lacks the permission. That its token is not accepted is another thing, and passes: an API server may
+     * hear of the newest signing key later than the others.
+     */
     public boolean refused() {
-        return status == UNAUTHORIZED || status == FORBIDDEN;
+        return status == FORBIDDEN;
     }
 
     /**

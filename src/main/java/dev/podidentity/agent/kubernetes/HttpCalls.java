@@ -136,6 +136,7 @@ final class HttpCalls {
             total = timers.schedule(call.limits.total(), () -> fail(call.callee.late()));
             silence = total;
             URI next = call.proxy.orElse(call.base);
+            // What is not foreseen here ends with the call's time.
             worker.execute(() -> {
                 try {
                     List<InetAddress> addresses = List.of(InetAddress.getAllByName(next.getHost()));

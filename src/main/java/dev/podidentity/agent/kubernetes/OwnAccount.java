@@ -14,9 +14,11 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.Arrays;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.regex.Pattern;
 import javax.net.ssl.TrustManager;
+import org.jboss.logging.Logger;
 
 /**
  * The agent's own service account as Kubernetes mounts it into its pod: the token for the API server, which kubelet
@@ -24,6 +26,8 @@ import javax.net.ssl.TrustManager;
  * most once a minute, on a worker; while they cannot be read, what was read last stays in use. Confined to the event loop.
  */
 final class OwnAccount {
+
+    private static final Logger LOG = Logger.getLogger(OwnAccount.class);
 
     /** Kubelet replaces a token at 80 % of its lifetime, which is 10 minutes or more. */
     private static final Duration LOOK_INTERVAL = Duration.ofMinutes(1);
@@ -59,16 +63,26 @@ final class OwnAccount {
             Promise<Account> read = Promise.promise();
             looking = Optional.of(read.future());
             Optional<Account> last = current;
-            worker.execute(() -> {
-                try {
-                    Account account = read(last);
-                    loop.execute(() -> looked(read, account));
-                } catch (SourceFailure failure) {
-                    loop.execute(() -> notLooked(read, failure));
-                }
-            });
+            CompletableFuture.supplyAsync(() -> outcome(last), worker)
+                    .whenComplete((outcome, error) -> loop.execute(() -> {
+                        if (error != null) {
+                            LOG.error("Reading the agent's own service account went wrong", error);
+                            notLooked(read, new SourceFailure("The agent's own service account cannot be read", false));
+                        } else {
+                            outcome.onSuccess(account -> looked(read, account))
+                                    .onFailure(failure -> notLooked(read, failure));
+                        }
+                    }));
             return read.future();
         });
+    }
+
+    private Future<Account> outcome(Optional<Account> last) {
+        try {
+            return Future.succeededFuture(read(last));
+        } catch (SourceFailure failure) {
+            return Future.failedFuture(failure);
+        }
     }
 
     private void looked(Promise<Account> read, Account account) {
@@ -78,7 +92,7 @@ final class OwnAccount {
         read.complete(account);
     }
 
-    private void notLooked(Promise<Account> read, SourceFailure failure) {
+    private void notLooked(Promise<Account> read, Throwable failure) {
         looking = Optional.empty();
         lookedAt = clock.instant();
         current.ifPresentOrElse(read::complete, () -> read.fail(failure));

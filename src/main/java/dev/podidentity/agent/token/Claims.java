@@ -2,6 +2,7 @@ package dev.podidentity.agent.token;
 
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.Optional;
 
@@ -81,14 +82,19 @@ final class Claims {
         }
     }
 
-    /** Looks at {@code exp} and {@code nbf}, with no leeway: EKS Auth has none that it promises. */
-    void requireCurrent(Instant now) throws Rejection {
+    /**
+     * Looks at {@code exp}, with no leeway, as EKS Auth promises none and the SDK has a fresher token to read; and at
+     * {@code nbf} with some, as a new pod's token is valid from the API server's very now on.
+     *
+     * @param leeway how far this node's clock may be behind the API server's
+     */
+    void requireCurrent(Instant now, Duration leeway) throws Rejection {
         Instant expiresAt = expiresAt();
         if (!expiresAt.isAfter(now)) {
             throw new Rejection(RejectedToken.expired("The token expired at " + seconds(expiresAt)
                     + ": the SDK has not re-read the token file since; update the SDK, or restart the pod"));
         }
-        Optional<Instant> notBefore = instant("nbf").filter(start -> start.isAfter(now));
+        Optional<Instant> notBefore = instant("nbf").filter(start -> start.isAfter(now.plus(leeway)));
         if (notBefore.isPresent()) {
             throw Rejection.invalid("The token is not valid before " + seconds(notBefore.get())
                     + ": check the clock of this node");

@@ -27,10 +27,8 @@ import org.jboss.logging.Logger;
 public final class JwksVerifier implements TokenVerifier {
 
     private static final Logger LOG = Logger.getLogger(JwksVerifier.class);
-    /** What one worker verifies within the patience of a request if all are of P-256 (about 1 ms each). */
-    private static final int MOST_VERIFYING = 256;
-    /** What waits for keys takes memory only: a token of 1 to 4 KiB each. */
-    private static final int MOST_AWAITING_KEYS = 1024;
+    /** More than the processors that an agent gets would only wait elsewhere, out of turn. */
+    private static final int MOST_VERIFYING = 4;
     /** Enough for what one pod or two send over and over; more would only give them more memory. */
     private static final int MOST_BAD = 256;
     /** Bounds what a clock that was set back, or jumped ahead, does to a token. */
@@ -49,6 +47,7 @@ public final class JwksVerifier implements TokenVerifier {
     private Optional<VerificationKeys> rememberedBy = Optional.empty();
 
     private final Map<TokenFingerprint, Flight> flights = new HashMap<>();
+    private final WaitingTokens<Flight> waiting = new WaitingTokens<>();
     private final Set<Flight> awaitingKeys = new LinkedHashSet<>();
     private int verifying;
 
@@ -91,13 +90,35 @@ public final class JwksVerifier implements TokenVerifier {
             verdict.accept(known.get());
             return;
         }
-        Flight flight = new Flight(token);
+        if (!waiting.enter(source, token)) {
+            verdict.accept(new NotVerified(Reason.LIMIT));
+            return;
+        }
+        Flight flight = new Flight(token, source);
         flights.put(token.fingerprint(), flight);
         flight.join(verdict);
         if (known.isPresent()) {
             flight.awaitKeys((NotVerified) known.get());
         } else {
-            flight.judge(keys.get());
+            flight.judge();
+        }
+    }
+
+    /** Has the next ones verified, as many as may be at once. */
+    private void judgeNext() {
+        while (verifying < MOST_VERIFYING) {
+            Optional<Flight> next = waiting.next();
+            if (next.isEmpty()) {
+                return;
+            }
+            Optional<VerificationKeys> keys = currentKeys();
+            if (next.get().waiters.isEmpty()) {
+                next.get().end(next.get().meanwhile);
+            } else if (keys.isEmpty()) {
+                next.get().awaitKeys(new NotVerified(Reason.NO_KEYS));
+            } else {
+                next.get().judgeNow(keys.get());
+            }
         }
     }
 
@@ -139,7 +160,7 @@ public final class JwksVerifier implements TokenVerifier {
         Optional<VerificationKeys> keys = currentKeys();
         for (Flight flight : all) {
             if (keys.isPresent() && !keys.equals(flight.judgedBy)) {
-                flight.judge(keys.get());
+                flight.judge();
             } else if (keyRing.underWay()) {
                 awaitingKeys.add(flight);
             } else {
@@ -152,13 +173,15 @@ public final class JwksVerifier implements TokenVerifier {
     private final class Flight {
 
         private final ServiceAccountToken token;
+        private final String source;
         private final Waiters waiters = new Waiters(timers, loop);
         private Optional<VerificationKeys> judgedBy = Optional.empty();
         /** The answer for those who can wait no longer. */
         private NotVerified meanwhile = new NotVerified(Reason.LIMIT);
 
-        Flight(ServiceAccountToken token) {
+        Flight(ServiceAccountToken token, String source) {
             this.token = token;
+            this.source = source;
         }
 
         void join(Consumer<Verification> verdict) {
@@ -168,25 +191,33 @@ public final class JwksVerifier implements TokenVerifier {
         /** Nobody waits any more. What is on the worker goes on, and is remembered. */
         private void left() {
             if (awaitingKeys.remove(this)) {
-                flights.remove(token.fingerprint());
+                leave();
             }
         }
 
-        void judge(VerificationKeys keys) {
+        /** Has it verified when its turn comes. */
+        void judge() {
             meanwhile = new NotVerified(Reason.LIMIT);
-            if (verifying >= MOST_VERIFYING) {
-                end(meanwhile);
-                return;
-            }
+            waiting.queue(source, this);
+            judgeNext();
+        }
+
+        private void judgeNow(VerificationKeys keys) {
             verifying++;
             judgedBy = Optional.of(keys);
             Instant now = clock.instant();
+            // Not whenCompleteAsync(): what went wrong in it would be known to nobody.
             CompletableFuture.supplyAsync(() -> judge.judge(token.raw(), keys, now), worker)
-                    .whenCompleteAsync((verdict, error) -> judged(keys, verdict, error), loop);
+                    .whenComplete((verdict, error) -> loop.execute(() -> judged(keys, verdict, error)));
         }
 
         private void judged(VerificationKeys by, Verification verdict, Throwable error) {
             verifying--;
+            settle(by, verdict, error);
+            judgeNext();
+        }
+
+        private void settle(VerificationKeys by, Verification verdict, Throwable error) {
             if (error != null) {
                 LOG.error("Verifying a token went wrong", error);
                 end(new NotVerified(Reason.ERROR));
@@ -196,7 +227,7 @@ public final class JwksVerifier implements TokenVerifier {
             if (keys.isEmpty()) {
                 awaitKeys(new NotVerified(Reason.NO_KEYS));
             } else if (!keys.get().equals(by)) {
-                judge(keys.get());
+                judge();
             } else {
                 remember(token, verdict);
                 if (verdict instanceof NotVerified not && not.reason() == Reason.UNKNOWN_KEY) {
@@ -210,7 +241,7 @@ public final class JwksVerifier implements TokenVerifier {
         /** Waits for the next keys, if any may come while somebody waits here. */
         void awaitKeys(NotVerified otherwise) {
             meanwhile = otherwise;
-            if (waiters.isEmpty() || awaitingKeys.size() >= MOST_AWAITING_KEYS) {
+            if (waiters.isEmpty()) {
                 end(otherwise);
                 return;
             }
@@ -223,8 +254,13 @@ public final class JwksVerifier implements TokenVerifier {
         }
 
         void end(Verification verdict) {
-            flights.remove(token.fingerprint());
+            leave();
             waiters.answer(verdict);
+        }
+
+        private void leave() {
+            flights.remove(token.fingerprint());
+            waiting.leave(source, token);
         }
     }
 }

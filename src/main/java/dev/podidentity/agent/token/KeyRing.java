@@ -60,6 +60,8 @@ public final class KeyRing {
     /** Since keys came last. */
     private boolean forbidden;
     private boolean writingFile;
+    /** Whether the keys have changed since what is being written. */
+    private boolean changedSince;
     private boolean fileFailed;
     private Optional<Instant> fileWrittenAt = Optional.empty();
 
@@ -251,7 +253,11 @@ public final class KeyRing {
         boolean due = changed || fileWrittenAt
                 .map(written -> !clock.instant().isBefore(written.plus(FILE_INTERVAL)))
                 .orElse(true);
-        if (file.isEmpty() || held.isEmpty() || !due || writingFile) {
+        if (file.isEmpty() || held.isEmpty() || !due) {
+            return;
+        }
+        if (writingFile) {
+            changedSince |= changed;
             return;
         }
         FetchedKeys now = held.get();
@@ -266,6 +272,11 @@ public final class KeyRing {
                 warnOfFile("The file of keys cannot be written", file.get(), error);
             }
             fileFailed = error != null;
+            boolean again = changedSince;
+            changedSince = false;
+            if (again) {
+                writeFile(true);
+            }
         });
     }
 
@@ -282,7 +293,9 @@ public final class KeyRing {
     /** Runs a task on the worker and what comes after it on the event loop, with its result or its exception. */
     private <T> void onWorker(Callable<T> task, BiConsumer<T, Throwable> then) {
         CompletableFuture.supplyAsync(() -> called(task), worker)
-                .whenCompleteAsync((result, error) -> then.accept(result, error == null ? null : error.getCause()), loop);
+                // Not whenCompleteAsync(): what went wrong in it would be known to nobody.
+                .whenComplete((result, error) ->
+                        loop.execute(() -> then.accept(result, error == null ? null : error.getCause())));
     }
 
     private static <T> T called(Callable<T> task) {

@@ -1,5 +1,6 @@
 package dev.podidentity.agent.token;
 
+import dev.podidentity.agent.limits.SourceRateLimit;
 import dev.podidentity.agent.limits.TokenBucket;
 import dev.podidentity.agent.loop.Timers;
 import dev.podidentity.agent.observe.Field;
@@ -30,10 +31,14 @@ public final class ReviewVerifier implements TokenVerifier {
     /** A pod's SDK tries again within seconds; a token that was refused seldom becomes good. */
     private static final Duration BAD_FOR = Duration.ofSeconds(10);
     private static final int MOST_BAD = 256;
-    /** A node's pods, started or rotated all at once, are within the burst; thousands of nodes can afford the rate. */
+    /** EKS allows a node 250 pods: all of them at once, started or rotated. Thousands of nodes can afford the rate. */
     private static final int PER_SECOND = 20;
-    private static final int BURST = 200;
-    private static final int MOST_UNDER_WAY = 50;
+    private static final int BURST = 250;
+    /** What the client of the API server has connections for. */
+    private static final int MOST_UNDER_WAY = 8;
+    /** Each made-up token is a new one; only the source tells that they are the same pod's. */
+    private static final int REFUSALS_PER_SECOND = 1;
+    private static final int REFUSALS_AT_ONCE = 20;
     /** No more than a few calls a second find out that the API server still does not answer. */
     private static final Duration PAUSE = Duration.ofSeconds(1);
     /** Somebody has to grant the permission first. */
@@ -48,7 +53,10 @@ public final class ReviewVerifier implements TokenVerifier {
     private final BoundedMap<TokenFingerprint, Reviewed> genuine;
     private final BoundedMap<TokenFingerprint, Reviewed> bad = new BoundedMap<>(MOST_BAD);
     private final Map<TokenFingerprint, Flight> flights = new HashMap<>();
+    private final WaitingTokens<Flight> waiting = new WaitingTokens<>();
     private final TokenBucket permits;
+    private final SourceRateLimit refusals = new SourceRateLimit(REFUSALS_PER_SECOND, REFUSALS_AT_ONCE);
+    private int underWay;
     /** Why the API server is not asked, and until when. */
     private Optional<Pause> pause = Optional.empty();
     /** Since it last answered. */
@@ -73,9 +81,9 @@ public final class ReviewVerifier implements TokenVerifier {
         this.permits = new TokenBucket(PER_SECOND, BURST, nanos.getAsLong());
     }
 
-    private record Reviewed(Verification verdict, Instant askAgainAt) {}
+    private record Reviewed(Verification verdict, long askAgainAt) {}
 
-    private record Pause(Reason reason, Instant until) {}
+    private record Pause(Reason reason, long until) {}
 
     @Override
     public void verify(ServiceAccountToken token, String source, Consumer<Verification> verdict) {
@@ -84,27 +92,28 @@ public final class ReviewVerifier implements TokenVerifier {
                 .filter(good -> token.expiresAt().isAfter(now))
                 .or(() -> Optional.ofNullable(bad.get(token.fingerprint())));
         Optional<Verification> recent = reviewed
-                .filter(known -> now.isBefore(known.askAgainAt()))
+                .filter(known -> nanos.getAsLong() - known.askAgainAt() < 0)
                 .map(Reviewed::verdict);
         if (recent.isPresent()) {
             verdict.accept(recent.get());
             return;
         }
         Flight flight = flights.get(token.fingerprint());
-        if (flight != null && flight.lateAt(now)) {
+        if (flight != null && flight.late()) {
             verdict.accept(lastGood(token, Reason.API_SERVER));
             return;
         }
         if (flight == null) {
-            Optional<Reason> without = whyNotAsk(now);
+            Optional<Reason> without = whyNotAsk(token, source);
             if (without.isPresent()) {
                 verdict.accept(lastGood(token, without.get()));
                 return;
             }
-            flight = new Flight(token, now);
+            flight = new Flight(token, source);
             flights.put(token.fingerprint(), flight);
             flight.join(verdict);
-            flight.ask();
+            waiting.queue(source, flight);
+            askNext();
         } else {
             flight.join(verdict);
         }
@@ -116,36 +125,55 @@ public final class ReviewVerifier implements TokenVerifier {
         return good != null && token.expiresAt().isAfter(clock.instant()) ? good.verdict() : new NotVerified(otherwise);
     }
 
-    private Optional<Reason> whyNotAsk(Instant now) {
-        if (pause.isPresent() && now.isBefore(pause.get().until())) {
+    private Optional<Reason> whyNotAsk(ServiceAccountToken token, String source) {
+        long now = nanos.getAsLong();
+        if (pause.isPresent() && now - pause.get().until() < 0) {
             return Optional.of(pause.get().reason());
         }
-        return flights.size() >= MOST_UNDER_WAY || !permits.tryTake(nanos.getAsLong())
+        return refusals.exhausted(source, now) || permits.empty(now) || !waiting.enter(source, token)
                 ? Optional.of(Reason.LIMIT)
                 : Optional.empty();
     }
 
-    private void answered(ServiceAccountToken token, Verification verdict) {
+    /** Asks about the next ones, as many as may be under way at once. */
+    private void askNext() {
+        while (underWay < MOST_UNDER_WAY) {
+            Optional<Flight> next = waiting.next();
+            if (next.isEmpty()) {
+                return;
+            }
+            next.get().ask();
+        }
+    }
+
+    private Verification answered(ServiceAccountToken token, String source, Verification verdict) {
         if (warnedOf.isPresent()) {
             LOG.info("The API server reviews tokens again");
             warnedOf = Optional.empty();
         }
         pause = Optional.empty();
-        Instant now = clock.instant();
+        if (verdict instanceof NotVerified not && not.reason() == Reason.API_SERVER) {
+            // It could not find out. What it has found out before is still so.
+            return lastGood(token, Reason.API_SERVER);
+        }
         if (verdict instanceof VerifiedClaims) {
             bad.remove(token.fingerprint());
-            genuine.put(token.fingerprint(), new Reviewed(verdict, now.plus(GOOD_FOR)));
+            genuine.put(token.fingerprint(), new Reviewed(verdict, nanos.getAsLong() + GOOD_FOR.toNanos()));
         } else {
             genuine.remove(token.fingerprint());
-            bad.put(token.fingerprint(), new Reviewed(verdict, now.plus(BAD_FOR)));
+            bad.put(token.fingerprint(), new Reviewed(verdict, nanos.getAsLong() + BAD_FOR.toNanos()));
         }
+        if (verdict instanceof RejectedToken) {
+            refusals.allows(source, nanos.getAsLong());
+        }
+        return verdict;
     }
 
     /** Returns what tokens without a good word are now. */
     private Reason failed(Throwable cause) {
         boolean forbidden = cause instanceof SourceFailure failure && failure.forbidden();
         Reason reason = forbidden ? Reason.NOT_PERMITTED : Reason.API_SERVER;
-        pause = Optional.of(new Pause(reason, clock.instant().plus(forbidden ? FORBIDDEN_PAUSE : PAUSE)));
+        pause = Optional.of(new Pause(reason, nanos.getAsLong() + (forbidden ? FORBIDDEN_PAUSE : PAUSE).toNanos()));
         if (!(cause instanceof SourceFailure)) {
             LOG.error("Asking the API server about a token went wrong", cause);
         } else if (!warnedOf.equals(Optional.of(reason))) {
@@ -160,16 +188,17 @@ public final class ReviewVerifier implements TokenVerifier {
     private final class Flight {
 
         private final ServiceAccountToken token;
-        private final Instant began;
+        private final String source;
+        private final long began = nanos.getAsLong();
         private final Waiters waiters = new Waiters(timers, loop);
 
-        Flight(ServiceAccountToken token, Instant began) {
+        Flight(ServiceAccountToken token, String source) {
             this.token = token;
-            this.began = began;
+            this.source = source;
         }
 
-        boolean lateAt(Instant now) {
-            return !now.isBefore(began.plus(TokenVerification.PATIENCE));
+        boolean late() {
+            return nanos.getAsLong() - began >= TokenVerification.PATIENCE.toNanos();
         }
 
         void join(Consumer<Verification> verdict) {
@@ -177,16 +206,27 @@ public final class ReviewVerifier implements TokenVerifier {
         }
 
         void ask() {
+            // Asked again, as it has waited: its source may have been refused others meanwhile.
+            if (waiters.isEmpty() || refusals.exhausted(source, nanos.getAsLong()) || !permits.tryTake(nanos.getAsLong())) {
+                end(lastGood(token, Reason.LIMIT));
+                return;
+            }
+            underWay++;
             reviewer.review(token).onComplete(reviewed -> {
-                flights.remove(token.fingerprint());
+                underWay--;
                 if (reviewed.succeeded()) {
-                    answered(token, reviewed.result());
-                    waiters.answer(reviewed.result());
+                    end(answered(token, source, reviewed.result()));
                 } else {
-                    Reason reason = failed(reviewed.cause());
-                    waiters.answer(lastGood(token, reason));
+                    end(lastGood(token, failed(reviewed.cause())));
                 }
+                askNext();
             });
+        }
+
+        private void end(Verification verdict) {
+            flights.remove(token.fingerprint());
+            waiting.leave(source, token);
+            waiters.answer(verdict);
         }
     }
 }

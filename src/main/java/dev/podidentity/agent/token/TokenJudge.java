@@ -1,6 +1,5 @@
 package dev.podidentity.agent.token;
 
-import java.time.Duration;
 import java.time.Instant;
 import java.util.Optional;
 import java.util.Set;
@@ -12,8 +11,6 @@ import java.util.Set;
  */
 final class TokenJudge {
 
-    /** How far ahead of this node's clock the API server's may be. {@code exp} and {@code nbf} get no leeway. */
-    private static final Duration LEEWAY = Duration.ofSeconds(30);
 
     private final String audience;
 
@@ -40,7 +37,7 @@ final class TokenJudge {
             requireText(claims, "iss", keys.issuer(), "The token is not of this cluster: its issuer is not "
                     + keys.issuer());
             claims.requireAudience(audience);
-            claims.requireCurrent(now);
+            claims.requireCurrent(now, TokenVerification.LEEWAY);
             requireIssued(claims, now);
             return workload(claims, keys.issuer());
         } catch (Rejection e) {
@@ -72,7 +69,7 @@ final class TokenJudge {
     }
 
     private static void requireIssued(Claims claims, Instant now) throws Rejection {
-        if (claims.instant("iat").filter(issued -> issued.isAfter(now.plus(LEEWAY))).isPresent()) {
+        if (claims.instant("iat").filter(issued -> issued.isAfter(now.plus(TokenVerification.LEEWAY))).isPresent()) {
             throw Rejection.invalid("The token is issued in the future: check the clock of this node");
         }
     }

@@ -1,6 +1,7 @@
 package dev.podidentity.agent.token;
 
 import java.time.Clock;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Locale;
@@ -22,10 +23,18 @@ public final class TokenReader {
     private static final int LONGEST_NAME = 253;
 
     private final String audience;
+    private final Duration leeway;
     private final Clock clock;
 
+    /** Reads tokens with no leeway for their times. */
     public TokenReader(String audience, Clock clock) {
+        this(audience, Duration.ZERO, clock);
+    }
+
+    /** @param leeway how far this node's clock may be behind the API server's */
+    public TokenReader(String audience, Duration leeway, Clock clock) {
         this.audience = Objects.requireNonNull(audience, "audience");
+        this.leeway = Objects.requireNonNull(leeway, "leeway");
         this.clock = Objects.requireNonNull(clock, "clock");
     }
 
@@ -85,7 +94,7 @@ public final class TokenReader {
         Instant expiresAt = claims.expiresAt();
         Optional<Instant> issuedAt = claims.instant("iat");
         WorkloadClaims workload = workload(claims);
-        claims.requireCurrent(clock.instant());
+        claims.requireCurrent(clock.instant(), leeway);
         return new ServiceAccountToken(raw, TokenFingerprint.of(raw), issuedAt, expiresAt, workload);
     }
 

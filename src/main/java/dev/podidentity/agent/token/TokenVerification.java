@@ -23,6 +23,9 @@ public final class TokenVerification {
      */
     public static final Duration PATIENCE = Duration.ofMillis(300);
 
+    /** How far this node's clock may be behind the API server's, which itself allows others a minute. */
+    public static final Duration LEEWAY = Duration.ofSeconds(30);
+
     private static final Logger LOG = Logger.getLogger(TokenVerification.class);
     /** A stolen token is used over and over; one line tells as much as a thousand. */
     private static final double WARNINGS_PER_SECOND = 0.1;
@@ -68,8 +71,7 @@ public final class TokenVerification {
         // Its claims are not verified, but all that they can do here is to have it rejected.
         String podUid = token.claims().podUid();
         if (!podUid.isEmpty() && pods.gone(podUid, token.issuedAt())) {
-            metrics.verified(VerificationVerdict.POD_GONE);
-            verdict.accept(RejectedToken.forbidden("The token's pod is gone from this node: only its own pod may use a token"));
+            verdict.accept(podGone());
         } else if (verifier.isEmpty()) {
             verdict.accept(new NotVerified(Reason.OFF));
         } else if (ofAnotherNode(token.claims().node())) {
@@ -81,11 +83,22 @@ public final class TokenVerification {
     }
 
     private Verification judged(ServiceAccountToken token, Verification verification) {
-        if (verification instanceof VerifiedClaims claims && ofAnotherNode(claims.node().orElse(""))) {
-            return otherNode(token);
+        if (verification instanceof VerifiedClaims claims) {
+            if (ofAnotherNode(claims.node().orElse(""))) {
+                return otherNode(token);
+            }
+            // Again, as verifying takes time.
+            if (pods.gone(claims.podUid(), token.issuedAt())) {
+                return podGone();
+            }
         }
         metrics.verified(label(verification));
         return verification;
+    }
+
+    private RejectedToken podGone() {
+        metrics.verified(VerificationVerdict.POD_GONE);
+        return RejectedToken.forbidden("The token's pod is gone from this node: only its own pod may use a token");
     }
 
     private boolean ofAnotherNode(String node) {

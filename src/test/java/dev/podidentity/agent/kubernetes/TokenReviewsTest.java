@@ -20,6 +20,7 @@ import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class TokenReviewsTest {
@@ -186,15 +187,37 @@ class TokenReviewsTest {
         });
     }
 
+    @Test
+    void takesATokenOfItsOwnThatIsNotAcceptedForTroubleThatPasses() {
+        server.answer(401, "{}");
+
+        assertThat(failure().forbidden()).isFalse();
+    }
+
     @ParameterizedTest
-    @ValueSource(ints = {401, 403})
-    void namesTheMissingRule(int status) {
-        server.answer(status, "{}");
+    @CsvSource({
+        "'[invalid bearer token, Token has been invalidated]', false",
+        "'serviceaccounts \"cart\" not found', false",
+        "'', false",
+        "'Get \"https://10.0.0.1\": context deadline exceeded', true",
+        "'etcdserver: request timed out', true",
+    })
+    void tellsARefusalFromTroubleOfTheApiServer(String error, boolean trouble) {
+        server.answer(201, new JsonObject().put("status", new JsonObject().put("authenticated", false).put("error", error)).encode());
+
+        Verification verdict = review();
+
+        assertThat(verdict).isInstanceOf(trouble ? NotVerified.class : RejectedToken.class);
+    }
+
+    @Test
+    void namesTheMissingRule() {
+        server.answer(403, "{}");
 
         SourceFailure failure = failure();
 
         assertThat(failure.forbidden()).isTrue();
-        assertThat(failure).hasMessage("The agent may not have tokens reviewed (HTTP " + status + "): give its service account a role"
+        assertThat(failure).hasMessage("The agent may not have tokens reviewed (HTTP 403): give its service account a role"
                 + " with apiGroups authentication.k8s.io, resources tokenreviews with the verb create");
     }
 

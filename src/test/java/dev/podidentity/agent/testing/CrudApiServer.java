@@ -7,6 +7,7 @@ import io.fabric8.mockwebserver.Context;
 import io.fabric8.mockwebserver.MockWebServer;
 import io.fabric8.mockwebserver.ServerRequest;
 import io.fabric8.mockwebserver.ServerResponse;
+import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
 import io.vertx.core.buffer.Buffer;
@@ -20,9 +21,15 @@ import io.vertx.core.http.RequestOptions;
 import io.vertx.core.http.WebSocketClient;
 import io.vertx.core.http.WebSocketConnectOptions;
 import java.net.URI;
+import java.util.Collections;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Queue;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Consumer;
 
 /**
  * fabric8's mock of an API server, in which objects can be created, read, changed and deleted. It serves watches over
@@ -41,8 +48,11 @@ public final class CrudApiServer implements AutoCloseable {
     private final WebSocketClient webSockets = vertx.createWebSocketClient();
     private final KubernetesMockServer mock;
     private final KubernetesClient client;
-    private final HttpServer front;
-    private final boolean secure;
+    private final HttpServerOptions options;
+    private final List<String> received = new CopyOnWriteArrayList<>();
+    private final Map<String, Consumer<HttpServerRequest>> answers = new ConcurrentHashMap<>();
+    private volatile Optional<String> token = Optional.empty();
+    private HttpServer front;
 
     /** @param options {@link Certificates#server()}, or new ones for plain HTTP */
     public CrudApiServer(HttpServerOptions options) {
@@ -51,14 +61,57 @@ public final class CrudApiServer implements AutoCloseable {
                 new Context(), new MockWebServer(), expectations, new KubernetesMixedDispatcher(expectations), false);
         mock.init();
         client = mock.createClient();
-        secure = options.isSsl();
-        front = vertx.createHttpServer(options).requestHandler(this::handle);
-        front.listen(0, HOST).toCompletionStage().toCompletableFuture().join();
+        this.options = options;
+        front = listen(0);
+    }
+
+    private HttpServer listen(int port) {
+        return await(vertx.createHttpServer(options).requestHandler(this::handle).listen(port, HOST));
     }
 
     /** What the agent's {@code --api-server} is to be. */
     public URI url() {
-        return URI.create((secure ? "https://" : "http://") + HOST + ':' + front.actualPort());
+        return URI.create((options.isSsl() ? "https://" : "http://") + HOST + ':' + front.actualPort());
+    }
+
+    /** Answers with 401 whoever does not show this token. */
+    public void requireToken(String bearer) {
+        token = Optional.of(bearer);
+    }
+
+    /** Answers a path in another way than from the objects. Runs on the server's event loop. */
+    public void answer(String path, Consumer<HttpServerRequest> with) {
+        answers.put(path, with);
+    }
+
+    /** Answers a path with a status and a body. */
+    public void answer(String path, int status, String body) {
+        answer(path, request -> request.response().setStatusCode(status).end(body));
+    }
+
+    /** Answers a path from the objects again. */
+    public void answerFromObjects(String path) {
+        answers.remove(path);
+    }
+
+    /** What came so far: method and path of each request, such as {@code GET /openid/v1/jwks}. */
+    public List<String> received() {
+        return List.copyOf(received);
+    }
+
+    /** How many of {@link #received()} are this one. */
+    public int received(String methodAndPath) {
+        return Collections.frequency(received, methodAndPath);
+    }
+
+    /** Closes all connections and accepts no more; the objects stay. */
+    public void stop() {
+        await(front.close());
+    }
+
+    /** Listens at the same place again after {@link #stop()}. */
+    public void restart() {
+        front = listen(front.actualPort());
     }
 
     /** What arranges its objects. */
@@ -66,13 +119,14 @@ public final class CrudApiServer implements AutoCloseable {
         return client;
     }
 
-    /** What answers other than from its objects are made with. */
-    public KubernetesMockServer mock() {
-        return mock;
-    }
-
     private void handle(HttpServerRequest request) {
-        if (request.uri().contains("watch=true")) {
+        received.add(request.method() + " " + request.path());
+        Consumer<HttpServerRequest> answer = answers.get(request.path());
+        if (token.isPresent() && !("Bearer " + token.get()).equals(request.getHeader("Authorization"))) {
+            request.response().setStatusCode(401).end();
+        } else if (answer != null) {
+            answer.accept(request);
+        } else if (request.uri().contains("watch=true")) {
             watch(request);
         } else {
             request.body().onSuccess(body -> handOn(request, body));
@@ -122,7 +176,11 @@ public final class CrudApiServer implements AutoCloseable {
     @Override
     public void close() {
         client.close();
-        vertx.close().toCompletionStage().toCompletableFuture().join();
+        await(vertx.close());
         mock.destroy();
+    }
+
+    private static <T> T await(Future<T> future) {
+        return future.toCompletionStage().toCompletableFuture().join();
     }
 }

@@ -16,7 +16,11 @@ import dev.podidentity.agent.token.NotVerified.Reason;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.vertx.core.json.JsonObject;
 import java.security.KeyPair;
+import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneId;
+import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -353,22 +357,42 @@ class JwksVerifierTest {
     }
 
     @Test
-    void leavesTokensToEksAuthIfTooManyWaitForTheWorker() {
+    void verifiesABurstOfAllPodsOfANodeThoughFewAtATime() {
         // Given
         start(KEY_A);
         worker.hold();
         List<RecordingVerdict> waiting = new ArrayList<>();
-        for (int i = 0; i < 256; i++) {
+        for (int i = 0; i < 250; i++) {
             waiting.add(verify(tokenOf("a", ClusterKeys.P256, "pod-" + i)));
         }
 
         // When
+        worker.release();
+
+        // Then
+        assertThat(waiting).allSatisfy(one -> assertThat(one.verdict()).isInstanceOf(VerifiedClaims.class));
+    }
+
+    @Test
+    void comesToAnotherPodsTokenThoughOneHasSentHundreds() {
+        // Given
+        start(KEY_A);
+        worker.hold();
+        List<RecordingVerdict> flood = new ArrayList<>();
+        for (int i = 0; i < 256; i++) {
+            flood.add(verify(tokenOf("a", ClusterKeys.P256, "pod-" + i)));
+        }
+
+        // When
         RecordingVerdict beyond = verify(tokenOf("a", ClusterKeys.P256, "one more"));
+        RecordingVerdict ofAnother = verify(tokenOf("a", ClusterKeys.P256, "other"), "10.0.0.2");
+        worker.run(6);
 
         // Then
         assertThat(beyond.verdict()).isEqualTo(LIMIT);
+        assertThat(ofAnother.verdict()).isInstanceOf(VerifiedClaims.class);
+        assertThat(flood).last().matches(RecordingVerdict::waits);
         worker.release();
-        assertThat(waiting).allSatisfy(one -> assertThat(one.verdict()).isInstanceOf(VerifiedClaims.class));
         assertThat(verify(tokenOf("a", ClusterKeys.P256, "later")).verdict()).isInstanceOf(VerifiedClaims.class);
     }
 
@@ -396,20 +420,22 @@ class JwksVerifierTest {
     }
 
     @Test
-    void boundsHowManyTokensWaitForKeys() {
+    void boundsHowManyTokensOfASourceWaitForKeys() {
         // Given
         ring.start();
         List<RecordingVerdict> waiting = new ArrayList<>();
-        for (int i = 0; i < 1024; i++) {
+        for (int i = 0; i < 256; i++) {
             waiting.add(verify(tokenOf("unknown-" + i, ClusterKeys.P256, "pod")));
         }
         assertThat(waiting).allMatch(RecordingVerdict::waits);
 
         // When
         RecordingVerdict beyond = verify(tokenOf("a", ClusterKeys.P256, "one more"));
+        RecordingVerdict ofAnother = verify(tokenOf("a", ClusterKeys.P256, "other"), "10.0.0.2");
 
         // Then
-        assertThat(beyond.verdict()).isEqualTo(NO_KEYS);
+        assertThat(beyond.verdict()).isEqualTo(LIMIT);
+        assertThat(ofAnother.waits()).isTrue();
         time.advanceMillis(300);
         assertThat(waiting).allSatisfy(one -> assertThat(one.verdict()).isEqualTo(NO_KEYS));
         assertThat(verify(tokenOf("a", ClusterKeys.P256, "later")).waits()).isTrue();
@@ -417,18 +443,35 @@ class JwksVerifierTest {
 
     @Test
     void leavesATokenToEksAuthIfVerifyingItGoesWrong() {
-        // Given: a token as no reader makes one
+        // Given: a clock as none is
         start(KEY_A);
-        ServiceAccountToken read = tokenOf("a", ClusterKeys.P256, "pod-1");
-        ServiceAccountToken broken =
-                new ServiceAccountToken(null, read.fingerprint(), read.issuedAt(), read.expiresAt(), read.claims());
+        ServiceAccountToken token = tokenOf("a", ClusterKeys.P256, "pod-1");
+        Clock broken = new Clock() {
+
+            @Override
+            public ZoneId getZone() {
+                return ZoneOffset.UTC;
+            }
+
+            @Override
+            public Clock withZone(ZoneId zone) {
+                return this;
+            }
+
+            @Override
+            public Instant instant() {
+                return null;
+            }
+        };
+        verifier = new JwksVerifier(ring, Tokens.AUDIENCE, 10, broken, time, worker, loop);
 
         // When
-        Verification verdict = verify(broken).verdict();
+        Verification verdict = verify(token).verdict();
 
         // Then
         assertThat(verdict).isEqualTo(new NotVerified(Reason.ERROR));
-        assertThat(verify(read).verdict()).isInstanceOf(VerifiedClaims.class);
+        verifier = verifier(10);
+        assertThat(verify(token).verdict()).isInstanceOf(VerifiedClaims.class);
     }
 
     @Test
@@ -460,8 +503,12 @@ class JwksVerifierTest {
     }
 
     private RecordingVerdict verify(ServiceAccountToken token) {
+        return verify(token, SOURCE);
+    }
+
+    private RecordingVerdict verify(ServiceAccountToken token, String source) {
         RecordingVerdict verdict = new RecordingVerdict();
-        loop.execute(() -> verifier.verify(token, SOURCE, verdict));
+        loop.execute(() -> verifier.verify(token, source, verdict));
         return verdict;
     }
 

@@ -200,23 +200,43 @@ class ReviewVerifierTest {
     }
 
     @Test
-    void hasNoMoreThanFiftyReviewsUnderWay() {
+    void hasFewReviewsUnderWayAndTheOthersWaitTheirTurn() {
         // Given
         List<RecordingVerdict> waiting = new ArrayList<>();
-        for (int i = 0; i < 50; i++) {
+        for (int i = 0; i < 250; i++) {
             waiting.add(verify(token("pod-" + i)));
         }
+        assertThat(reviewer.reviews()).isEqualTo(8);
 
-        // When, Then
-        assertThat(verify(token("one more")).verdict()).isEqualTo(LIMIT);
-        assertThat(reviewer.reviews()).isEqualTo(50);
-        reviewer.answer(GOOD);
-        assertThat(waiting.get(0).verdict()).isEqualTo(GOOD);
-        assertThat(verify(token("yet one more")).waits()).isTrue();
+        // When
+        for (int i = 0; i < 250; i++) {
+            reviewer.answer(GOOD);
+        }
+
+        // Then
+        assertThat(waiting).allSatisfy(one -> assertThat(one.verdict()).isEqualTo(GOOD));
+        assertThat(reviewer.reviews()).isEqualTo(250);
     }
 
     @Test
-    void asksTwentyTimesASecondForLong() {
+    void comesToAnotherPodsTokenThoughOneHasSentHundreds() {
+        // Given
+        for (int i = 0; i < 256; i++) {
+            verify(token("forged-" + i));
+        }
+
+        // When
+        RecordingVerdict genuine = verify(token, "10.0.0.2");
+        for (int i = 0; i < 10; i++) {
+            reviewer.answer(GOOD);
+        }
+
+        // Then
+        assertThat(genuine.verdict()).isEqualTo(GOOD);
+    }
+
+    @Test
+    void asksNoLongerForASourceWhoseTokensAreRefused() {
         // Given
         reviewer.answerAtOnce(BAD);
 
@@ -229,7 +249,41 @@ class ReviewVerifierTest {
         }
 
         // Then
-        assertThat(reviewer.reviews()).isBetween(200 + 59 * 20 - 1, 200 + 60 * 20);
+        assertThat(reviewer.reviews()).isBetween(20 + 59 - 1, 20 + 60);
+        reviewer.answerAtOnce(GOOD);
+        assertThat(verify(token("another"), "10.0.0.2").verdict()).isEqualTo(GOOD);
+    }
+
+    @Test
+    void asksTwentyTimesASecondForLong() {
+        // Given
+        reviewer.answerAtOnce(GOOD);
+
+        // When
+        for (int second = 0; second < 60; second++) {
+            for (int i = 0; i < 100; i++) {
+                verify(token("new-" + second + "-" + i), "10.0.0." + i);
+            }
+            time.advance(Duration.ofSeconds(1));
+        }
+
+        // Then
+        assertThat(reviewer.reviews()).isBetween(250 + 59 * 20 - 1, 250 + 60 * 20);
+    }
+
+    @Test
+    void takesTroubleOfTheApiServerForNoRefusal() {
+        // Given
+        reviewer.answerAtOnce(GOOD);
+        verify(token);
+        time.advance(Duration.ofMinutes(5));
+
+        // When
+        reviewer.answerAtOnce(new NotVerified(Reason.API_SERVER));
+
+        // Then
+        assertThat(verify(token).verdict()).isEqualTo(GOOD);
+        assertThat(verify(token("new")).verdict()).isEqualTo(new NotVerified(Reason.API_SERVER));
     }
 
     @Test
@@ -249,8 +303,12 @@ class ReviewVerifierTest {
     }
 
     private RecordingVerdict verify(ServiceAccountToken asked) {
+        return verify(asked, SOURCE);
+    }
+
+    private RecordingVerdict verify(ServiceAccountToken asked, String source) {
         RecordingVerdict verdict = new RecordingVerdict();
-        loop.execute(() -> verifier.verify(asked, SOURCE, verdict));
+        loop.execute(() -> verifier.verify(asked, source, verdict));
         return verdict;
     }
 

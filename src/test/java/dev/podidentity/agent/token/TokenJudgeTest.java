@@ -165,7 +165,7 @@ class TokenJudgeTest {
                 claims("expired", claims -> claims.put("exp", NOW.getEpochSecond()), "expired at 2026-03-01T12:00:00Z"),
                 claims("expired for a second", claims -> claims.put("exp", NOW.getEpochSecond() - 1), "expired"),
                 claims("no exp", claims -> claims.remove("exp"), "no exp"),
-                claims("not valid yet", claims -> claims.put("nbf", NOW.getEpochSecond() + 1), "not valid before"),
+                claims("not valid yet", claims -> claims.put("nbf", NOW.getEpochSecond() + 31), "not valid before"),
                 claims("issued in the future", claims -> claims.put("iat", NOW.getEpochSecond() + 31), "in the future"),
                 claims("another subject", claims -> claims.put("sub", "system:serviceaccount:shop:admin"), "sub is not"),
                 claims("a subject of another namespace", claims -> claims.put("sub", "system:serviceaccount:x:cart"),

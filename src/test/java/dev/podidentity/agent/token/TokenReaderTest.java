@@ -8,6 +8,7 @@ import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
 import java.nio.charset.StandardCharsets;
 import java.time.Clock;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.List;
@@ -319,6 +320,18 @@ class TokenReaderTest {
     @Test
     void readsATokenForEver() {
         assertThat(accepted(with("exp", "253402300799")).expiresAt()).isEqualTo("9999-12-31T23:59:59Z");
+    }
+
+    @Test
+    void letsTheClockOfTheApiServerBeAheadAsFarAsItIsTold() {
+        TokenReader lenient = new TokenReader("pods.eks.amazonaws.com", Duration.ofSeconds(30), Clock.fixed(NOW, ZoneOffset.UTC));
+
+        assertThat(lenient.read(List.of(with("nbf", Long.toString(NOW.getEpochSecond() + 30)))))
+                .isInstanceOf(ServiceAccountToken.class);
+        assertThat(lenient.read(List.of(with("nbf", Long.toString(NOW.getEpochSecond() + 31)))))
+                .isInstanceOf(RejectedToken.class);
+        assertThat(lenient.read(List.of(with("exp", Long.toString(NOW.getEpochSecond())))))
+                .isInstanceOf(RejectedToken.class);
     }
 
     @Test

@@ -11,9 +11,12 @@ import dev.podidentity.agent.token.NotVerified.Reason;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -97,6 +100,28 @@ class TokenVerificationTest {
         assertThat(verdict.verdict()).isInstanceOfSatisfying(RejectedToken.class, rejected ->
                 assertThat(rejected.kind()).isEqualTo(RejectedToken.Kind.FORBIDDEN));
         assertThat(counted()).containsExactly("other_node");
+    }
+
+    @Test
+    void forbidsATokenWhosePodHasGoneWhileItWasVerified() {
+        // Given
+        Set<String> gone = new HashSet<>();
+        List<Consumer<Verification>> verifying = new ArrayList<>();
+        RecordingVerdict verdict = new RecordingVerdict();
+        new TokenVerification(
+                        Optional.of((token, source, answer) -> verifying.add(answer)), Optional.empty(),
+                        (podUid, issuedAt) -> gone.contains(podUid), metrics, time.nanos())
+                .verify(TOKEN, SOURCE, verdict);
+        VerifiedClaims claims = claims(Optional.empty());
+
+        // When
+        gone.add(claims.podUid());
+        verifying.get(0).accept(claims);
+
+        // Then
+        assertThat(verdict.verdict()).isInstanceOfSatisfying(RejectedToken.class, rejected ->
+                assertThat(rejected.kind()).isEqualTo(RejectedToken.Kind.FORBIDDEN));
+        assertThat(counted()).containsExactly("pod_gone");
     }
 
     @Test

@@ -1,0 +1,94 @@
+package dev.podidentity.agent;
+
+import io.vertx.core.json.JsonObject;
+import java.nio.charset.StandardCharsets;
+import java.util.Base64;
+import org.jose4j.jwk.JsonWebKey.OutputControlLevel;
+import org.jose4j.jwk.PublicJsonWebKey;
+import org.jose4j.jwk.RsaJsonWebKey;
+import org.jose4j.jwk.RsaJwkGenerator;
+import org.jose4j.jws.JsonWebSignature;
+import org.jose4j.keys.HmacKey;
+import org.jose4j.lang.JoseException;
+
+/** What somebody can make of a pod's token, or of what a token says, without the cluster's private keys. */
+final class ForgedTokens {
+
+    /** The forger's own. */
+    private final RsaJsonWebKey own;
+
+    ForgedTokens() throws JoseException {
+        own = RsaJwkGenerator.generateJwk(2048);
+    }
+
+    /** A token with its claims changed, and the signature that it had. */
+    static String withClaims(String token, JsonObject claims) {
+        String[] parts = token.split("\\.");
+        return parts[0] + '.' + encode(claims) + '.' + parts[2];
+    }
+
+    /** A token with its header changed, and the signature that it had. */
+    static String withHeader(String token, JsonObject header) {
+        return encode(header) + token.substring(token.indexOf('.'));
+    }
+
+    /** The same bytes of a signature in another text: the last character has bits that nobody needs. */
+    static String withSpareBits(String token) {
+        char last = token.charAt(token.length() - 1);
+        return token.substring(0, token.length() - 1) + (char) (last + 1);
+    }
+
+    /** What a token says, with no signature that anybody would have to make. */
+    static String unsigned(String token, String algorithm, String signature) {
+        JsonObject header = header(token).put("alg", algorithm);
+        return encode(header) + '.' + token.split("\\.")[1] + '.' + signature;
+    }
+
+    /** What a token says, with an HMAC keyed with a public key as it is published. */
+    static String keyedWith(String token, String publicKey) throws JoseException {
+        JsonWebSignature signature = of(token);
+        signature.setAlgorithmHeaderValue("HS256");
+        signature.setKey(new HmacKey(publicKey.getBytes(StandardCharsets.UTF_8)));
+        signature.setDoKeyValidation(false);
+        return signature.getCompactSerialization();
+    }
+
+    /** What a token says, signed by the forger. */
+    String signed(String token, String keyId) throws JoseException {
+        JsonWebSignature signature = of(token);
+        signature.setKeyIdHeaderValue(keyId);
+        return signed(signature);
+    }
+
+    /** The same, with the forger's public key beside it. */
+    String signedWithKeyInHeader(String token) throws JoseException {
+        JsonWebSignature signature = of(token);
+        signature.setJwkHeader(PublicJsonWebKey.Factory.newPublicJwk(own.toParams(OutputControlLevel.PUBLIC_ONLY)));
+        return signed(signature);
+    }
+
+    private String signed(JsonWebSignature signature) throws JoseException {
+        signature.setAlgorithmHeaderValue("RS256");
+        signature.setKey(own.getPrivateKey());
+        return signature.getCompactSerialization();
+    }
+
+    private static JsonWebSignature of(String token) {
+        JsonWebSignature signature = new JsonWebSignature();
+        signature.setPayload(new String(Base64.getUrlDecoder().decode(token.split("\\.")[1]), StandardCharsets.UTF_8));
+        signature.setKeyIdHeaderValue(header(token).getString("kid"));
+        return signature;
+    }
+
+    static JsonObject header(String token) {
+        return new JsonObject(new String(Base64.getUrlDecoder().decode(token.split("\\.")[0]), StandardCharsets.UTF_8));
+    }
+
+    static String encode(JsonObject json) {
+        return encode(json.encode());
+    }
+
+    static String encode(String text) {
+        return Base64.getUrlEncoder().withoutPadding().encodeToString(text.getBytes(StandardCharsets.UTF_8));
+    }
+}

@@ -1,0 +1,265 @@
+package dev.podidentity.agent;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.podidentity.emulator.TokenRequest;
+import io.fabric8.kubernetes.api.model.Pod;
+import io.fabric8.kubernetes.api.model.PodBuilder;
+import io.vertx.core.json.JsonObject;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Pods that die, pods that nobody knows, and an API server that goes away. */
+@Timeout(120)
+class PodWatchIT {
+
+    private static final String ENTRIES = "pod_identity_cache_entries";
+    private static final String DROPPED = "pod_identity_cache_evictions_total{cause=\"pod_gone\",}";
+
+    @TempDir
+    private Path directory;
+
+    private Cluster cluster;
+
+    @BeforeEach
+    void start() throws IOException, InterruptedException {
+        cluster = Cluster.start(directory);
+    }
+
+    @AfterEach
+    void stop() {
+        cluster.close();
+    }
+
+    private AgentProcess watchingAgent(String... flags) {
+        AgentProcess agent = cluster.verifyingAgent(flags);
+        awaitWatch(agent);
+        return agent;
+    }
+
+    private static void awaitWatch(AgentProcess agent) {
+        agent.awaitLine(line -> line.contains("The pods of this node are watched"));
+    }
+
+    private static RawHttp.Answer ask(AgentProcess agent, String token) throws IOException {
+        return RawHttp.askAsSdk(agent.port(), token);
+    }
+
+    /** Asks until the answer has this status, as it may take a moment until the agent hears of something. */
+    private static RawHttp.Answer askUntil(int status, AgentProcess agent, String token) throws IOException {
+        try (RawHttp http = new RawHttp(agent.port())) {
+            RawHttp.Answer answer = http.askAsSdk(token);
+            while (answer.status() != status) {
+                answer = http.askAsSdk(token);
+            }
+            return answer;
+        }
+    }
+
+    /** A token that was issued long before the agent listed the pods. */
+    private String oldToken(TokenRequest request) {
+        return cluster.mint(request.withIssuedAt(Instant.now().minus(Duration.ofHours(2))));
+    }
+
+    @Test
+    void thePodThatDiesLosesItsCredentialsAndItsTokenIsForbidden() throws IOException {
+        try (AgentProcess agent = watchingAgent("--pod-watch")) {
+            // Given
+            Pod pod = cluster.createPod("batch");
+            String token = cluster.mint(cluster.request(pod));
+            assertThat(ask(agent, token).status()).isEqualTo(200);
+            assertThat(agent.metric(ENTRIES)).isOne();
+
+            // When
+            cluster.delete(pod);
+            RawHttp.Answer answer = askUntil(403, agent, token);
+
+            // Then
+            assertThat(new JsonObject(answer.body()).getString("Message")).startsWith("The token's pod is gone from this node");
+            assertThat(agent.metric(DROPPED)).isOne();
+            assertThat(agent.metric(ENTRIES)).isZero();
+            assertThat(cluster.eksAuth().calls()).isOne();
+        }
+    }
+
+    @Test
+    void aPodThatFinishesIsGoneToo() throws IOException {
+        try (AgentProcess agent = watchingAgent("--pod-watch")) {
+            // Given
+            Pod pod = cluster.createPod("job");
+            String token = cluster.mint(cluster.request(pod));
+            ask(agent, token);
+
+            // When
+            cluster.api().client().pods().resource(pod).editStatus(running -> new PodBuilder(running)
+                    .editStatus().withPhase("Succeeded").endStatus().build());
+
+            // Then
+            askUntil(403, agent, token);
+            assertThat(agent.metric(ENTRIES)).isZero();
+        }
+    }
+
+    @Test
+    void whatPodsShareStaysUntilTheLastOneDies() throws IOException {
+        try (AgentProcess agent = watchingAgent("--pod-watch")) {
+            // Given
+            Pod first = cluster.createPod("first");
+            Pod second = cluster.createPod("second");
+            String firstToken = cluster.mint(cluster.request(first));
+            String secondToken = cluster.mint(cluster.request(second));
+            String shared = ask(agent, firstToken).body();
+            assertThat(ask(agent, secondToken).body()).isEqualTo(shared);
+
+            // When: the pod dies whose token they were fetched with
+            cluster.delete(first);
+            askUntil(403, agent, firstToken);
+
+            // Then
+            assertThat(ask(agent, secondToken).body()).isEqualTo(shared);
+            assertThat(agent.metric(DROPPED)).isZero();
+            assertThat(cluster.eksAuth().calls()).isOne();
+
+            // When
+            cluster.delete(second);
+            askUntil(403, agent, secondToken);
+
+            // Then
+            assertThat(agent.metric(DROPPED)).isOne();
+            assertThat(agent.metric(ENTRIES)).isZero();
+        }
+    }
+
+    @Test
+    void aPodMadeAnewUnderTheSameNameIsAnother() throws IOException {
+        try (AgentProcess agent = watchingAgent("--pod-watch")) {
+            // Given
+            Pod old = cluster.createPod("db-0");
+            String oldToken = cluster.mint(cluster.request(old));
+            ask(agent, oldToken);
+            cluster.delete(old);
+            askUntil(403, agent, oldToken);
+
+            // When
+            Pod young = cluster.createPod("db-0");
+
+            // Then
+            assertThat(ask(agent, cluster.mint(cluster.request(young))).status()).isEqualTo(200);
+            assertThat(ask(agent, oldToken).status()).isEqualTo(403);
+        }
+    }
+
+    @Test
+    void aTokenOfAPodThatIsNotInTheListIsForbiddenIfItIsOlder() throws IOException {
+        try (AgentProcess agent = watchingAgent("--pod-watch")) {
+            // Given
+            TokenRequest unknown = cluster.request("unknown");
+            Pod known = cluster.createPod("known");
+
+            // Then: the news of a young pod may come after its first request
+            assertThat(ask(agent, oldToken(unknown)).status()).isEqualTo(403);
+            assertThat(cluster.eksAuth().calls()).isZero();
+            assertThat(ask(agent, cluster.mint(unknown)).status()).isEqualTo(200);
+            assertThat(ask(agent, oldToken(cluster.request(known))).status()).isEqualTo(200);
+        }
+    }
+
+    @Test
+    void watchesWithoutVerificationToo() throws IOException {
+        try (AgentProcess agent = cluster.agent("--pod-watch")) {
+            // Given
+            awaitWatch(agent);
+            Pod pod = cluster.createPod("pod-1");
+            String token = cluster.mint(cluster.request(pod));
+            assertThat(ask(agent, token).status()).isEqualTo(200);
+
+            // When
+            cluster.delete(pod);
+
+            // Then
+            askUntil(403, agent, token);
+            assertThat(agent.metric(ENTRIES)).isZero();
+        }
+    }
+
+    @Test
+    void allPodsLiveWhileTheApiServerIsAwayButThoseThatHaveDied() throws IOException {
+        try (AgentProcess agent = watchingAgent("--pod-watch")) {
+            // Given
+            Pod dead = cluster.createPod("dead");
+            String deadToken = cluster.mint(cluster.request(dead));
+            ask(agent, deadToken);
+            cluster.delete(dead);
+            askUntil(403, agent, deadToken);
+            Pod living = cluster.createPod("living");
+            String livingToken = cluster.mint(cluster.request(living));
+            String before = ask(agent, livingToken).body();
+            String unknown = oldToken(cluster.request("unknown"));
+            assertThat(ask(agent, unknown).status()).isEqualTo(403);
+
+            // When
+            cluster.api().stop();
+            askUntil(200, agent, unknown);
+
+            // Then
+            assertThat(agent.metric("pod_identity_pods_synced")).isZero();
+            assertThat(ask(agent, livingToken).body()).isEqualTo(before);
+            assertThat(ask(agent, deadToken).status()).isEqualTo(403);
+        }
+    }
+
+    @Test
+    void findsOutWhoDiedWhileTheApiServerWasAway() throws IOException {
+        try (AgentProcess agent = watchingAgent("--pod-watch")) {
+            // Given
+            Pod pod = cluster.createPod("pod-1");
+            String token = cluster.mint(cluster.request(pod));
+            assertThat(ask(agent, token).status()).isEqualTo(200);
+            cluster.eksAuth().associate(Emulators.NAMESPACE, "other", "arn:aws:iam::123456789012:role/other");
+            String unknown = oldToken(cluster.request(Emulators.NAMESPACE, "other", "unknown"));
+            cluster.api().stop();
+            askUntil(200, agent, unknown);
+            cluster.delete(pod);
+            assertThat(ask(agent, token).status()).isEqualTo(200);
+
+            // When: it has forgotten what the agent would go on from
+            cluster.api().answer(Cluster.PODS, request -> {
+                cluster.api().answerFromObjects(Cluster.PODS);
+                request.response().setStatusCode(410).end("{}");
+            });
+            cluster.api().restart();
+
+            // Then
+            askUntil(403, agent, token);
+            assertThat(agent.metric(DROPPED)).isOne();
+        }
+    }
+
+    @Test
+    void servesAllWhenItIsStartedWhileTheApiServerIsAway() throws IOException {
+        // Given
+        Pod pod = cluster.createPod("pod-1");
+        String unknown = oldToken(cluster.request("unknown"));
+        cluster.api().stop();
+
+        try (AgentProcess agent = cluster.agent("--pod-watch", "--token-verification", "jwks")) {
+            // When
+            assertThat(ask(agent, oldToken(cluster.request(pod))).status()).isEqualTo(200);
+            assertThat(ask(agent, unknown).status()).isEqualTo(200);
+            agent.awaitLine(line -> line.contains("The pods of this node cannot be watched"));
+
+            // Then
+            cluster.api().restart();
+            awaitWatch(agent);
+            assertThat(ask(agent, oldToken(cluster.request(pod))).status()).isEqualTo(200);
+            assertThat(ask(agent, unknown).status()).isEqualTo(403);
+        }
+    }
+}
