@@ -55,6 +55,7 @@ final class VerifiedWorkloads {
     private final TokenVerification verification;
     private final Optional<PodWatch> pods;
     private final Optional<EventRecorder> events;
+    private final boolean nodeUnknown;
     private final Optional<Function<BooleanSupplier, StartupTaint>> taint;
     private Optional<StartupTaint> begunTaint = Optional.empty();
 
@@ -102,6 +103,7 @@ final class VerifiedWorkloads {
                 ? Optional.of(new EventRecorder(
                         api.orElseThrow(), config.clusterName(), node, metrics, clock, System::nanoTime))
                 : Optional.empty();
+        nodeUnknown = node.isEmpty() && config.tokenVerification() != VerificationMode.NONE;
         taint = config.startupTaint().map(key -> serving ->
                 new StartupTaint(api.orElseThrow(), node.orElseThrow(), key, serving, metrics, loop, random));
     }
@@ -134,9 +136,8 @@ final class VerifiedWorkloads {
         if (node.isEmpty() && config.startupTaint().isPresent()) {
             throw new ConfigurationException(withoutNode("--startup-taint"));
         }
-        if (node.isEmpty() && verified) {
-            LOG.warnf("Tokens of other nodes are taken, as the name of this one is not known",
-                    Field.of("remedy", "set the environment variable NODE_NAME to spec.nodeName of the agent's pod"));
+        if (config.keysFile().filter(file -> file.getFileName() == null).isPresent()) {
+            throw new ConfigurationException("--keys-file must be the path of a file: \"" + config.keysFile().get() + '"');
         }
     }
 
@@ -174,6 +175,10 @@ final class VerifiedWorkloads {
      * @param serving whether credentials are served
      */
     void start(Consumer<String> podGone, BooleanSupplier serving) {
+        if (nodeUnknown) {
+            LOG.warnf("Tokens of other nodes are taken, as the name of this one is not known",
+                    Field.of("remedy", "set the environment variable NODE_NAME to spec.nodeName of the agent's pod"));
+        }
         keys.ifPresent(KeyRing::start);
         pods.ifPresent(watch -> watch.start(podGone));
         begunTaint = taint.map(made -> made.apply(serving));

@@ -86,6 +86,7 @@ class CommandLineIT {
                 unusable(List.of("server", "-c", "x", "--coalesce", "pod"), "--coalesce", "--token-verification", "\"pod\""),
                 unusable(List.of("server", "-c", "x", "--events"), "--events", "--token-verification"),
                 unusable(List.of("server", "-c", "x", "--pod-watch"), "--pod-watch", "NODE_NAME", "spec.nodeName"),
+                unusable(List.of("server", "-c", "x", "--keys-file", "/"), "--keys-file", "path of a file"),
                 unusable(List.of("server", "-c", "x", "--startup-taint", "example.com/not-ready"),
                         "--startup-taint", "NODE_NAME", "spec.nodeName"),
                 unusable(List.of("server", "-c", "x", "--startup-taint", "not ready"), "--startup-taint", "not ready"),

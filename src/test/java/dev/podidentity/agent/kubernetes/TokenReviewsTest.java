@@ -201,6 +201,8 @@ class TokenReviewsTest {
         "'', false",
         "'Get \"https://10.0.0.1\": context deadline exceeded', true",
         "'etcdserver: request timed out', true",
+        "'[invalid bearer token, context deadline exceeded]', true",
+        "'Internal error occurred', true",
     })
     void tellsARefusalFromTroubleOfTheApiServer(String error, boolean trouble) {
         server.answer(201, new JsonObject().put("status", new JsonObject().put("authenticated", false).put("error", error)).encode());
