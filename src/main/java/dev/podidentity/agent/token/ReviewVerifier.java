@@ -127,12 +127,18 @@ public final class ReviewVerifier implements TokenVerifier {
 
     private Optional<Reason> whyNotAsk(ServiceAccountToken token, String source) {
         long now = nanos.getAsLong();
-        if (pause.isPresent() && now - pause.get().until() < 0) {
-            return Optional.of(pause.get().reason());
+        Optional<Reason> paused = paused(now);
+        if (paused.isPresent()) {
+            return paused;
         }
         return refusals.exhausted(source, now) || permits.empty(now) || !waiting.enter(source, token)
                 ? Optional.of(Reason.LIMIT)
                 : Optional.empty();
+    }
+
+    /** Why the API server is not to be asked about any token now. */
+    private Optional<Reason> paused(long now) {
+        return pause.filter(begun -> now - begun.until() < 0).map(Pause::reason);
     }
 
     /** Asks about the next ones, as many as may be under way at once. */
@@ -206,7 +212,12 @@ public final class ReviewVerifier implements TokenVerifier {
         }
 
         void ask() {
-            // Asked again, as it has waited: its source may have been refused others meanwhile.
+            // Looked at again, as it has waited: the API server may be away, or others of its source refused, by now.
+            Optional<Reason> paused = paused(nanos.getAsLong());
+            if (paused.isPresent()) {
+                end(lastGood(token, paused.get()));
+                return;
+            }
             if (waiters.isEmpty() || refusals.exhausted(source, nanos.getAsLong()) || !permits.tryTake(nanos.getAsLong())) {
                 end(lastGood(token, Reason.LIMIT));
                 return;

@@ -83,14 +83,13 @@ public final class TokenVerification {
     }
 
     private Verification judged(ServiceAccountToken token, Verification verification) {
-        if (verification instanceof VerifiedClaims claims) {
-            if (ofAnotherNode(claims.node().orElse(""))) {
-                return otherNode(token);
-            }
-            // Again, as verifying takes time.
-            if (pods.gone(claims.podUid(), token.issuedAt())) {
-                return podGone();
-            }
+        if (verification instanceof VerifiedClaims claims && ofAnotherNode(claims.node().orElse(""))) {
+            return otherNode(token);
+        }
+        // Again, as verifying takes time, though it may have come to nothing.
+        String podUid = verification instanceof VerifiedClaims claims ? claims.podUid() : token.claims().podUid();
+        if (!(verification instanceof RejectedToken) && !podUid.isEmpty() && pods.gone(podUid, token.issuedAt())) {
+            return podGone();
         }
         metrics.verified(label(verification));
         return verification;

@@ -219,6 +219,22 @@ class ReviewVerifierTest {
     }
 
     @Test
+    void asksAboutNoneOfThoseThatWaitOnceTheApiServerFails() {
+        // Given
+        List<RecordingVerdict> waiting = new ArrayList<>();
+        for (int i = 0; i < 100; i++) {
+            waiting.add(verify(token("pod-" + i)));
+        }
+
+        // When
+        reviewer.fail(DOWN);
+
+        // Then
+        assertThat(reviewer.reviews()).isEqualTo(8);
+        assertThat(waiting).last().extracting(RecordingVerdict::verdict).isEqualTo(new NotVerified(Reason.API_SERVER));
+    }
+
+    @Test
     void comesToAnotherPodsTokenThoughOneHasSentHundreds() {
         // Given
         for (int i = 0; i < 256; i++) {

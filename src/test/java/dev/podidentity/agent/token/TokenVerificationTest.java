@@ -22,6 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 class TokenVerificationTest {
@@ -102,8 +103,9 @@ class TokenVerificationTest {
         assertThat(counted()).containsExactly("other_node");
     }
 
-    @Test
-    void forbidsATokenWhosePodHasGoneWhileItWasVerified() {
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void forbidsATokenWhosePodHasGoneWhileItWasVerified(boolean verified) {
         // Given
         Set<String> gone = new HashSet<>();
         List<Consumer<Verification>> verifying = new ArrayList<>();
@@ -116,7 +118,8 @@ class TokenVerificationTest {
 
         // When
         gone.add(claims.podUid());
-        verifying.get(0).accept(claims);
+        gone.add(TOKEN.claims().podUid());
+        verifying.get(0).accept(verified ? claims : new NotVerified(Reason.NO_KEYS));
 
         // Then
         assertThat(verdict.verdict()).isInstanceOfSatisfying(RejectedToken.class, rejected ->
