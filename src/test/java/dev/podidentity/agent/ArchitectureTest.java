@@ -32,17 +32,17 @@ class ArchitectureTest {
     static Stream<Arguments> packages() {
         return Stream.of(
                 // Failures become answers in http, so it knows their types.
-                arguments("http", Set.of("token", "credentials", "eksauth", "limits", "loop", "config", "observe")),
-                arguments("credentials", Set.of("eksauth", "token", "limits", "loop", "config", "observe")),
+                arguments("http", Set.of("token", "credentials", "eksauth", "loop", "config", "observe")),
+                arguments("credentials", Set.of("eksauth", "token", "loop", "config", "observe")),
                 arguments("eksauth", Set.of("token", "outbound", "config", "observe")),
-                arguments("token", Set.of("limits", "loop", "config", "observe")),
+                arguments("token", Set.of("loop", "config", "observe")),
                 // What tokens and pods are judged by comes from the API server.
-                arguments("kubernetes", Set.of("token", "outbound", "limits", "loop", "config", "observe")),
+                arguments("kubernetes", Set.of("token", "outbound", "loop", "config", "observe")),
                 arguments("cli", Set.of("config", "observe")),
                 arguments("observe", Set.of("config")),
                 arguments("config", Set.of()),
                 arguments("outbound", Set.of()),
-                arguments("limits", Set.of()),
+                arguments(Set.of()),
                 arguments("loop", Set.of()),
                 arguments("network", Set.of()),
                 arguments("startup", Set.of()),

@@ -1,6 +1,6 @@
 package dev.podidentity.agent.credentials;
 
-import dev.podidentity.agent.limits.TokenBucket;
+import dev.podidentity.agent.loop.TokenBucket;
 import dev.podidentity.agent.loop.Timers;
 import dev.podidentity.agent.observe.Metrics;
 import java.time.Clock;

@@ -6,7 +6,7 @@ import dev.podidentity.agent.credentials.CredentialService;
 import dev.podidentity.agent.credentials.CredentialService.Waiting;
 import dev.podidentity.agent.credentials.Outcome;
 import dev.podidentity.agent.eksauth.PermanentFailure;
-import dev.podidentity.agent.limits.SourceRateLimit;
+import dev.podidentity.agent.loop.SourceRateLimit;
 import dev.podidentity.agent.observe.CacheOutcome;
 import dev.podidentity.agent.observe.Limit;
 import dev.podidentity.agent.observe.Metrics;

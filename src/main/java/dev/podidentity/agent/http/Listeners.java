@@ -3,7 +3,7 @@ package dev.podidentity.agent.http;
 import dev.podidentity.agent.config.AgentConfig;
 import dev.podidentity.agent.config.CoalesceScope;
 import dev.podidentity.agent.credentials.CredentialService;
-import dev.podidentity.agent.limits.SourceRateLimit;
+import dev.podidentity.agent.loop.SourceRateLimit;
 import dev.podidentity.agent.loop.Timers;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.ListenerState;

@@ -1,6 +1,6 @@
 package dev.podidentity.agent.http;
 
-import dev.podidentity.agent.limits.SourceRateLimit;
+import dev.podidentity.agent.loop.SourceRateLimit;
 import dev.podidentity.agent.observe.Health;
 import dev.podidentity.agent.observe.Limit;
 import dev.podidentity.agent.observe.Metrics;

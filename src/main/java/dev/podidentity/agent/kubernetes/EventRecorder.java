@@ -1,6 +1,7 @@
 package dev.podidentity.agent.kubernetes;
 
-import dev.podidentity.agent.limits.TokenBucket;
+import dev.podidentity.agent.loop.RecentKeys;
+import dev.podidentity.agent.loop.TokenBucket;
 import dev.podidentity.agent.observe.EventResult;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.Metrics;

@@ -1,5 +1,6 @@
 package dev.podidentity.agent.token;
 
+import dev.podidentity.agent.loop.BoundedMap;
 import dev.podidentity.agent.loop.Timers;
 import dev.podidentity.agent.token.NotVerified.Reason;
 import java.time.Clock;

@@ -1,7 +1,8 @@
 package dev.podidentity.agent.token;
 
-import dev.podidentity.agent.limits.SourceRateLimit;
-import dev.podidentity.agent.limits.TokenBucket;
+import dev.podidentity.agent.loop.BoundedMap;
+import dev.podidentity.agent.loop.SourceRateLimit;
+import dev.podidentity.agent.loop.TokenBucket;
 import dev.podidentity.agent.loop.Timers;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.token.NotVerified.Reason;

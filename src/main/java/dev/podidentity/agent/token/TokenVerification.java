@@ -1,6 +1,6 @@
 package dev.podidentity.agent.token;
 
-import dev.podidentity.agent.limits.TokenBucket;
+import dev.podidentity.agent.loop.TokenBucket;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.observe.VerificationVerdict;

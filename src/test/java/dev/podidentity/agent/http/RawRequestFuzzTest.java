@@ -10,7 +10,7 @@ import dev.podidentity.agent.credentials.CredentialService;
 import dev.podidentity.agent.credentials.CredentialSettings;
 import dev.podidentity.agent.eksauth.EksAuthAnswer;
 import dev.podidentity.agent.eksauth.IssuedCredentials;
-import dev.podidentity.agent.limits.SourceRateLimit;
+import dev.podidentity.agent.loop.SourceRateLimit;
 import dev.podidentity.agent.loop.EventLoop;
 import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.observe.Metrics;

@@ -1,4 +1,4 @@
-package dev.podidentity.agent.limits;
+package dev.podidentity.agent.loop;
 
 /** A number of permits that refills steadily. Not thread-safe. */
 public final class TokenBucket {
@@ -30,6 +30,11 @@ public final class TokenBucket {
         }
         permits--;
         return true;
+    }
+
+    /** Gives back a permit that was taken. */
+    public void giveBack() {
+        permits = Math.min(burst, permits + 1);
     }
 
     /** Whether there is no permit. */

@@ -1,4 +1,4 @@
-package dev.podidentity.agent.kubernetes;
+package dev.podidentity.agent.loop;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

@@ -1,4 +1,4 @@
-package dev.podidentity.agent.limits;
+package dev.podidentity.agent.loop;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

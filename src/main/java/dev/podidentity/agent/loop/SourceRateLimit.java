@@ -1,7 +1,4 @@
-package dev.podidentity.agent.limits;
-
-import java.util.LinkedHashMap;
-import java.util.Map;
+package dev.podidentity.agent.loop;
 
 /**
  * Limits something of each source address, so that a noisy pod cannot starve the rest of its node. Not thread-safe.
@@ -13,15 +10,7 @@ public final class SourceRateLimit {
 
     private final int perSecond;
     private final int burst;
-    private final Map<String, TokenBucket> buckets = new LinkedHashMap<>(64, 0.75f, true) {
-
-        private static final long serialVersionUID = 1L;
-
-        @Override
-        protected boolean removeEldestEntry(Map.Entry<String, TokenBucket> eldest) {
-            return size() > MOST_SOURCES;
-        }
-    };
+    private final BoundedMap<String, TokenBucket> buckets = new BoundedMap<>(MOST_SOURCES);
 
     /**
      * @param perSecond how often a second; 0 for no limit
@@ -41,6 +30,14 @@ public final class SourceRateLimit {
     public boolean allows(String source, long now) {
         return perSecond == 0
                 || buckets.computeIfAbsent(source, key -> new TokenBucket(perSecond, burst, now)).tryTake(now);
+    }
+
+    /** Gives back one that was counted. */
+    public void giveBack(String source) {
+        TokenBucket bucket = buckets.get(source);
+        if (bucket != null) {
+            bucket.giveBack();
+        }
     }
 
     /** Whether one more would be beyond the limit; counts nothing. */

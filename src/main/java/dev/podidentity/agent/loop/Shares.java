@@ -1,0 +1,71 @@
+package dev.podidentity.agent.loop;
+
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * Divides a bounded amount of something among source addresses: there is a limit for each source and one for all of
+ * them, and a small reserve for each source that the others cannot take from it. So what is held in all may exceed the
+ * total by the reserves of the sources that hold something. Not thread-safe.
+ */
+public final class Shares {
+
+    private final long total;
+    private final long perSource;
+    private final long reserve;
+    private final Map<String, Long> held = new HashMap<>();
+    private long heldByAll;
+
+    /**
+     * @param total what all sources may hold together
+     * @param perSource what one source may hold
+     * @param reserve what one source may hold even while the total is used up
+     */
+    public Shares(long total, long perSource, long reserve) {
+        if (reserve < 0 || perSource < reserve || total < perSource) {
+            throw new IllegalArgumentException(
+                    "must not shrink: reserve " + reserve + ", of a source " + perSource + ", total " + total);
+        }
+        this.total = total;
+        this.perSource = perSource;
+        this.reserve = reserve;
+    }
+
+    /** Takes an amount for a source, if its share and the total allow it. */
+    public boolean take(String source, long amount) {
+        long ofSource = of(source) + amount;
+        boolean allowed = ofSource <= reserve || ofSource <= perSource && heldByAll + amount <= total;
+        if (allowed) {
+            held.put(source, ofSource);
+            heldByAll += amount;
+        }
+        return allowed;
+    }
+
+    /** Gives back an amount that was taken. */
+    public void give(String source, long amount) {
+        held.compute(source, (key, ofSource) -> {
+            if (ofSource == null || ofSource < amount) {
+                throw new IllegalStateException("More given back than was taken: " + amount + " of " + ofSource);
+            }
+            return ofSource == amount ? null : ofSource - amount;
+        });
+        heldByAll -= amount;
+    }
+
+    /** What a source holds. */
+    public long of(String source) {
+        return held.getOrDefault(source, 0L);
+    }
+
+    /** What all sources hold together. */
+    public long ofAll() {
+        return heldByAll;
+    }
+
+    /** The source that holds most, if any holds something. */
+    public Optional<String> largest() {
+        return held.entrySet().stream().max(Map.Entry.comparingByValue()).map(Map.Entry::getKey);
+    }
+}
