@@ -14,6 +14,7 @@ import dev.podidentity.agent.memory.HeapNeed;
 import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.Health;
+import dev.podidentity.agent.observe.LimitReport;
 import dev.podidentity.agent.observe.Logging;
 import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.observe.ProcessMeters;
@@ -92,6 +93,7 @@ public class Agent {
                 config.maxConcurrentFetches(),
                 config.requestDeadline(),
                 config.flightTimeout());
+        LimitReport limits = new LimitReport(metrics, System::nanoTime);
         VerifiedWorkloads workloads =
                 new VerifiedWorkloads(config, System.getenv(), metrics, clock, vertx, loop, worker);
         CredentialService credentials = new CredentialService(
@@ -99,7 +101,9 @@ public class Agent {
                 settings,
                 workloads.livingPods(),
                 metrics,
+                limits,
                 clock,
+                System::nanoTime,
                 loop,
                 loop,
                 () -> ThreadLocalRandom.current().nextDouble());

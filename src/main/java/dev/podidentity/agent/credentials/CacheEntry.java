@@ -1,6 +1,7 @@
 package dev.podidentity.agent.credentials;
 
 import dev.podidentity.agent.token.LivingPods;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.Optional;
 
@@ -14,10 +15,13 @@ final class CacheEntry {
     private final PodTokens pods = new PodTokens();
     private Credentials credentials;
     private boolean used;
-    private Instant renewAt;
+    private Duration renewAfter = Duration.ZERO;
+    /** In nanoseconds of the monotonic clock. */
+    private long retryAt;
     private int failedRenewals;
     private int shortLived;
-    private Instant heldUntil = Instant.MIN;
+    /** The same. */
+    private long heldUntil;
 
     CacheEntry(Identity identity) {
         this.identity = identity;
@@ -33,10 +37,11 @@ final class CacheEntry {
         // Whoever came while the renewal was under way counts too.
         used |= wanted;
         failedRenewals = 0;
-        renewAt = policy.renewAt(fresh, random);
-        Instant now = fresh.fetchedAt();
+        long now = fresh.fetchedAtNanos();
+        renewAfter = policy.renewAfter(fresh, random);
+        retryAt = now;
         shortLived = policy.longLived(fresh) ? 0 : shortLived + 1;
-        heldUntil = shortLived > 1 ? policy.holdUntil(fresh, now) : Instant.MIN;
+        heldUntil = shortLived > 1 ? now + policy.holdFor(fresh).toNanos() : now;
     }
 
     /** A call to renew it has been made: what counts from now on is a use since then. */
@@ -44,10 +49,10 @@ final class CacheEntry {
         used = false;
     }
 
-    void renewalFailed(Instant now, RenewalPolicy policy, double random) {
+    void renewalFailed(Instant now, long nanos, RenewalPolicy policy, double random) {
         used = true;
         failedRenewals++;
-        renewAt = policy.retryAt(credentials, failedRenewals, now, random);
+        retryAt = nanos + policy.retryAfter(credentials, failedRenewals, now, random).toNanos();
     }
 
     void use() {
@@ -55,13 +60,16 @@ final class CacheEntry {
     }
 
     /** Whether the credentials can be handed out without asking for fresher ones. */
-    boolean servable(Instant now, RenewalPolicy policy) {
-        return credentials.validAt(now) && (policy.fresh(credentials, now) || now.isBefore(heldUntil));
+    boolean servable(Instant now, long nanos, RenewalPolicy policy) {
+        return credentials.validAt(now, nanos) && (policy.fresh(credentials, now) || nanos - heldUntil < 0);
     }
 
     /** Whether somebody wants the credentials, they are due, and there is a token to renew them with. */
-    boolean due(Instant now, RenewalPolicy policy, LivingPods living) {
-        return used && !renewAt.isAfter(now) && renewable(now, policy, living).isPresent();
+    boolean due(Instant now, long nanos, RenewalPolicy policy, LivingPods living) {
+        return used
+                && nanos - retryAt >= 0
+                && credentials.ageAt(now, nanos).compareTo(renewAfter) >= 0
+                && renewable(now, policy, living).isPresent();
     }
 
     /** What to renew it with: the freshest token of a pod that lives. */

@@ -77,6 +77,11 @@ public record Caller(ServiceAccountToken token, Verification verification, Ident
         return verification instanceof VerifiedClaims claims ? claims.podUid() : token.claims().podUid();
     }
 
+    /** Whether another has shown the very same token. */
+    boolean sameToken(Caller other) {
+        return token.fingerprint().equals(other.token.fingerprint());
+    }
+
     /** Whether the pod is known to be gone. */
     boolean gone(LivingPods living) {
         return !podUid().isEmpty() && living.gone(podUid(), token.issuedAt());

@@ -58,7 +58,7 @@ final class CredentialCache {
         return entry;
     }
 
-    /** The entry; looking is no use. */
+    /** Returns the entry without marking it as used. */
     Optional<CacheEntry> find(Identity identity) {
         return Optional.ofNullable(entries.get(identity));
     }
@@ -134,9 +134,13 @@ final class CredentialCache {
         report();
     }
 
-    /** Drops what can never be served again, or to none that lives: a death that nobody has told of shows here. */
-    void removeExpired(Instant now, LivingPods living) {
-        removeIf(entry -> !entry.credentials().validAt(now), EvictionCause.EXPIRED);
+    /**
+     * Drops what can never be served again, or to none that lives: a death that nobody has told of shows here.
+     *
+     * @param nanos of the monotonic clock
+     */
+    void removeExpired(Instant now, long nanos, LivingPods living) {
+        removeIf(entry -> !entry.credentials().validAt(now, nanos), EvictionCause.EXPIRED);
         removeIf(entry -> !entry.reachable(now), EvictionCause.TOKEN_EXPIRED);
         removeIf(entry -> entry.dead(living), EvictionCause.POD_GONE);
         entries.values().stream()
@@ -145,7 +149,7 @@ final class CredentialCache {
         report();
     }
 
-    /** All entries, in no order that matters; looking at them is no use of them. */
+    /** All entries, in no order that matters; looking at them does not mark them as used. */
     Collection<CacheEntry> entries() {
         return entries.values();
     }

@@ -10,12 +10,13 @@ import java.time.Instant;
  * Credentials as they are answered: encoded once, when they come.
  *
  * @param body the JSON that a pod's SDK reads, holding secrets; never changed
- * @param fetchedAt when they came
+ * @param fetchedAt when they came, by this node's clock
+ * @param fetchedAtNanos the same, in nanoseconds of a monotonic clock
  * @param expiration when AWS stops accepting them
  */
-public record Credentials(Buffer body, Instant fetchedAt, Instant expiration) {
+public record Credentials(Buffer body, Instant fetchedAt, long fetchedAtNanos, Instant expiration) {
 
-    static Credentials of(IssuedCredentials issued, Instant now) {
+    static Credentials of(IssuedCredentials issued, Instant now, long nanos) {
         JsonObject json = new JsonObject()
                 .put("AccessKeyId", issued.accessKeyId())
                 .put("SecretAccessKey", issued.secretAccessKey())
@@ -23,11 +24,29 @@ public record Credentials(Buffer body, Instant fetchedAt, Instant expiration) {
                 .put("AccountId", issued.accountId())
                 // Whole seconds: some SDKs read no fractions.
                 .put("Expiration", Instant.ofEpochSecond(issued.expiration().getEpochSecond()).toString());
-        return new Credentials(json.toBuffer(), now, issued.expiration());
+        return new Credentials(json.toBuffer(), now, nanos, issued.expiration());
     }
 
-    boolean validAt(Instant now) {
-        return expiration.isAfter(now);
+    /**
+     * Whether AWS still accepts them: by this node's clock, and by the time that has passed since they came, in case that
+     * clock has been set back since.
+     *
+     * @param nanos of the monotonic clock
+     */
+    boolean validAt(Instant now, long nanos) {
+        return expiration.isAfter(now) && nanos - fetchedAtNanos < lifetime().toNanos();
+    }
+
+    /**
+     * How old they are: what this node's clock or the monotonic one says, whichever is more. If they differ, the former
+     * was or is wrong.
+     *
+     * @param nanos of the monotonic clock
+     */
+    Duration ageAt(Instant now, long nanos) {
+        Duration byClock = Duration.between(fetchedAt, now);
+        Duration passed = Duration.ofNanos(nanos - fetchedAtNanos);
+        return byClock.compareTo(passed) > 0 ? byClock : passed;
     }
 
     Duration leftAt(Instant now) {

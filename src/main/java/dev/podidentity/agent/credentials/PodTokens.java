@@ -33,6 +33,11 @@ final class PodTokens {
         }
     }
 
+    /** The caller that has shown the same token, if it is the freshest of its pod. */
+    Optional<Caller> sameToken(Caller caller) {
+        return Optional.ofNullable(pods.get(caller.podUid())).filter(known -> known.sameToken(caller));
+    }
+
     /** Whether the pod is one of those that share. */
     boolean has(String podUid) {
         return pods.containsKey(podUid);
@@ -49,7 +54,7 @@ final class PodTokens {
     /** Forgets a token; not the other one that its pod may have shown since. */
     void remove(Caller caller) {
         Caller known = pods.get(caller.podUid());
-        if (known != null && known.token().fingerprint().equals(caller.token().fingerprint())) {
+        if (known != null && known.sameToken(caller)) {
             remove(caller.podUid());
         }
     }

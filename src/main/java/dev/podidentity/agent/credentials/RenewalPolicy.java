@@ -1,11 +1,12 @@
 package dev.podidentity.agent.credentials;
 
+import dev.podidentity.agent.loop.Backoff;
 import java.time.Duration;
 import java.time.Instant;
 
 /**
  * Decides when credentials are renewed, and for how long they are handed out without asking for fresher ones. Pure:
- * state and time in, an instant out.
+ * state and time in, a duration out.
  *
  * @param retention the age at which credentials are renewed at the latest; zero where nothing is cached
  */
@@ -18,34 +19,31 @@ record RenewalPolicy(Duration retention) {
     private static final double SPREAD = 0.1;
     /** A call with the pauses of its retries takes 15 s at most; the rest is for clocks that differ. */
     private static final Duration LEAST_TOKEN_LIFE = Duration.ofSeconds(60);
-    private static final Duration FIRST_RETRY = Duration.ofSeconds(5);
-    private static final Duration LAST_RETRY = Duration.ofMinutes(5);
-    private static final int STEPS = 7;
+    private static final Backoff RETRIES = new Backoff(Duration.ofSeconds(5), 2, Duration.ofMinutes(5));
 
     /**
-     * When to renew: at the earlier of the retention and two thirds of the lifetime, spread by a tenth either way.
+     * How long after they came credentials are renewed: after the earlier of the retention and two thirds of the
+     * lifetime, spread by a tenth either way.
      *
      * @param random from 0 to 1
      */
-    Instant renewAt(Credentials credentials, double random) {
+    Duration renewAfter(Credentials credentials, double random) {
         Duration twoThirds = credentials.lifetime().multipliedBy(2).dividedBy(3);
         Duration age = retention.compareTo(twoThirds) < 0 ? retention : twoThirds;
-        return credentials.fetchedAt().plus(scaled(age, 1 - SPREAD + 2 * SPREAD * random));
+        return scaled(age, 1 - SPREAD + 2 * SPREAD * random);
     }
 
     /**
-     * When to try again after a renewal failed: after 5 s, doubling to 5 minutes, each shortened by up to a half, and
+     * How long after a renewal that failed it is tried again: 5 s, doubling to 5 minutes, each shortened by up to a half, and
      * never later than half-way to the expiry.
      *
      * @param failures how many renewals failed in a row, at least 1
      * @param random from 0 to 1
      */
-    Instant retryAt(Credentials credentials, int failures, Instant now, double random) {
-        Duration pause = FIRST_RETRY.multipliedBy(1L << Math.min(failures - 1, STEPS));
-        Duration capped = pause.compareTo(LAST_RETRY) < 0 ? pause : LAST_RETRY;
-        Duration jittered = scaled(capped, 1 - random / 2);
+    Duration retryAfter(Credentials credentials, int failures, Instant now, double random) {
+        Duration pause = RETRIES.pause(failures, random);
         Duration halfway = credentials.leftAt(now).dividedBy(2);
-        return now.plus(jittered.compareTo(halfway) < 0 ? jittered : halfway);
+        return pause.compareTo(halfway) < 0 ? pause : halfway;
     }
 
     /** Whether a token can still be used to renew with. */
@@ -67,12 +65,12 @@ record RenewalPolicy(Duration retention) {
     }
 
     /**
-     * Until when credentials are handed out without asking for fresher ones although they are not
-     * {@linkplain #fresh fresh}: EKS Auth has given ones that are not {@linkplain #longLived long-lived} twice in a row, so that it would again. A third of
-     * what is left.
+     * How long credentials that have just come are handed out without asking for fresher ones although they are not
+     * {@linkplain #fresh fresh}: EKS Auth has given ones that are not {@linkplain #longLived long-lived} twice in a row,
+     * so that it would again. A third of their lifetime.
      */
-    Instant holdUntil(Credentials credentials, Instant now) {
-        return now.plus(credentials.leftAt(now).dividedBy(3));
+    Duration holdFor(Credentials credentials) {
+        return credentials.lifetime().dividedBy(3);
     }
 
     private static Duration scaled(Duration duration, double factor) {

@@ -74,7 +74,7 @@ public final class Renewer {
                 .sorted(leastLeftFirst)
                 .toList();
         for (CacheEntry entry : due) {
-            if (!permits.tryTake(nanos.getAsLong())) {
+            if (!service.allowsRenewal() || !permits.tryTake(nanos.getAsLong())) {
                 return;
             }
             service.renew(entry);

@@ -1,5 +1,8 @@
 package dev.podidentity.agent.credentials;
 
+import dev.podidentity.agent.eksauth.EksAuthFailure;
+import dev.podidentity.agent.eksauth.PermanentFailure;
+import dev.podidentity.agent.loop.Backoff;
 import java.time.Duration;
 import java.util.Optional;
 
@@ -12,15 +15,15 @@ import java.util.Optional;
 record RetryPolicy(Duration flightTimeout) {
 
     private static final int MOST_ATTEMPTS = 5;
-    private static final Duration FIRST_PAUSE = Duration.ofMillis(100);
     /** With 5 attempts the pauses are 0.1, 0.3, 0.9 and 2 s at most: over one request's deadline, within 3 or 4. */
-    private static final int PAUSE_GROWTH = 3;
-    private static final Duration LONGEST_PAUSE = Duration.ofSeconds(2);
-    /** Java's SDK tries five times more within milliseconds; a quarter of a second covers that. */
+    private static final Backoff PAUSES = new Backoff(Duration.ofMillis(100), 3, Duration.ofSeconds(2));
+    /** Java's SDK tries five times more within milliseconds, which the first pause covers. */
     private static final Duration FIRST_MEMORY = Duration.ofMillis(250);
-    /** A new association takes seconds to appear, so a failure must not be remembered for longer. */
-    private static final Duration LONGEST_MEMORY = Duration.ofSeconds(5);
-    private static final int MEMORY_STEPS = 5;
+    private static final Backoff MEMORY = new Backoff(FIRST_MEMORY, 2, Duration.ofSeconds(5));
+    /** A new association appears within seconds, and is then to be found at once. */
+    private static final Backoff MEMORY_OF_NO_ASSOCIATION = new Backoff(FIRST_MEMORY, 2, Duration.ofSeconds(1));
+    /** The step from which on a failure is not remembered for longer. */
+    private static final int LAST_STEP = 6;
 
     /**
      * The pause before the next attempt, or nothing if there is to be none.
@@ -33,13 +36,8 @@ record RetryPolicy(Duration flightTimeout) {
         if (!attemptsLeft(attempts)) {
             return Optional.empty();
         }
-        Duration pause = FIRST_PAUSE;
-        for (int attempt = 1; attempt < attempts; attempt++) {
-            pause = pause.multipliedBy(PAUSE_GROWTH);
-        }
-        Duration capped = pause.compareTo(LONGEST_PAUSE) < 0 ? pause : LONGEST_PAUSE;
-        Duration jittered = Duration.ofMillis((long) (capped.toMillis() * (1 - random / 2)));
-        return elapsed.plus(jittered).compareTo(flightTimeout) < 0 ? Optional.of(jittered) : Optional.empty();
+        Duration pause = PAUSES.pause(attempts, random);
+        return elapsed.plus(pause).compareTo(flightTimeout) < 0 ? Optional.of(pause) : Optional.empty();
     }
 
     /**
@@ -54,17 +52,18 @@ record RetryPolicy(Duration flightTimeout) {
     /**
      * How long a failure is answered without a call.
      *
+     * @param failure what it was
      * @param step how often in a row the identity has failed, at least 1
-     * @param random from 0 to 1: lengthens it by up to a tenth
+     * @param random from 0 to 1: shortens it by up to a half
      */
-    Duration memoryOf(int step, double random) {
-        Duration memory = FIRST_MEMORY.multipliedBy(1L << Math.min(step - 1, MEMORY_STEPS));
-        Duration capped = memory.compareTo(LONGEST_MEMORY) < 0 ? memory : LONGEST_MEMORY;
-        return Duration.ofMillis((long) (capped.toMillis() * (1 + random / 10)));
+    Duration memoryOf(EksAuthFailure failure, int step, double random) {
+        boolean noAssociation = failure instanceof PermanentFailure refusal
+                && refusal.reason() == PermanentFailure.Reason.NO_ASSOCIATION;
+        return (noAssociation ? MEMORY_OF_NO_ASSOCIATION : MEMORY).pause(step, random);
     }
 
     /** The step from which on a failure is not remembered for longer. */
     int lastStep() {
-        return MEMORY_STEPS + 1;
+        return LAST_STEP;
     }
 }

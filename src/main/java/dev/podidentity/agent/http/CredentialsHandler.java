@@ -198,6 +198,8 @@ final class CredentialsHandler {
                 write(OK, served.credentials().body(), draining);
                 metrics.answered(OK, RequestOutcome.SERVED, served.cache(), System.nanoTime() - began);
                 LOG.trace("Served credentials");
+            } else if (outcome instanceof Outcome.Rejected rejected) {
+                answer(ErrorAnswer.of(rejected.token()), rejected.cache());
             } else if (outcome instanceof Outcome.Failed failed) {
                 answer(ErrorAnswer.of(failed.failure()), failed.cache());
             }

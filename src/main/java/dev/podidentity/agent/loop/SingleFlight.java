@@ -127,11 +127,17 @@ public final class SingleFlight<K, F extends SingleFlight.Flight<?, ?>> {
                 this.waiter = waiter;
             }
 
-            /** Waits no more, and is given nothing. The flight goes on. */
-            public void abandon() {
-                if (leave() && waiting.isEmpty() && !over) {
+            /**
+             * Waits no more, and is given nothing. The flight goes on.
+             *
+             * @return false if a result was given already
+             */
+            public boolean abandon() {
+                boolean waited = leave();
+                if (waited && waiting.isEmpty() && !over) {
                     left();
                 }
+                return waited;
             }
 
             private void give(R result) {

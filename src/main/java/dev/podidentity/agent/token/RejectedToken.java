@@ -25,6 +25,11 @@ public record RejectedToken(Kind kind, String message) implements TokenReading, 
         return new RejectedToken(Kind.FORBIDDEN, message);
     }
 
+    /** The token of a pod that is known to be gone. */
+    public static RejectedToken podGone() {
+        return forbidden("The token's pod is gone from this node: only its own pod may use a token");
+    }
+
     static RejectedToken expired(String message) {
         return new RejectedToken(Kind.EXPIRED, message);
     }

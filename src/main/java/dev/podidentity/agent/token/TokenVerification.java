@@ -97,7 +97,7 @@ public final class TokenVerification {
 
     private RejectedToken podGone() {
         metrics.verified(VerificationVerdict.POD_GONE);
-        return RejectedToken.forbidden("The token's pod is gone from this node: only its own pod may use a token");
+        return RejectedToken.podGone();
     }
 
     private boolean ofAnotherNode(String node) {

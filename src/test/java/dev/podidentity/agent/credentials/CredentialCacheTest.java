@@ -155,11 +155,11 @@ class CredentialCacheTest {
         store(token("a-longer-token"));
         long two = bytes();
         // When
-        Credentials larger = new Credentials(Buffer.buffer("x".repeat(1000)), START, SIX_HOURS);
+        Credentials larger = new Credentials(Buffer.buffer("x".repeat(1000)), START, 0, SIX_HOURS);
         cache.store(Identity.of(a), List.of(unverified(a)), larger, true, POLICY, 0.5);
         long grown = bytes();
         cache.remove(Identity.of(token("a-longer-token")), EvictionCause.REFUSED);
-        cache.removeExpired(SIX_HOURS, LivingPods.UNWATCHED);
+        removeExpired(SIX_HOURS);
         // Then
         assertThat(one).isPositive();
         assertThat(two).isGreaterThan(2 * one);
@@ -185,9 +185,9 @@ class CredentialCacheTest {
         // Given
         store(a);
         // When
-        cache.removeExpired(SIX_HOURS.minusNanos(1), LivingPods.UNWATCHED);
+        removeExpired(SIX_HOURS.minusNanos(1));
         boolean before = cache.find(Identity.of(a)).isPresent();
-        cache.removeExpired(SIX_HOURS, LivingPods.UNWATCHED);
+        removeExpired(SIX_HOURS);
         boolean after = cache.find(Identity.of(a)).isPresent();
         // Then
         assertThat(before).isTrue();
@@ -202,7 +202,7 @@ class CredentialCacheTest {
         ServiceAccountToken hour = TokenBuilder.of("hour").expiringAt(START.plusSeconds(3600)).build();
         store(hour, a);
         // When
-        cache.removeExpired(START.plusSeconds(3600), LivingPods.UNWATCHED);
+        removeExpired(START.plusSeconds(3600));
         // Then
         assertHolds(a);
         assertThat(evicted(EvictionCause.TOKEN_EXPIRED)).isEqualTo(1);
@@ -214,7 +214,7 @@ class CredentialCacheTest {
         // Given
         store(TokenBuilder.of("six").expiringAt(SIX_HOURS).build());
         // When
-        cache.removeExpired(SIX_HOURS, LivingPods.UNWATCHED);
+        removeExpired(SIX_HOURS);
         // Then
         assertThat(evicted(EvictionCause.EXPIRED) + evicted(EvictionCause.TOKEN_EXPIRED)).isEqualTo(1);
         assertThat(bytes()).isZero();
@@ -227,7 +227,7 @@ class CredentialCacheTest {
         // When
         cache.remove(Identity.of(b), EvictionCause.REFUSED);
         cache.remove(Identity.of(b), EvictionCause.REFUSED);
-        cache.removeExpired(SIX_HOURS, LivingPods.UNWATCHED);
+        removeExpired(SIX_HOURS);
         // Then
         assertThat(evicted(EvictionCause.SIZE)).isEqualTo(1);
         assertThat(evicted(EvictionCause.REFUSED)).isEqualTo(1);
@@ -338,7 +338,7 @@ class CredentialCacheTest {
         // Given
         store(shared("p", 1, 1));
         // When
-        cache.removeExpired(START.plus(Duration.ofHours(2)), LivingPods.UNWATCHED);
+        removeExpired(START.plus(Duration.ofHours(2)));
         // Then
         assertThat(cache.use(shared("p", 2, 25))).isNotNull();
         assertThat(evicted(EvictionCause.TOKEN_EXPIRED)).isZero();
@@ -351,7 +351,7 @@ class CredentialCacheTest {
         long one = bytes();
         cache.use(shared("q", 1, 3));
         // When
-        cache.removeExpired(START.plus(Duration.ofHours(2)), LivingPods.UNWATCHED);
+        removeExpired(START.plus(Duration.ofHours(2)));
         // Then
         assertThat(onlyEntry().pods().all()).containsExactly(shared("q", 1, 3));
         assertThat(bytes()).isEqualTo(one);
@@ -434,6 +434,10 @@ class CredentialCacheTest {
     }
 
     private static Credentials credentials(Instant expiration) {
-        return new Credentials(Buffer.buffer("{}"), START, expiration);
+        return new Credentials(Buffer.buffer("{}"), START, 0, expiration);
+    }
+
+    private void removeExpired(Instant now) {
+        cache.removeExpired(now, Duration.between(START, now).toNanos(), LivingPods.UNWATCHED);
     }
 }

@@ -1,5 +1,6 @@
 package dev.podidentity.agent.credentials;
 
+import static dev.podidentity.agent.credentials.FakeEksAuth.BAD_TOKEN;
 import static dev.podidentity.agent.credentials.FakeEksAuth.DENIED;
 import static dev.podidentity.agent.credentials.FakeEksAuth.THROTTLED;
 import static dev.podidentity.agent.credentials.FakeEksAuth.UNAVAILABLE;
@@ -445,7 +446,7 @@ class CredentialServiceTest {
     void answersAllWhoWaitWhenARetrySucceeds() {
         // Given
         List<RecordingAnswer> clients = fixture.ask(20, a);
-        fixture.eksAuth.fail(0, THROTTLED);
+        fixture.eksAuth.fail(0, UNAVAILABLE);
         boolean answeredByTheFirstFailure = clients.get(0).answered();
         fixture.time.advanceMillis(75);
         // When
@@ -517,7 +518,8 @@ class CredentialServiceTest {
             fixture.time.advanceMillis(10);
         }
         // Then
-        assertThat(fixture.calls()).isLessThan(60);
+        // One a second.
+        assertThat(fixture.calls()).isLessThanOrEqualTo(60);
     }
 
     // The end of a flight
@@ -1057,6 +1059,177 @@ class CredentialServiceTest {
         assertThat(fixture.callsFor(a)).isEqualTo(1);
     }
 
+    // What a source may cost EKS Auth
+
+    @Test
+    void asksForAHundredMadeUpTokensAtOnceAndTenASecond() {
+        // Given
+        fixture = new ServiceFixture(ServiceFixture.concurrentFetches(100));
+        fixture.eksAuth.script(call -> fixture.time.schedule(Duration.ofMillis(50), () -> call.answer(BAD_TOKEN)));
+        // When
+        for (int round = 0; round < 6; round++) {
+            for (int i = 0; i < 900; i++) {
+                fixture.ask(token("made-up-" + round + "-" + i), "10.0.0.66");
+            }
+            fixture.time.advance(Duration.ofSeconds(2));
+        }
+        // Then
+        assertThat(fixture.calls()).isBetween(200, 100 + 10 * 12);
+        assertThat(fixture.count("pod_identity_limit_rejections", "limit", "refusals")).isGreaterThan(5000);
+    }
+
+    @Test
+    void servesManyIdentitiesOfOneSourceHoweverFewPermitsItHas() {
+        // Given
+        fixture = new ServiceFixture(ServiceFixture.concurrentFetches(1000));
+        List<RecordingAnswer> clients = new ArrayList<>();
+        for (int i = 0; i < 250; i++) {
+            clients.add(fixture.ask(token("token-" + i)));
+        }
+        int atOnce = fixture.calls();
+        // When
+        for (int i = 0; i < 250; i++) {
+            fixture.eksAuth.succeed(i, SIX_HOURS);
+        }
+        // Then
+        assertThat(atOnce).isEqualTo(FetchQueue.FAILURES_AT_ONCE);
+        assertThat(clients).allSatisfy(client -> assertThat(client.credentials()).isNotNull());
+        assertThat(fixture.count("pod_identity_limit_rejections", "limit", "refusals")).isZero();
+    }
+
+    @Test
+    void turnsAwayWhatStillWaitsForAPermitThatNobodyGivesBack() {
+        // Given
+        fixture = new ServiceFixture(ServiceFixture.concurrentFetches(1000));
+        List<RecordingAnswer> clients = new ArrayList<>();
+        for (int i = 0; i < 150; i++) {
+            clients.add(fixture.ask(token("token-" + i)));
+        }
+        // When
+        for (int i = 0; i < 100; i++) {
+            fixture.eksAuth.fail(i, DENIED);
+        }
+        // Then
+        assertThat(fixture.calls()).isEqualTo(100);
+        assertThat(clients.subList(100, 150)).allSatisfy(client -> {
+            assertThat(client.failure().code()).isEqualTo("ThrottlingException");
+            assertThat(client.took()).isZero();
+        });
+        assertThat(fixture.count("pod_identity_limit_rejections", "limit", "refusals")).isEqualTo(50);
+    }
+
+    @Test
+    void makesNoFurtherAttemptForASourceWithoutPermits() {
+        // Given
+        fixture = new ServiceFixture(ServiceFixture.concurrentFetches(1000));
+        fixture.eksAuth.answerAtOnce(UNAVAILABLE);
+        // When
+        for (int i = 0; i < 150; i++) {
+            fixture.ask(token("token-" + i), "10.0.0.66");
+        }
+        fixture.ask(a, "10.0.0.1");
+        fixture.time.advance(Duration.ofSeconds(4));
+        // Then
+        assertThat(fixture.callsFor(a)).isEqualTo(5);
+        assertThat(fixture.calls() - 5).isLessThanOrEqualTo(100 + 10 * 4 + 100);
+    }
+
+    // While EKS Auth throttles
+
+    @Test
+    void slowsTheWholeNodeDownWhileEksAuthThrottles() {
+        // Given
+        fixture = new ServiceFixture(ServiceFixture.concurrentFetches(100));
+        fixture.eksAuth.script(call -> fixture.time.schedule(Duration.ofMillis(20), () -> call.answer(THROTTLED)));
+        // When
+        for (int second = 0; second < 12; second++) {
+            for (int i = 0; i < 300; i++) {
+                fixture.ask(token("token-" + second + "-" + i), "10.0.0." + i);
+            }
+            fixture.time.advance(Duration.ofSeconds(1));
+        }
+        // Then
+        int before = fixture.calls();
+        fixture.time.advance(Duration.ofSeconds(1));
+        assertThat(before).isLessThan(600);
+        assertThat(fixture.calls() - before).isLessThanOrEqualTo(10);
+    }
+
+    @Test
+    void servesAWaitingPodWithinASecondOnceEksAuthThrottlesNoMore() {
+        // Given
+        fixture.eksAuth.answerAtOnce(THROTTLED);
+        fixture.ask(a);
+        fixture.time.advance(Duration.ofSeconds(1));
+        fixture.eksAuth.issueAtOnce(SIX_HOURS);
+        // When
+        RecordingAnswer retry = fixture.ask(a);
+        fixture.time.advance(Duration.ofSeconds(1));
+        // Then
+        assertThat(retry.issuedFor()).isEqualTo("a");
+    }
+
+    @Test
+    void saysThatEksAuthThrottlesToWhoeverWaitsForItsTurnBecauseOfThat() {
+        // Given
+        fixture.eksAuth.answerAtOnce(THROTTLED);
+        fixture.ask(a);
+        for (int i = 0; i < 20; i++) {
+            fixture.ask(token("token-" + i));
+        }
+        RecordingAnswer last = fixture.ask(b);
+        // When
+        fixture.time.advance(DEADLINE);
+        // Then
+        assertThat(last.failure().code()).isEqualTo("ThrottlingException");
+        assertThat(fixture.callsFor(b)).isZero();
+    }
+
+    // A clock that is set
+
+    @Test
+    void remembersNoFailureLongerBecauseTheClockWasSetBack() {
+        // Given
+        fixture.time.jump(Duration.ofHours(2));
+        fixture.eksAuth.answerAtOnce(UNAVAILABLE);
+        fixture.ask(a);
+        fixture.time.advance(Duration.ofSeconds(4));
+        fixture.time.jump(Duration.ofHours(-2));
+        fixture.eksAuth.issueAtOnce(SIX_HOURS);
+        // When
+        fixture.time.advance(Duration.ofSeconds(5));
+        RecordingAnswer client = fixture.ask(a);
+        // Then
+        assertThat(client.issuedFor()).isEqualTo("a");
+    }
+
+    @Test
+    void servesNoExpiredCredentialsBecauseTheClockWasSetBack() {
+        // Given
+        fixture.cached(a, Duration.ofHours(1));
+        fixture.time.jump(Duration.ofHours(-2));
+        fixture.time.advance(Duration.ofMinutes(61));
+        // When
+        RecordingAnswer client = fixture.ask(a);
+        // Then
+        assertThat(client.answered()).isFalse();
+        assertThat(fixture.calls()).isEqualTo(2);
+    }
+
+    @Test
+    void refusesATokenUntilItExpires() {
+        // Given
+        fixture.ask(a);
+        fixture.eksAuth.fail(0, BAD_TOKEN);
+        // When
+        fixture.time.advance(Duration.ofHours(1));
+        RecordingAnswer again = fixture.ask(a);
+        // Then
+        assertThat(again.failure()).isSameAs(BAD_TOKEN);
+        assertThat(again.cache()).isEqualTo(CacheOutcome.REMEMBERED);
+        assertThat(fixture.calls()).isEqualTo(1);
+    }
+
     // An outage
 
     @Test
@@ -1104,11 +1277,11 @@ class CredentialServiceTest {
         return old;
     }
 
-    /** Requests with tokens of one mebibyte, of which a source may hold eight. */
+    /** Requests with tokens of an eighth of what a source may hold. */
     private List<RecordingAnswer> large(String source, int count) {
         List<RecordingAnswer> clients = new ArrayList<>();
         for (int i = 0; i < count; i++) {
-            clients.add(fixture.ask(token(i + "x".repeat(1024 * 1024 - 1024 - 1)), source));
+            clients.add(fixture.ask(token(i + "x".repeat((int) FetchQueue.MOST_BYTES_PER_SOURCE / 8 - FetchQueue.OVERHEAD - 1)), source));
         }
         return clients;
     }

@@ -4,11 +4,9 @@ import static dev.podidentity.agent.credentials.FakeEksAuth.DENIED;
 import static dev.podidentity.agent.credentials.FakeEksAuth.THROTTLED;
 import static dev.podidentity.agent.credentials.FakeEksAuth.UNAVAILABLE;
 import static dev.podidentity.agent.credentials.TokenBuilder.token;
-import static dev.podidentity.agent.testing.FakeTime.START;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -16,6 +14,9 @@ import org.junit.jupiter.api.Test;
 class FailureMemoryTest {
 
     private static final double NO_JITTER = 0;
+
+    /** Of the monotonic clock, which begins anywhere. */
+    private static final long START = Long.MAX_VALUE - 1;
 
     private final FailureMemory memory = new FailureMemory(new RetryPolicy(Duration.ofSeconds(15)));
     private final Identity a = Identity.of(token("a"));
@@ -26,8 +27,8 @@ class FailureMemoryTest {
         // Given
         memory.remember(a, DENIED, START, NO_JITTER);
         // When
-        var before = memory.current(a, START.plusMillis(249));
-        var after = memory.current(a, START.plusMillis(250));
+        var before = memory.current(a, START + millis(249));
+        var after = memory.current(a, START + millis(250));
         // Then
         assertThat(before).isSameAs(DENIED);
         assertThat(after).isNull();
@@ -36,16 +37,16 @@ class FailureMemoryTest {
     @Test
     void remembersLongerEachTimeUpToFiveSeconds() {
         // Given
-        Instant now = START;
+        long now = START;
         List<Long> millis = new ArrayList<>();
         // When
         for (int i = 0; i < 8; i++) {
             memory.remember(a, UNAVAILABLE, now, NO_JITTER);
-            Instant since = now;
+            long since = now;
             while (memory.current(a, now) != null) {
-                now = now.plusMillis(1);
+                now += millis(1);
             }
-            millis.add(Duration.between(since, now).toMillis());
+            millis.add(Duration.ofNanos(now - since).toMillis());
         }
         // Then
         assertThat(millis).containsExactly(250L, 500L, 1000L, 2000L, 4000L, 5000L, 5000L, 5000L);
@@ -55,27 +56,27 @@ class FailureMemoryTest {
     void startsAnewAfterASuccess() {
         // Given
         memory.remember(a, UNAVAILABLE, START, NO_JITTER);
-        memory.remember(a, UNAVAILABLE, START.plusMillis(250), NO_JITTER);
+        memory.remember(a, UNAVAILABLE, START + millis(250), NO_JITTER);
         memory.forget(a);
-        boolean forgotten = memory.current(a, START.plusMillis(250)) == null;
+        boolean forgotten = memory.current(a, START + millis(250)) == null;
         // When
-        memory.remember(a, UNAVAILABLE, START.plusMillis(300), NO_JITTER);
+        memory.remember(a, UNAVAILABLE, START + millis(300), NO_JITTER);
         // Then
         assertThat(forgotten).isTrue();
-        assertThat(memory.current(a, START.plusMillis(549))).isNotNull();
-        assertThat(memory.current(a, START.plusMillis(550))).isNull();
+        assertThat(memory.current(a, START + millis(549))).isNotNull();
+        assertThat(memory.current(a, START + millis(550))).isNull();
     }
 
     @Test
     void startsAnewWhenNobodyAskedForAMinute() {
         // Given
         memory.remember(a, UNAVAILABLE, START, NO_JITTER);
-        Instant aMinuteLater = START.plusMillis(250).plusSeconds(60);
+        long aMinuteLater = START + millis(60_250);
         // When
         memory.remember(a, UNAVAILABLE, aMinuteLater, NO_JITTER);
         // Then
-        assertThat(memory.current(a, aMinuteLater.plusMillis(249))).isNotNull();
-        assertThat(memory.current(a, aMinuteLater.plusMillis(250))).isNull();
+        assertThat(memory.current(a, aMinuteLater + millis(249))).isNotNull();
+        assertThat(memory.current(a, aMinuteLater + millis(250))).isNull();
     }
 
     @Test
@@ -83,9 +84,9 @@ class FailureMemoryTest {
         // Given
         memory.remember(a, UNAVAILABLE, START, NO_JITTER);
         // When
-        memory.remember(a, DENIED, START.plusMillis(10), NO_JITTER);
+        memory.remember(a, DENIED, START + millis(10), NO_JITTER);
         // Then
-        assertThat(memory.current(a, START.plusMillis(20))).isSameAs(DENIED);
+        assertThat(memory.current(a, START + millis(20))).isSameAs(DENIED);
     }
 
     @Test
@@ -104,11 +105,11 @@ class FailureMemoryTest {
     void saysWhichFailuresAreWorthALine() {
         // Given
         List<Boolean> worth = new ArrayList<>();
-        Instant now = START;
+        long now = START;
         // When
         for (int i = 0; i < 8; i++) {
             worth.add(memory.remember(a, UNAVAILABLE, now, NO_JITTER));
-            now = now.plusSeconds(6);
+            now += millis(6000);
         }
         boolean sameCode = memory.remember(a, UNAVAILABLE, now, NO_JITTER);
         boolean otherCode = memory.remember(a, THROTTLED, now, NO_JITTER);
@@ -125,11 +126,15 @@ class FailureMemoryTest {
         memory.remember(b, DENIED, START, NO_JITTER);
         memory.remember(a, DENIED, START, NO_JITTER);
         // When
-        for (int i = 0; i < 4095; i++) {
+        for (int i = 0; i < FailureMemory.CAPACITY - 1; i++) {
             memory.remember(Identity.of(token("other-" + i)), DENIED, START, NO_JITTER);
         }
         // Then
         assertThat(memory.current(b, START)).isNull();
         assertThat(memory.current(a, START)).isSameAs(DENIED);
+    }
+
+    private static long millis(long millis) {
+        return Duration.ofMillis(millis).toNanos();
     }
 }

@@ -32,7 +32,8 @@ import org.junit.jupiter.params.provider.EnumSource;
  * The promise that sharing rests on, held against a node where everything happens that can: pods of service accounts
  * that have the same name in other namespaces, or had it before; pods that are made anew under their old name; rotated,
  * revoked and forged tokens; times when no token can be verified; an EKS Auth that fails, hangs, refuses, and answers
- * for somebody else; deaths, evictions, and time that passes. A model that knows nothing of the service's keys says of
+ * for somebody else; deaths, also while a call is under way; evictions; a clock that jumps ahead and back; and time that
+ * passes. A model that knows nothing of the service's keys says of
  * every answer whether that request may have it. A run is told by its seed, which is in the message of its failure.
  */
 @ExtendWith(QuietLog.class)
@@ -73,9 +74,12 @@ class IdentityInvariantTest {
         private int refusedAccounts;
         private int wrongSubjects;
         private int deaths;
+        private int turnedAway;
+        private int jumps;
 
         void checkThatAllOfItHappened(CoalesceScope scope) {
-            assertThat(List.of(servedOwn, forgeries, fallbacks, refusedTokens, refusedAccounts, wrongSubjects, deaths))
+            assertThat(List.of(servedOwn, forgeries, fallbacks, refusedTokens, refusedAccounts, wrongSubjects, deaths, turnedAway,
+                            jumps))
                     .allSatisfy(count -> assertThat(count).isGreaterThan(RUNS));
             assertThat(servedOfAnotherToken > RUNS).isEqualTo(scope != CoalesceScope.TOKEN);
             assertThat(servedOfAnotherPod > RUNS).isEqualTo(scope == CoalesceScope.ROLE);
@@ -125,6 +129,8 @@ class IdentityInvariantTest {
         private final List<Owner> untold = new ArrayList<>();
         /** Thrown into the service, what a check found might get lost there. */
         private final List<AssertionError> violations = new ArrayList<>();
+        /** For how many more steps the wall clock is wrong. */
+        private int wrongFor;
         private int accountGeneration;
         private int pods;
         private int tokens;
@@ -172,11 +178,15 @@ class IdentityInvariantTest {
 
         private void step() {
             fixture.random = random.nextDouble();
-            switch (random.nextInt(20)) {
+            if (wrongFor > 0) {
+                wrongFor--;
+                setClock(wrongFor == 0 ? Duration.ZERO : fixture.time.error());
+            }
+            switch (random.nextInt(21)) {
                 case 0, 1, 2, 3, 4, 5 -> ask(anyPod(), random.nextInt(8) > 0);
                 case 6 -> forge();
                 case 7 -> rotate(anyPod());
-                case 8 -> replace(anyPod());
+                case 8 -> replace(random.nextBoolean() ? anyPod() : podThatWaits());
                 case 9 -> revoke(anyPod());
                 case 10 -> {
                     recreateAccounts();
@@ -185,11 +195,25 @@ class IdentityInvariantTest {
                 case 11 -> withAny(waiting, Client::abandon);
                 case 12, 13, 14, 15, 16 -> withAny(fixture.eksAuth.open(), this::end);
                 case 17, 18 -> fixture.time.advanceMillis(1 + random.nextInt(3000));
-                default -> fixture.time.advance(
+                case 19 -> {
+                    counts.jumps++;
+                    wrongFor = 1 + random.nextInt(10);
+                    setClock(Duration.ofHours(random.nextBoolean() ? 2 : -2));
+                }
+                default -> advance(
                         random.nextInt(3) == 0
                                 ? Duration.ofMinutes(1 + random.nextInt(200))
                                 : Duration.ofSeconds(1 + random.nextInt(600)));
             }
+        }
+
+        /** A clock that is wrong is set right within seconds; else nobody could know what has expired. */
+        private void advance(Duration time) {
+            fixture.time.advance(fixture.time.error().isZero() ? time : Duration.ofMillis(random.nextInt(3000)));
+        }
+
+        private void setClock(Duration error) {
+            fixture.time.jump(error.minus(fixture.time.error()));
         }
 
         // The cluster
@@ -253,6 +277,14 @@ class IdentityInvariantTest {
             return all.get(random.nextInt(all.size()));
         }
 
+        private Owner podThatWaits() {
+            List<Owner> all = waiting.stream()
+                    .map(client -> owners.get(client.token))
+                    .filter(living::containsKey)
+                    .toList();
+            return all.isEmpty() ? anyPod() : all.get(random.nextInt(all.size()));
+        }
+
         // Its clients
 
         private void ask(Owner owner, boolean verifiable) {
@@ -309,7 +341,8 @@ class IdentityInvariantTest {
                 String namespace = how == 5 ? "elsewhere" : owner.namespace();
                 call.succeedFor(namespace, how == 5 ? owner.account() : "other", now.plus(Duration.ofHours(6)));
             } else {
-                call.succeed(now.plusSeconds(how < 10 ? 1 + random.nextInt(1200) : 3600L * (1 + random.nextInt(12))));
+                boolean shortLived = how < 10 && fixture.time.error().isZero();
+                call.succeed(now.plusSeconds(shortLived ? 1 + random.nextInt(1200) : 3600L * (1 + random.nextInt(12))));
             }
         }
 
@@ -401,6 +434,9 @@ class IdentityInvariantTest {
                     assertThat(answer.took()).isLessThanOrEqualTo(ServiceFixture.DEADLINE);
                     if (outcome instanceof Outcome.Served) {
                         checkServed(answer.issuedFor(), answer.issuedByCall());
+                    } else if (outcome instanceof Outcome.Rejected) {
+                        counts.turnedAway++;
+                        assertThat(living).as("living pods").doesNotContainKey(owners.get(token));
                     } else {
                         checkFailed(answer.failure());
                     }
@@ -408,8 +444,10 @@ class IdentityInvariantTest {
             }
 
             private void checkServed(String fetchedWith, int call) {
-                assertThat(answer.credentials().validAt(fixture.time.now())).as("valid").isTrue();
+                assertThat(answer.credentials().expiration()).as("expiration").isAfter(fixture.time.now());
                 assertThat(owners).as("genuine tokens").containsKey(token);
+                assertThat(refused).as("refused tokens").doesNotContain(token);
+                assertThat(living).as("living pods").containsKey(owners.get(token));
                 assertThat(wrong).as("answers for another").doesNotContain(call);
                 assertThat(mayHave(this, fetchedWith))
                         .as("%s, verified: %s, is served what was fetched with %s", token, verified, fetchedWith)

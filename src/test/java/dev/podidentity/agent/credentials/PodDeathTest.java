@@ -8,10 +8,10 @@ import static dev.podidentity.agent.testing.FakeTime.START;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.agent.config.CoalesceScope;
-import dev.podidentity.agent.eksauth.TransientFailure;
 import dev.podidentity.agent.observe.CacheOutcome;
 import dev.podidentity.agent.observe.EvictionCause;
 import dev.podidentity.agent.observe.RenewalResult;
+import dev.podidentity.agent.token.RejectedToken;
 import java.time.Duration;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
@@ -270,7 +270,7 @@ class PodDeathTest {
         // Given
         fixture.ask(a.verified(ROLE));
         fixture.time.advance(ServiceFixture.FLIGHT_TIMEOUT);
-        fixture.service.podGone("a-uid");
+        fixture.die("a-uid");
         // When
         fixture.eksAuth.succeed(0, SIX_HOURS);
         // Then
@@ -316,7 +316,39 @@ class PodDeathTest {
         fixture.time.advanceMillis(100);
         // Then
         assertThat(fixture.calls()).isEqualTo(1);
-        assertThat(ofA.failure()).isInstanceOf(TransientFailure.class);
+        assertThat(ofA.rejection()).isEqualTo(RejectedToken.podGone());
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void turnsAwayAtOnceTheRequestsOfAPodThatDiesWhileItsCallIsUnderWay(CoalesceScope scope) {
+        // Given
+        RecordingAnswer ofA = fixture.ask(a.verified(scope));
+        fixture.time.advanceMillis(200);
+        // When
+        fixture.die("a-uid");
+        boolean atOnce = ofA.answered();
+        fixture.time.advanceMillis(400);
+        fixture.eksAuth.succeed(0, SIX_HOURS);
+        // Then
+        assertThat(atOnce).isTrue();
+        assertThat(ofA.rejection()).isEqualTo(RejectedToken.podGone());
+        assertThat(fixture.entries()).isZero();
+    }
+
+    @Test
+    void givesNothingToAPodThatOnlyTheWatchKnowsToBeGoneWhenTheOthersAreServed() {
+        // Given
+        RecordingAnswer ofA = fixture.ask(a.verified(ROLE));
+        RecordingAnswer ofB = fixture.ask(b.verified(ROLE));
+        fixture.gone.add("a-uid");
+        // When
+        fixture.eksAuth.succeed(0, SIX_HOURS);
+        // Then
+        assertThat(ofA.rejection()).isEqualTo(RejectedToken.podGone());
+        assertThat(ofB.issuedFor()).isEqualTo("a-uid/1");
+        assertThat(fixture.service.entries()).singleElement()
+                .satisfies(entry -> assertThat(entry.pods().has("a-uid")).isFalse());
     }
 
     @Test

@@ -1,6 +1,7 @@
 package dev.podidentity.agent.credentials;
 
 import dev.podidentity.agent.testing.FakeTime;
+import dev.podidentity.agent.token.RejectedToken;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.agent.eksauth.EksAuthFailure;
@@ -79,6 +80,12 @@ final class RecordingAnswer implements Consumer<Outcome> {
     EksAuthFailure failure() {
         assertThat(outcome()).isInstanceOf(Outcome.Failed.class);
         return ((Outcome.Failed) outcome()).failure();
+    }
+
+    /** Why the token was turned away in the one answer. */
+    RejectedToken rejection() {
+        assertThat(outcome()).isInstanceOf(Outcome.Rejected.class);
+        return ((Outcome.Rejected) outcome()).token();
     }
 
     /** The number of the call that issued the credentials. */

@@ -2,6 +2,7 @@ package dev.podidentity.agent.credentials;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.podidentity.agent.eksauth.PermanentFailure;
 import java.time.Duration;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -65,21 +66,31 @@ class RetryPolicyTest {
         double noJitter = 0;
         // When
         long[] millis = IntStream.rangeClosed(1, 9)
-                .mapToLong(step -> policy.memoryOf(step, noJitter).toMillis())
+                .mapToLong(step -> policy.memoryOf(FakeEksAuth.UNAVAILABLE, step, noJitter).toMillis())
                 .toArray();
         // Then
         assertThat(millis).containsExactly(250, 500, 1000, 2000, 4000, 5000, 5000, 5000, 5000);
     }
 
     @ParameterizedTest
-    @CsvSource({"0, 1000", "0.5, 1050", "1, 1100"})
-    void lengthensTheMemoryByUpToATenth(double random, long millis) {
+    @CsvSource({"0, 1000", "0.5, 750", "1, 500"})
+    void shortensTheMemoryByUpToAHalf(double random, long millis) {
         // Given
         int step = 3;
         // When
-        Duration memory = policy.memoryOf(step, random);
+        Duration memory = policy.memoryOf(FakeEksAuth.UNAVAILABLE, step, random);
         // Then
         assertThat(memory).isEqualTo(Duration.ofMillis(millis));
+    }
+
+    @Test
+    void remembersThatThereIsNoAssociationForASecondAtMost() {
+        // Given
+        PermanentFailure none = new PermanentFailure(PermanentFailure.Reason.NO_ASSOCIATION, "Create one");
+        // When
+        long[] millis = IntStream.rangeClosed(1, 6).mapToLong(step -> policy.memoryOf(none, step, 0).toMillis()).toArray();
+        // Then
+        assertThat(millis).containsExactly(250, 500, 1000, 1000, 1000, 1000);
     }
 
     @Test
@@ -87,8 +98,8 @@ class RetryPolicyTest {
         // Given
         int last = policy.lastStep();
         // When
-        Duration there = policy.memoryOf(last, 0);
+        Duration there = policy.memoryOf(FakeEksAuth.UNAVAILABLE, last, 0);
         // Then
-        assertThat(there).isEqualTo(policy.memoryOf(last + 1, 0)).isGreaterThan(policy.memoryOf(last - 1, 0));
+        assertThat(there).isEqualTo(policy.memoryOf(FakeEksAuth.UNAVAILABLE, last + 1, 0)).isGreaterThan(policy.memoryOf(FakeEksAuth.UNAVAILABLE, last - 1, 0));
     }
 }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.observe.EvictionCause;
+import dev.podidentity.agent.observe.LimitReport;
 import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.observe.RenewalResult;
 import dev.podidentity.agent.token.ServiceAccountToken;
@@ -48,7 +49,9 @@ final class ServiceFixture {
                 settings,
                 (podUid, issuedAt) -> gone.contains(podUid),
                 metrics,
+                new LimitReport(metrics, time.nanos()),
                 time.clock(),
+                time.nanos(),
                 time,
                 new FakeLoop(),
                 () -> random);

@@ -223,9 +223,43 @@ class SharedCredentialsTest {
         fixture.eksAuth.fail(0, BAD_TOKEN);
         fixture.eksAuth.succeed(1, SIX_HOURS);
         // Then
+        assertThat(ofA.failure()).isSameAs(BAD_TOKEN);
+        assertThat(ofA.took()).isZero();
         assertThat(ofB.issuedFor()).isEqualTo("b-uid/1");
-        assertThat(ofA.credentials()).isSameAs(ofB.credentials());
         assertThat(fixture.ask(b.verified(ROLE)).cache()).isEqualTo(CacheOutcome.HIT);
+    }
+
+    @Test
+    void givesATokenThatEksAuthHasRefusedNothingThatOthersShare() {
+        // Given
+        fixture.ask(a.verified(ROLE), "10.0.0.1");
+        fixture.ask(b.verified(ROLE), "10.0.0.2");
+        fixture.eksAuth.fail(0, BAD_TOKEN);
+        fixture.eksAuth.succeed(1, SIX_HOURS);
+        // When
+        fixture.time.advance(Duration.ofHours(1));
+        RecordingAnswer again = fixture.ask(a.verified(ROLE));
+        // Then
+        assertThat(again.failure()).isSameAs(BAD_TOKEN);
+        assertThat(again.cache()).isEqualTo(CacheOutcome.REMEMBERED);
+        assertThat(fixture.service.entries()).singleElement().satisfies(entry -> {
+            assertThat(entry.pods().has("a-uid")).isFalse();
+            assertThat(entry.pods().has("b-uid")).isTrue();
+        });
+        assertThat(fixture.calls()).isEqualTo(2);
+    }
+
+    @Test
+    void givesThePodOfARefusedTokenCredentialsForItsNextOne() {
+        // Given
+        fixture.ask(a.verified(ROLE), "10.0.0.1");
+        fixture.ask(b.verified(ROLE), "10.0.0.2");
+        fixture.eksAuth.fail(0, BAD_TOKEN);
+        fixture.eksAuth.succeed(1, SIX_HOURS);
+        // When
+        RecordingAnswer rotated = fixture.ask(a.verified(ROLE, 2, START.plus(Duration.ofHours(30))));
+        // Then
+        assertThat(rotated.cache()).isEqualTo(CacheOutcome.HIT);
     }
 
     @Test
@@ -414,7 +448,7 @@ class SharedCredentialsTest {
         fixture.eksAuth.succeed(1, SIX_HOURS);
         // Then
         assertThat(rotated.issuedFor()).isEqualTo("a-uid/2");
-        assertThat(old.credentials()).isSameAs(rotated.credentials());
+        assertThat(old.failure()).isSameAs(EXPIRED);
     }
 
     // What is wrong with one pod's address

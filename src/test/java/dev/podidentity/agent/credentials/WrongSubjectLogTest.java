@@ -66,7 +66,7 @@ class WrongSubjectLogTest {
         fixture.eksAuth.script(call -> call.succeedFor("billing", "ledger", fixture.time.now().plusSeconds(3600)));
         // When
         for (int i = 0; i < 1000; i++) {
-            fixture.ask(Pod.of("pod-" + i).verified(CoalesceScope.POD));
+            fixture.ask(Pod.of("pod-" + i).verified(CoalesceScope.POD), "10.0.1." + i);
         }
         // Then
         assertThat(fixture.calls()).isGreaterThanOrEqualTo(1000);

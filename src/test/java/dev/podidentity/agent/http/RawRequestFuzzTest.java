@@ -13,6 +13,7 @@ import dev.podidentity.agent.eksauth.IssuedCredentials;
 import dev.podidentity.agent.loop.SourceRateLimit;
 import dev.podidentity.agent.loop.EventLoop;
 import dev.podidentity.agent.observe.BuildInfo;
+import dev.podidentity.agent.observe.LimitReport;
 import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.testing.Tokens;
 import dev.podidentity.agent.token.LivingPods;
@@ -110,7 +111,9 @@ class RawRequestFuzzTest {
                         Duration.ofHours(3), 100, 3, 100, Duration.ofMillis(900), Duration.ofSeconds(15)),
                 LivingPods.UNWATCHED,
                 metrics,
+                new LimitReport(metrics, System::nanoTime),
                 clock,
+                System::nanoTime,
                 loop,
                 loop,
                 () -> 0.5);

@@ -10,6 +10,7 @@ import dev.podidentity.agent.eksauth.PermanentFailure;
 import dev.podidentity.agent.loop.SourceRateLimit;
 import dev.podidentity.agent.loop.EventLoop;
 import dev.podidentity.agent.observe.BuildInfo;
+import dev.podidentity.agent.observe.LimitReport;
 import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.testing.Tokens;
 import dev.podidentity.agent.token.LivingPods;
@@ -81,7 +82,9 @@ class VerifiedRequestTest {
                         Duration.ofHours(3), 100, 3, 100, Duration.ofSeconds(PATIENCE_SECONDS), Duration.ofMinutes(1)),
                 LivingPods.UNWATCHED,
                 metrics,
+                new LimitReport(metrics, System::nanoTime),
                 CLOCK,
+                System::nanoTime,
                 loop,
                 loop,
                 () -> 0.5);

@@ -18,6 +18,8 @@ public final class FakeTime implements Timers {
     private final PriorityQueue<Task> tasks =
             new PriorityQueue<>(Comparator.comparing(Task::due).thenComparing(Task::number));
     private Instant now = START;
+    /** How far the wall clock is ahead of the true time. */
+    private Duration error = Duration.ZERO;
     private long scheduled;
 
     public Instant now() {
@@ -41,6 +43,16 @@ public final class FakeTime implements Timers {
 
     public void advanceMillis(long millis) {
         advance(Duration.ofMillis(millis));
+    }
+
+    /** Sets the wall clock ahead or back. The monotonic clock, timers and {@link #now} are not touched. */
+    public void jump(Duration by) {
+        error = error.plus(by);
+    }
+
+    /** How far the wall clock is ahead of the true time. */
+    public Duration error() {
+        return error;
     }
 
     /** How many tasks have neither run nor been cancelled. */
@@ -70,7 +82,7 @@ public final class FakeTime implements Timers {
 
             @Override
             public Instant instant() {
-                return now;
+                return now.plus(error);
             }
         };
     }

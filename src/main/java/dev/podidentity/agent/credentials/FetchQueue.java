@@ -1,0 +1,171 @@
+package dev.podidentity.agent.credentials;
+
+import dev.podidentity.agent.eksauth.EksAuthAnswer;
+import dev.podidentity.agent.eksauth.TransientFailure;
+import dev.podidentity.agent.loop.FairQueue;
+import dev.podidentity.agent.loop.FairQueue.Turn;
+import dev.podidentity.agent.loop.Shares;
+import dev.podidentity.agent.loop.SourceRateLimit;
+import dev.podidentity.agent.loop.Timers;
+import dev.podidentity.agent.observe.Limit;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.LongSupplier;
+
+/**
+ * Decides which flight may call EKS Auth, and when. A bounded number of calls for waiting pods run at once; the ones
+ * beyond wait in a queue for each source address, served round-robin. A flight pays for its calls once, with a permit of
+ * the source whose turn it was, which gets the permit back if credentials come of it: so a source has a hundred failures
+ * at once and ten a second after that, however many calls are under way. While EKS Auth throttles, the whole node goes by
+ * {@link CallPace}. What may wait is bounded by the size of its tokens. Confined to the event loop.
+ */
+final class FetchQueue {
+
+    /** Thousands of flights with tokens of the usual size, 1 to 2 KiB. Part of the heap's budget: decision 10. */
+    static final long MOST_BYTES = 4L * 1024 * 1024;
+    static final long MOST_BYTES_PER_SOURCE = MOST_BYTES / 4;
+    /** What each source may hold even when others have taken all: some flights. */
+    static final long RESERVED_PER_SOURCE = 16L * 1024;
+    /** About what a flight takes beside its token. */
+    static final int OVERHEAD = 1024;
+    /** Each made-up token is an identity of its own, so that remembering its refusal is no use to the next: only the source tells. */
+    static final int FAILURES_PER_SECOND = 10;
+    static final int FAILURES_AT_ONCE = 100;
+
+    private final Shares shares = new Shares(MOST_BYTES, MOST_BYTES_PER_SOURCE, RESERVED_PER_SOURCE);
+    private final SourceRateLimit permits = new SourceRateLimit(FAILURES_PER_SECOND, FAILURES_AT_ONCE);
+    /** How many flights of a source hold a permit that they may give back. */
+    private final Map<String, Integer> holding = new HashMap<>();
+    private final FairQueue<Flight> queue;
+    private final CallPace pace;
+    private final LongSupplier nanos;
+    private final Timers timers;
+    private Optional<Timers.Timer> nextTurn = Optional.empty();
+
+    /**
+     * @param slots how many calls for waiting pods run at once
+     * @param nanos a monotonic clock
+     */
+    FetchQueue(int slots, LongSupplier nanos, Timers timers) {
+        this.queue = new FairQueue<>(slots, this::turn);
+        this.pace = new CallPace(nanos.getAsLong());
+        this.nanos = nanos;
+        this.timers = timers;
+    }
+
+    /**
+     * Counts a flight in, unless its source must not begin one.
+     *
+     * @param bytes the size of its token
+     * @return the limit that it would exceed; empty if it was counted in
+     */
+    Optional<Limit> admit(String source, int bytes) {
+        if (permits.exhausted(source, nanos.getAsLong()) && !holding.containsKey(source)) {
+            return Optional.of(Limit.REFUSALS);
+        }
+        return shares.take(source, bytes + OVERHEAD) ? Optional.empty() : Optional.of(Limit.FETCHES);
+    }
+
+    /** What a source is told that has reached a limit. */
+    static TransientFailure tooMany() {
+        return new TransientFailure(TransientFailure.Reason.THROTTLED,
+                "Too many calls to EKS Auth wait for this source address, or were refused to it: try again");
+    }
+
+    /** Counts a flight out that was counted in. */
+    void leave(String source, int bytes) {
+        shares.give(source, bytes + OVERHEAD);
+    }
+
+    /** Lets a flight call EKS Auth, now or when its turn comes. */
+    void add(String source, Flight flight) {
+        queue.add(source, flight);
+    }
+
+    /** Takes a flight out of a source's queue; does nothing if it is not there. */
+    void withdraw(String source, Flight flight) {
+        queue.withdraw(source, flight);
+    }
+
+    /** A call that a flight was let make has ended. */
+    void done() {
+        queue.done();
+    }
+
+    /** How many flights wait for their turn, once for each source that waits for them. */
+    int waiting() {
+        return queue.waiting();
+    }
+
+    /** Whether a renewal may call EKS Auth now. While EKS Auth throttles, waiting pods come first. */
+    boolean allowsRenewal() {
+        long now = nanos.getAsLong();
+        return pace.allows(now) && !(pace.slowed(now) && queue.waiting() > 0);
+    }
+
+    /** Whether calls wait because EKS Auth throttles. */
+    boolean throttled() {
+        return pace.slowed(nanos.getAsLong());
+    }
+
+    /** A call is made. */
+    void called() {
+        pace.called(nanos.getAsLong());
+    }
+
+    /** EKS Auth has answered a call. */
+    void answered(EksAuthAnswer answer) {
+        if (answer instanceof TransientFailure failure && failure.reason() == TransientFailure.Reason.THROTTLED) {
+            pace.throttled(nanos.getAsLong());
+        }
+    }
+
+    /** A flight that has paid is over. */
+    void settle(String payer, boolean succeeded) {
+        if (succeeded) {
+            permits.giveBack(payer);
+        }
+        holding.computeIfPresent(payer, (key, flights) -> flights == 1 ? null : flights - 1);
+        // Others of the source may have waited for its permit, or for the last one that could be given back.
+        queue.serve();
+    }
+
+    private Turn turn(String source, Flight flight) {
+        long now = nanos.getAsLong();
+        if (!flight.findToken()) {
+            flight.endForNobody();
+            return Turn.DROPPED;
+        }
+        if (!pace.allows(now)) {
+            serveAfter(pace.untilNext(now));
+            return Turn.ALL_WAIT;
+        }
+        if (flight.payer().isPresent()) {
+            if (permits.exhausted(flight.payer().get(), now)) {
+                flight.giveUp();
+                return Turn.DROPPED;
+            }
+        } else if (permits.allows(source, now)) {
+            holding.merge(source, 1, Integer::sum);
+            flight.paidBy(source);
+        } else if (holding.containsKey(source)) {
+            return Turn.SOURCE_WAITS;
+        } else {
+            flight.turnAway(Limit.REFUSALS, source);
+            return Turn.DROPPED;
+        }
+        flight.call();
+        return Turn.STARTED;
+    }
+
+    private void serveAfter(long wait) {
+        if (nextTurn.isEmpty()) {
+            nextTurn = Optional.of(timers.schedule(Duration.ofNanos(wait).plusMillis(1), () -> {
+                nextTurn = Optional.empty();
+                queue.serve();
+            }));
+        }
+    }
+}

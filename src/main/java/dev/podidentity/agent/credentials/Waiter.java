@@ -1,0 +1,71 @@
+package dev.podidentity.agent.credentials;
+
+import dev.podidentity.agent.eksauth.EksAuthFailure;
+import dev.podidentity.agent.eksauth.TransientFailure;
+import dev.podidentity.agent.observe.CacheOutcome;
+import dev.podidentity.agent.token.RejectedToken;
+import java.util.Optional;
+import java.util.function.Consumer;
+import java.util.function.Predicate;
+
+/**
+ * One request that waits for a flight, and what it makes of the landing: nothing that came for others is given to a pod
+ * that has died meanwhile, and valid credentials are better than transient trouble. Confined to the event loop.
+ */
+final class Waiter implements Consumer<Landing> {
+
+    private final Caller caller;
+    private final CacheOutcome cache;
+    /** Credentials that are valid, though not fresh. */
+    private final Optional<Credentials> old;
+    private final Predicate<Caller> gone;
+    private final Predicate<Credentials> valid;
+    private final Consumer<Outcome> answer;
+
+    /**
+     * @param cache how the cache took part so far
+     * @param gone whether the pod is known to be gone by then
+     * @param valid whether credentials are valid by then
+     */
+    Waiter(
+            Caller caller,
+            CacheOutcome cache,
+            Optional<Credentials> old,
+            Predicate<Caller> gone,
+            Predicate<Credentials> valid,
+            Consumer<Outcome> answer) {
+        this.caller = caller;
+        this.cache = cache;
+        this.old = old;
+        this.gone = gone;
+        this.valid = valid;
+        this.answer = answer;
+    }
+
+    Caller caller() {
+        return caller;
+    }
+
+    /** Whether there is something to fall back on. */
+    boolean hasOld() {
+        return old.isPresent();
+    }
+
+    @Override
+    public void accept(Landing landing) {
+        answer.accept(outcome(landing));
+    }
+
+    private Outcome outcome(Landing landing) {
+        if (landing instanceof Landing.PodGone || gone.test(caller)) {
+            return new Outcome.Rejected(RejectedToken.podGone(), cache);
+        }
+        if (landing instanceof Landing.Succeeded success) {
+            return new Outcome.Served(success.credentials(), cache);
+        }
+        EksAuthFailure failure = ((Landing.Failed) landing).failure();
+        return old.filter(credentials -> failure instanceof TransientFailure && valid.test(credentials))
+                .<Outcome>map(credentials -> new Outcome.Served(credentials, CacheOutcome.STALE))
+                .orElseGet(() -> new Outcome.Failed(failure, cache));
+    }
+}
