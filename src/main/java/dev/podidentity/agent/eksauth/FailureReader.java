@@ -1,12 +1,21 @@
 package dev.podidentity.agent.eksauth;
 
 import dev.podidentity.agent.observe.Field;
+import io.netty.channel.ConnectTimeoutException;
+import io.netty.handler.ssl.SslClosedEngineException;
+import io.netty.handler.ssl.SslHandshakeTimeoutException;
 import java.io.IOException;
+import java.net.ConnectException;
+import java.net.NoRouteToHostException;
+import java.net.SocketException;
 import java.net.UnknownHostException;
 import java.security.cert.CertificateException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.TimeoutException;
+import java.util.stream.Collectors;
+import javax.net.ssl.SSLException;
 import org.jboss.logging.Logger;
 import software.amazon.awssdk.awscore.exception.AwsServiceException;
 
@@ -15,10 +24,20 @@ final class FailureReader {
 
     private static final Logger LOG = Logger.getLogger(FailureReader.class);
 
+    private static final String ACCESS_DENIED = "AccessDeniedException";
+    private static final String NO_ASSOCIATION = "ResourceNotFoundException";
     private static final int TOO_MANY_REQUESTS = 429;
     private static final int SERVER_ERROR = 500;
     private static final int BAD_REQUEST = 400;
+    private static final int FORBIDDEN = 403;
+    private static final int NOT_FOUND = 404;
     private static final int LONGEST_CODE = 64;
+    /** A chain of causes may end in a circle. */
+    private static final int MOST_CAUSES = 20;
+    /** Whatever the status: only the caller's rate is meant. */
+    private static final Set<String> THROTTLING = Set.of(
+            "ThrottlingException", "Throttling", "ThrottledException", "TooManyRequestsException", "SlowDown",
+            "RequestThrottled", "RequestThrottledException", "RequestLimitExceeded");
 
     private final String clusterName;
     private final String endpointHost;
@@ -28,86 +47,133 @@ final class FailureReader {
         this.endpointHost = endpointHost;
     }
 
+    /**
+     * Sorts one failure. The SDK wraps what happened, often more than once, so each kind is looked for in the whole chain
+     * of causes, the most telling first.
+     */
     EksAuthFailure read(Throwable thrown) {
-        for (Throwable cause = thrown; cause != null; cause = cause.getCause()) {
+        List<Throwable> causes = causes(thrown);
+        for (Throwable cause : causes) {
             if (cause instanceof AwsServiceException answered) {
                 return answered(answered);
             }
             if (cause instanceof AgentCredentials.UnavailableException) {
-                return agentCredentials(cause.getMessage());
+                return new TransientFailure(TransientFailure.Reason.NOT_READY, cause.getMessage());
             }
             if (cause instanceof AnswerShape.MalformedException) {
                 return badAnswer("The answer of EKS Auth at " + endpointHost + " cannot be used: " + cause.getMessage());
             }
-            if (cause instanceof UnknownHostException) {
-                return new TransientFailure(TransientFailure.Reason.UNREACHABLE, "The host name " + endpointHost
-                        + " of EKS Auth has no address: check the DNS of this node; a private cluster needs a VPC endpoint"
-                        + " for eks-auth with private DNS for *.api.aws");
-            }
-            if (cause instanceof CertificateException) {
-                return new TransientFailure(TransientFailure.Reason.UNREACHABLE, "The certificate of EKS Auth at " + endpointHost
-                        + " is not trusted: check what answers at this name, and that AWS_CA_BUNDLE holds the authority of a"
-                        + " private endpoint or of a proxy");
-            }
-            if (cause instanceof TimeoutException) {
-                return new TransientFailure(TransientFailure.Reason.TIMED_OUT,
-                        "EKS Auth at " + endpointHost
-                        + " did not answer in time: if it stays so, check the DNS, the route and the security groups of this node");
-            }
         }
-        if (hasCause(thrown, IOException.class)) {
-            return new TransientFailure(TransientFailure.Reason.UNREACHABLE, "The connection to EKS Auth at " + endpointHost
-                    + " failed: check the route, the security groups and the proxy of this node");
+        if (any(causes, UnknownHostException.class)) {
+            return new TransientFailure(TransientFailure.Reason.NO_ADDRESS, "The host name " + endpointHost
+                    + " of EKS Auth has no address: check the DNS of this node; a private cluster needs a VPC endpoint"
+                    + " for eks-auth with private DNS for *.api.aws");
         }
-        LOG.debugf("A call to EKS Auth failed in a way that the agent does not know", Field.of("causes", causes(thrown)));
+        if (any(causes, CertificateException.class)) {
+            return new TransientFailure(TransientFailure.Reason.TLS, "The certificate of EKS Auth at " + endpointHost
+                    + " is not trusted: check what answers at this name, and that AWS_CA_BUNDLE holds the authority of a"
+                    + " private endpoint or of a proxy");
+        }
+        if (causes.stream().anyMatch(FailureReader::timedOut)) {
+            return new TransientFailure(TransientFailure.Reason.TIMED_OUT,
+                    "EKS Auth at " + endpointHost
+                    + " did not answer in time: if it stays so, check the DNS, the route and the security groups of this node");
+        }
+        if (causes.stream().anyMatch(FailureReader::withoutTls)) {
+            return new TransientFailure(TransientFailure.Reason.TLS, "No TLS connection to EKS Auth at " + endpointHost
+                    + " can be made: check what answers at this name, --endpoint and the proxy");
+        }
+        if (causes.stream().anyMatch(FailureReader::unreachable)) {
+            return new TransientFailure(TransientFailure.Reason.UNREACHABLE, "EKS Auth at " + endpointHost
+                    + " cannot be reached: check the route, the security groups and the proxy of this node");
+        }
+        if (any(causes, IOException.class)) {
+            return new TransientFailure(TransientFailure.Reason.BROKEN, "The connection to EKS Auth at " + endpointHost
+                    + " broke: try again; if it stays so, check the proxy and the network of this node");
+        }
+        LOG.debugf("A call to EKS Auth failed in a way that the agent does not know", Field.of("causes", names(causes)));
         return badAnswer("The answer of EKS Auth at " + endpointHost + " could not be read");
     }
 
-    /** Names alone: a message may hold what went over the wire. */
-    private static String causes(Throwable thrown) {
-        List<String> names = new ArrayList<>();
-        for (Throwable cause = thrown; cause != null; cause = cause.getCause()) {
-            names.add(cause.getClass().getName());
+    private static List<Throwable> causes(Throwable thrown) {
+        List<Throwable> causes = new ArrayList<>();
+        for (Throwable cause = thrown; cause != null && causes.size() < MOST_CAUSES; cause = cause.getCause()) {
+            causes.add(cause);
         }
-        return String.join(" < ", names);
+        return causes;
     }
 
-    private static boolean hasCause(Throwable thrown, Class<? extends Throwable> type) {
-        for (Throwable cause = thrown; cause != null; cause = cause.getCause()) {
-            if (type.isInstance(cause)) {
-                return true;
-            }
-        }
-        return false;
+    private static boolean any(List<Throwable> causes, Class<? extends Throwable> type) {
+        return causes.stream().anyMatch(type::isInstance);
+    }
+
+    private static boolean timedOut(Throwable cause) {
+        return cause instanceof TimeoutException
+                || cause instanceof io.netty.handler.timeout.TimeoutException
+                || cause instanceof ConnectTimeoutException
+                || cause instanceof SslHandshakeTimeoutException;
+    }
+
+    /** A TLS connection that was there and has closed is a broken one. */
+    private static boolean withoutTls(Throwable cause) {
+        return cause instanceof SSLException && !(cause instanceof SslClosedEngineException);
+    }
+
+    /** The JDK has no type for ENETUNREACH, only the system's words. */
+    private static boolean unreachable(Throwable cause) {
+        return cause instanceof ConnectException
+                || cause instanceof NoRouteToHostException
+                || cause instanceof SocketException && String.valueOf(cause.getMessage()).contains("Network is unreachable");
+    }
+
+    /** Names alone: a message may hold what went over the wire. */
+    private static String names(List<Throwable> causes) {
+        return causes.stream().map(cause -> cause.getClass().getName()).collect(Collectors.joining(" < "));
     }
 
     private EksAuthFailure answered(AwsServiceException answer) {
         String code = answer.awsErrorDetails() == null ? "" : plain(answer.awsErrorDetails().errorCode());
         int status = answer.statusCode();
+        if (THROTTLING.contains(code)) {
+            return throttled();
+        }
+        if (status == FORBIDDEN && !code.isEmpty()) {
+            return forbidden(code);
+        }
+        boolean refusal = status == BAD_REQUEST || status == NOT_FOUND && code.equals(NO_ASSOCIATION);
+        return refusal ? refused(status, code) : unnamed(status, code);
+    }
+
+    /** EKS Auth says its own refusals with 400. With 403, IAM and the check of the signature speak about the caller. */
+    private static TransientFailure forbidden(String code) {
+        return code.equals(ACCESS_DENIED)
+                ? new TransientFailure(TransientFailure.Reason.AGENT_PERMISSION,
+                        "The agent's own AWS role may not call EKS Auth: allow the node's role eks-auth:AssumeRoleForPodIdentity"
+                                + " (AmazonEKSWorkerNodePolicy has it), and check the policies of the organization and of the VPC"
+                                + " endpoint")
+                : notAccepted(code);
+    }
+
+    private EksAuthFailure refused(int status, String code) {
         return switch (code) {
-            case "AccessDeniedException" -> new PermanentFailure(PermanentFailure.Reason.ACCESS_DENIED,
-                    "EKS Auth denies it: let the role's trust policy allow pods.eks.amazonaws.com sts:AssumeRole and"
-                            + " sts:TagSession, and the node's role eks-auth:AssumeRoleForPodIdentity");
+            case ACCESS_DENIED -> new PermanentFailure(PermanentFailure.Reason.ACCESS_DENIED,
+                    "EKS Auth may not assume the association's role: let the role's trust policy allow pods.eks.amazonaws.com"
+                            + " sts:AssumeRole and sts:TagSession");
             case "InvalidParameterException", "ValidationException" -> new PermanentFailure(PermanentFailure.Reason.INVALID_PARAMETER,
                     "EKS Auth does not take the parameters: check that --cluster-name is this cluster's name");
             case "InvalidRequestException" -> new PermanentFailure(PermanentFailure.Reason.INVALID_REQUEST,
                     "EKS Auth does not take the request: check that the role of the association exists");
             case "InvalidTokenException" -> new PermanentFailure(PermanentFailure.Reason.INVALID_TOKEN,
                     "EKS Auth does not accept the token: check that cluster " + clusterName + " issued it");
-            case "ExpiredTokenException" -> status == BAD_REQUEST
-                    ? new PermanentFailure(PermanentFailure.Reason.EXPIRED_TOKEN,
-                            "EKS Auth says that the token has expired: the SDK must re-read the token file")
-                    : notAccepted(code);
-            case "ResourceNotFoundException" -> new PermanentFailure(PermanentFailure.Reason.NO_ASSOCIATION,
+            case "ExpiredTokenException" -> new PermanentFailure(PermanentFailure.Reason.EXPIRED_TOKEN,
+                    "EKS Auth says that the token has expired: the SDK must re-read the token file");
+            case NO_ASSOCIATION -> new PermanentFailure(PermanentFailure.Reason.NO_ASSOCIATION,
                     "There is no EKS Pod Identity association for this service account in cluster " + clusterName
                             + ": create one with 'aws eks create-pod-identity-association'; a new one takes some seconds");
-            case "RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture", "UnrecognizedClientException", "InvalidSignatureException", "MissingAuthenticationTokenException",
-                    "IncompleteSignatureException", "InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken" ->
-                    notAccepted(code);
-            case "ThrottlingException", "Throttling", "ThrottledException", "TooManyRequestsException", "SlowDown",
-                    "RequestThrottled", "RequestThrottledException", "RequestLimitExceeded" -> throttled();
-            case "InternalServerException" -> internal();
-            case "ServiceUnavailableException" -> unavailable();
+            // Other protocols of AWS say with 400 what this one says with 403.
+            case "RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture", "UnrecognizedClientException",
+                    "InvalidSignatureException", "MissingAuthenticationTokenException", "IncompleteSignatureException",
+                    "InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken" -> notAccepted(code);
             default -> unnamed(status, code);
         };
     }
@@ -143,16 +209,13 @@ final class FailureReader {
     }
 
     private static TransientFailure notAccepted(String code) {
-        return agentCredentials("EKS Auth does not accept the agent's own AWS credentials (" + code
-                + "): check the node's role or keys, and its clock");
+        return new TransientFailure(TransientFailure.Reason.AGENT_CREDENTIALS,
+                "EKS Auth does not accept the agent's own AWS credentials (" + code
+                        + "): check the node's role or keys, and its clock");
     }
 
     private static TransientFailure badAnswer(String message) {
         return new TransientFailure(TransientFailure.Reason.BAD_ANSWER, message);
-    }
-
-    private static TransientFailure agentCredentials(String message) {
-        return new TransientFailure(TransientFailure.Reason.AGENT_CREDENTIALS, message);
     }
 
     /** An error name as it may stand in a message: the other side chooses it. */

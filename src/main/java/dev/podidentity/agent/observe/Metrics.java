@@ -31,6 +31,10 @@ public final class Metrics {
     static final String REQUEST_DURATION = "pod_identity_request_duration";
     /** Time of each call to EKS Auth. Labels {@code outcome} ({@link UpstreamOutcome}) and {@code code} (error name, or none). */
     static final String UPSTREAM_DURATION = "pod_identity_upstream_duration";
+    /** Calls to EKS Auth that failed for a reason that may pass. Label {@code reason} ({@link UpstreamFailure}). */
+    static final String UPSTREAM_FAILURES = "pod_identity_upstream_failures";
+    /** Calls to EKS Auth that wait for their turn. */
+    static final String UPSTREAM_QUEUED = "pod_identity_upstream_queued";
     /** Calls to EKS Auth under way. */
     static final String UPSTREAM_IN_FLIGHT = "pod_identity_upstream_in_flight";
     /** Answers of EKS Auth that were thrown away, as they name another service account than the token's. */
@@ -88,6 +92,7 @@ public final class Metrics {
 
     private final MeterRegistry registry;
     private final AtomicInteger calling = new AtomicInteger();
+    private final AtomicInteger queued = new AtomicInteger();
     private final AtomicInteger waiting = new AtomicInteger();
     private final AtomicInteger connections = new AtomicInteger();
     private final AtomicInteger entries = new AtomicInteger();
@@ -108,6 +113,7 @@ public final class Metrics {
     public Metrics(MeterRegistry registry, BuildInfo build, Clock clock) {
         this.registry = registry;
         gauge(UPSTREAM_IN_FLIGHT, "Calls to EKS Auth under way", calling);
+        gauge(UPSTREAM_QUEUED, "Calls to EKS Auth that wait for their turn", queued);
         gauge(WAITING_REQUESTS, "Requests that wait for a call to EKS Auth", waiting);
         gauge(CONNECTIONS, "Open connections to all listeners", connections);
         gauge(CACHE_ENTRIES, "Identities with credentials in the cache", entries);
@@ -158,6 +164,9 @@ public final class Metrics {
         for (Limit limit : Limit.values()) {
             limited(limit, 0);
         }
+        for (UpstreamFailure failure : UpstreamFailure.values()) {
+            upstreamFailures(failure);
+        }
         wrongSubjects(0);
         for (WatchEnd cause : WatchEnd.values()) {
             podWatchEnds(cause);
@@ -197,6 +206,16 @@ public final class Metrics {
                 .serviceLevelObjectives(UPSTREAM_BUCKETS)
                 .register(registry)
                 .record(nanos, TimeUnit.NANOSECONDS);
+    }
+
+    /** A call to EKS Auth failed for a reason that may pass. */
+    public void upstreamFailed(UpstreamFailure failure) {
+        upstreamFailures(failure).increment();
+    }
+
+    /** So many calls to EKS Auth wait for their turn now. */
+    public void fetchesQueued(int now) {
+        queued.set(now);
     }
 
     /** EKS Auth answered for another service account than the token's. */
@@ -337,6 +356,10 @@ public final class Metrics {
 
     private void limited(Limit limit, int times) {
         counter(LIMITED, "What a limit turned away", "limit", limit.label()).increment(times);
+    }
+
+    private Counter upstreamFailures(UpstreamFailure failure) {
+        return counter(UPSTREAM_FAILURES, "Calls to EKS Auth that failed for a reason that may pass", "reason", failure.label());
     }
 
     private void wrongSubjects(int times) {

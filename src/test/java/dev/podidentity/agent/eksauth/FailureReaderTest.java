@@ -3,8 +3,15 @@ package dev.podidentity.agent.eksauth;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
+import dev.podidentity.agent.observe.UpstreamFailure;
+import io.netty.channel.ConnectTimeoutException;
+import io.netty.handler.ssl.NotSslRecordException;
+import io.netty.handler.ssl.SslClosedEngineException;
+import io.netty.handler.ssl.SslHandshakeTimeoutException;
+import io.netty.handler.timeout.ReadTimeoutException;
 import java.io.IOException;
 import java.net.ConnectException;
+import java.net.NoRouteToHostException;
 import java.net.SocketException;
 import java.net.UnknownHostException;
 import java.security.cert.CertificateException;
@@ -30,7 +37,6 @@ class FailureReaderTest {
     @ParameterizedTest
     @CsvSource({
         "AccessDeniedException, 400, ACCESS_DENIED, sts:TagSession",
-        "AccessDeniedException, 403, ACCESS_DENIED, eks-auth:AssumeRoleForPodIdentity",
         "InvalidParameterException, 400, INVALID_PARAMETER, --cluster-name",
         "InvalidRequestException, 400, INVALID_REQUEST, role of the association",
         "InvalidTokenException, 400, INVALID_TOKEN, cluster prod",
@@ -62,7 +68,13 @@ class FailureReaderTest {
         "SomethingNewException, 400, BAD_ANSWER, SomethingNewException (status 400)",
         "SomethingNewException, 404, BAD_ANSWER, SomethingNewException (status 404)",
         "SomethingNewException, 408, BAD_ANSWER, status 408",
-        "SomethingNewException, 302, BAD_ANSWER, status 302"
+        "SomethingNewException, 302, BAD_ANSWER, status 302",
+        "InternalServerException, 400, BAD_ANSWER, InternalServerException (status 400)",
+        "AccessDeniedException, 404, BAD_ANSWER, AccessDeniedException (status 404)",
+        "ExpiredTokenException, 404, BAD_ANSWER, ExpiredTokenException (status 404)",
+        "InvalidTokenException, 500, INTERNAL, internal error",
+        "AccessDeniedException, 503, UNAVAILABLE, unavailable",
+        "ThrottlingException, 403, THROTTLED, throttles"
     })
     void takesTroubleForTransient(String code, int status, TransientFailure.Reason reason, String message) {
         assertTransient(failures.read(answer(code, status)), reason, message);
@@ -79,13 +91,36 @@ class FailureReaderTest {
         "InvalidClientTokenId, 403",
         "RequestExpired, 403",
         "RequestTimeTooSkewed, 400",
-        "SignatureDoesNotMatch, 403"
+        "UnrecognizedClientException, 400",
+        "SignatureDoesNotMatch, 403",
+        "InvalidTokenException, 403",
+        "ResourceNotFoundException, 403",
+        "InvalidRequestException, 403",
+        "OptInRequired, 403",
+        "SomethingNewException, 403"
     })
     void doesNotBlameThePodForTheAgentsOwnCredentials(String code, int status) {
         assertTransient(
                 failures.read(answer(code, status)),
                 TransientFailure.Reason.AGENT_CREDENTIALS,
                 "agent's own AWS credentials (" + code + "): check the node's role or keys");
+    }
+
+    @Test
+    void saysThatTheNodesRoleLacksThePermissionAndNothingOfTheRoleOfThePod() {
+        EksAuthFailure failure = failures.read(answer("AccessDeniedException", 403));
+
+        assertTransient(failure, TransientFailure.Reason.AGENT_PERMISSION, "the node's role eks-auth:AssumeRoleForPodIdentity");
+        assertThat(failure.code()).isEqualTo("ServiceUnavailableException");
+        assertThat(failure.message()).doesNotContain("trust");
+    }
+
+    @Test
+    void saysThatTheRoleOfThePodDoesNotTrustEksAuthAndNothingOfTheNodesRole() {
+        EksAuthFailure failure = failures.read(answer("AccessDeniedException", 400));
+
+        assertPermanent(failure, PermanentFailure.Reason.ACCESS_DENIED, "trust policy allow pods.eks.amazonaws.com");
+        assertThat(failure.message()).doesNotContain("node");
     }
 
     @ParameterizedTest
@@ -140,22 +175,31 @@ class FailureReaderTest {
 
     static Stream<Arguments> thrown() {
         return Stream.of(
-                arguments(new UnknownHostException("eks-auth"), TransientFailure.Reason.UNREACHABLE,
+                arguments(new UnknownHostException("eks-auth"), TransientFailure.Reason.NO_ADDRESS,
                         "eks-auth.us-west-2.api.aws of EKS Auth has no address: check the DNS of this node; a private cluster"
                                 + " needs a VPC endpoint for eks-auth with private DNS for *.api.aws"),
                 arguments(new TimeoutException(), TransientFailure.Reason.TIMED_OUT,
                         "EKS Auth at eks-auth.us-west-2.api.aws did not answer in time"),
-                arguments(new ConnectException("refused"), TransientFailure.Reason.UNREACHABLE,
-                        "eks-auth.us-west-2.api.aws failed: check the route, the security groups and the proxy"),
-                arguments(new SocketException("Connection reset"), TransientFailure.Reason.UNREACHABLE, "check the route"),
-                arguments(new SSLHandshakeException("reset"), TransientFailure.Reason.UNREACHABLE, "failed"),
-                arguments(new CertificateException("no path"), TransientFailure.Reason.UNREACHABLE,
+                arguments(new ConnectTimeoutException("connect"), TransientFailure.Reason.TIMED_OUT, "in time"),
+                arguments(ReadTimeoutException.INSTANCE, TransientFailure.Reason.TIMED_OUT, "in time"),
+                arguments(new SslHandshakeTimeoutException("10 s"), TransientFailure.Reason.TIMED_OUT, "in time"),
+                arguments(new ConnectException("Connection refused"), TransientFailure.Reason.UNREACHABLE,
+                        "eks-auth.us-west-2.api.aws cannot be reached: check the route, the security groups and the proxy"),
+                arguments(new NoRouteToHostException("No route to host"), TransientFailure.Reason.UNREACHABLE, "the route"),
+                arguments(new SocketException("Network is unreachable"), TransientFailure.Reason.UNREACHABLE, "the route"),
+                arguments(new SocketException("Connection reset"), TransientFailure.Reason.BROKEN,
+                        "connection to EKS Auth at eks-auth.us-west-2.api.aws broke"),
+                arguments(new SslClosedEngineException("closed"), TransientFailure.Reason.BROKEN, "broke"),
+                arguments(new IOException("closed"), TransientFailure.Reason.BROKEN, "broke"),
+                arguments(new SSLHandshakeException("no cipher suites in common"), TransientFailure.Reason.TLS,
+                        "No TLS connection to EKS Auth at eks-auth.us-west-2.api.aws can be made"),
+                arguments(new NotSslRecordException("HTTP/1.1 400"), TransientFailure.Reason.TLS, "No TLS connection"),
+                arguments(new CertificateException("no path"), TransientFailure.Reason.TLS,
                         "certificate of EKS Auth at eks-auth.us-west-2.api.aws is not trusted: check what answers at this name,"
                                 + " and that AWS_CA_BUNDLE"),
-                arguments(new IOException("closed"), TransientFailure.Reason.UNREACHABLE, "failed"),
                 arguments(new AnswerShape.MalformedException("it is not a JSON object"), TransientFailure.Reason.BAD_ANSWER,
                         "eks-auth.us-west-2.api.aws cannot be used: it is not a JSON object"),
-                arguments(new AgentCredentials.UnavailableException(), TransientFailure.Reason.AGENT_CREDENTIALS,
+                arguments(new AgentCredentials.UnavailableException(), TransientFailure.Reason.NOT_READY,
                         "no AWS credentials of its own"),
                 arguments(new IllegalStateException("?"), TransientFailure.Reason.BAD_ANSWER, "could not be read"),
                 arguments(SdkClientException.create("Unable to unmarshall"), TransientFailure.Reason.BAD_ANSWER,
@@ -186,7 +230,30 @@ class FailureReaderTest {
     void takesAHostWithoutAddressForTheReasonOfAFailedConnection() {
         IOException connect = new IOException("connect", new UnknownHostException("eks-auth"));
 
-        assertTransient(failures.read(connect), TransientFailure.Reason.UNREACHABLE, "has no address");
+        assertTransient(failures.read(connect), TransientFailure.Reason.NO_ADDRESS, "has no address");
+    }
+
+    @Test
+    void takesACertificateForTheReasonOfAFailedHandshake() {
+        SSLHandshakeException handshake = new SSLHandshakeException("PKIX path building failed");
+        handshake.initCause(new CertificateException("no path"));
+
+        assertTransient(failures.read(handshake), TransientFailure.Reason.TLS, "AWS_CA_BUNDLE");
+    }
+
+    @Test
+    void tellsEveryReasonApartInTheMetric() {
+        assertThat(Stream.of(TransientFailure.Reason.values()).map(TransientFailure.Reason::counted))
+                .containsExactlyInAnyOrder(UpstreamFailure.values());
+    }
+
+    @Test
+    void readsAChainOfCausesThatEndsInACircle() {
+        IOException first = new IOException("first");
+        IOException second = new IOException("second", first);
+        first.initCause(second);
+
+        assertTransient(failures.read(first), TransientFailure.Reason.BROKEN, "broke");
     }
 
     @Test

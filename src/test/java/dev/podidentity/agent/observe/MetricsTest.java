@@ -50,6 +50,8 @@ class MetricsTest {
                         .map(value -> arguments("pod_identity_token_verifications", "verdict", value.label())),
                 Stream.of(KeyFetchResult.values())
                         .map(value -> arguments("pod_identity_key_fetches", "result", value.label())),
+                Stream.of(UpstreamFailure.values())
+                        .map(value -> arguments("pod_identity_upstream_failures", "reason", value.label())),
                 Stream.of("hit", "miss", "evicted")
                         .map(value -> arguments("pod_identity_cache_state", "state", value)))
                 .flatMap(rows -> rows);
@@ -67,6 +69,7 @@ class MetricsTest {
     @Test
     void startsAllGaugesAtZero() {
         assertThat(gauge("pod_identity_upstream_in_flight")).isZero();
+        assertThat(gauge("pod_identity_upstream_queued")).isZero();
         assertThat(gauge("pod_identity_waiting_requests")).isZero();
         assertThat(gauge("pod_identity_connections")).isZero();
         assertThat(gauge("pod_identity_cache_entries")).isZero();
@@ -117,6 +120,14 @@ class MetricsTest {
         assertThat(timer.totalTime(TimeUnit.MILLISECONDS)).isEqualTo(20);
     }
 
+    @ParameterizedTest
+    @EnumSource
+    void countsAFailedCallByWhatWasInTheWay(UpstreamFailure failure) {
+        metrics.upstreamFailed(failure);
+
+        assertThat(counter("pod_identity_upstream_failures", "reason", failure.label())).isEqualTo(1);
+    }
+
     @Test
     void countsAnswersForAnotherFromZero() {
         double before = registry.get("pod_identity_upstream_wrong_subjects").counter().count();
@@ -131,11 +142,14 @@ class MetricsTest {
     void followsWhatIsUnderWay() {
         metrics.calling(2);
         metrics.calling(-1);
+        metrics.fetchesQueued(9);
+        metrics.fetchesQueued(7);
         metrics.waiting(3);
         metrics.connected(4);
         metrics.cached(5, 6000);
 
         assertThat(gauge("pod_identity_upstream_in_flight")).isEqualTo(1);
+        assertThat(gauge("pod_identity_upstream_queued")).isEqualTo(7);
         assertThat(gauge("pod_identity_waiting_requests")).isEqualTo(3);
         assertThat(gauge("pod_identity_connections")).isEqualTo(4);
         assertThat(gauge("pod_identity_cache_entries")).isEqualTo(5);
