@@ -48,13 +48,20 @@ final class CredentialLog {
                     Field.of("expiration", issued.expiration()),
                     Field.of("millis", took.toMillis()),
                     Field.of("purpose", purpose(flight)));
-        } else if (answer instanceof EksAuthFailure failure && !noCall(failure)) {
+            return;
+        }
+        EksAuthFailure failure = (EksAuthFailure) answer;
+        if (failure instanceof TransientFailure trouble) {
+            metrics.upstreamFailed(trouble.reason().counted());
+        }
+        if (!noCall(failure)) {
             metrics.called(
                     failure instanceof PermanentFailure ? UpstreamOutcome.REFUSED : UpstreamOutcome.FAILED,
                     failure.code(),
                     took.toNanos());
             LOG.debugf("A call to EKS Auth failed",
                     Field.of("code", failure.code()),
+                    Field.of("remedy", failure.message()),
                     Field.of("attempt", flight.attempts()),
                     Field.of("millis", took.toMillis()));
         }

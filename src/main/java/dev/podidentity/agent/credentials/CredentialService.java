@@ -85,7 +85,7 @@ public final class CredentialService {
         this.cache = new CredentialCache(settings.cacheCapacity(), metrics);
         this.renewal = new RenewalPolicy(settings.retention());
         this.failures = new FailureMemory(retry);
-        this.queue = new FetchQueue(settings.concurrentFetches(), nanos, timers);
+        this.queue = new FetchQueue(settings.concurrentFetches(), metrics, nanos, timers);
         this.deadline = settings.requestDeadline();
         this.living = living;
         this.metrics = metrics;
@@ -199,11 +199,6 @@ public final class CredentialService {
     public void podGone(String podUid) {
         cache.podGone(podUid, living);
         List.copyOf(flights.all()).forEach(flight -> flight.podGone(podUid));
-    }
-
-    /** How many calls wait for their turn, once for each source that waits for them. */
-    public int queued() {
-        return queue.waiting();
     }
 
     /** Whether an entry is to be renewed now: it is due, and no call for it is under way. */

@@ -8,6 +8,7 @@ import dev.podidentity.agent.loop.Shares;
 import dev.podidentity.agent.loop.SourceRateLimit;
 import dev.podidentity.agent.loop.Timers;
 import dev.podidentity.agent.observe.Limit;
+import dev.podidentity.agent.observe.Metrics;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
@@ -40,6 +41,7 @@ final class FetchQueue {
     private final Map<String, Integer> holding = new HashMap<>();
     private final FairQueue<Flight> queue;
     private final CallPace pace;
+    private final Metrics metrics;
     private final LongSupplier nanos;
     private final Timers timers;
     private Optional<Timers.Timer> nextTurn = Optional.empty();
@@ -48,9 +50,10 @@ final class FetchQueue {
      * @param slots how many calls for waiting pods run at once
      * @param nanos a monotonic clock
      */
-    FetchQueue(int slots, LongSupplier nanos, Timers timers) {
+    FetchQueue(int slots, Metrics metrics, LongSupplier nanos, Timers timers) {
         this.queue = new FairQueue<>(slots, this::turn);
         this.pace = new CallPace(nanos.getAsLong());
+        this.metrics = metrics;
         this.nanos = nanos;
         this.timers = timers;
     }
@@ -82,21 +85,19 @@ final class FetchQueue {
     /** Lets a flight call EKS Auth, now or when its turn comes. */
     void add(String source, Flight flight) {
         queue.add(source, flight);
+        metrics.fetchesQueued(queue.waiting());
     }
 
     /** Takes a flight out of a source's queue; does nothing if it is not there. */
     void withdraw(String source, Flight flight) {
         queue.withdraw(source, flight);
+        metrics.fetchesQueued(queue.waiting());
     }
 
     /** A call that a flight was let make has ended. */
     void done() {
         queue.done();
-    }
-
-    /** How many flights wait for their turn, once for each source that waits for them. */
-    int waiting() {
-        return queue.waiting();
+        metrics.fetchesQueued(queue.waiting());
     }
 
     /** Whether a renewal may call EKS Auth now. While EKS Auth throttles, waiting pods come first. */
@@ -130,6 +131,7 @@ final class FetchQueue {
         holding.computeIfPresent(payer, (key, flights) -> flights == 1 ? null : flights - 1);
         // Others of the source may have waited for its permit, or for the last one that could be given back.
         queue.serve();
+        metrics.fetchesQueued(queue.waiting());
     }
 
     private Turn turn(String source, Flight flight) {
@@ -165,6 +167,7 @@ final class FetchQueue {
             nextTurn = Optional.of(timers.schedule(Duration.ofNanos(wait).plusMillis(1), () -> {
                 nextTurn = Optional.empty();
                 queue.serve();
+                metrics.fetchesQueued(queue.waiting());
             }));
         }
     }
