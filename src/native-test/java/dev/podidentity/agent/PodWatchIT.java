@@ -2,6 +2,7 @@ package dev.podidentity.agent;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.podidentity.emulator.Gate;
 import dev.podidentity.emulator.TokenRequest;
 import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.PodBuilder;
@@ -10,6 +11,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -86,6 +88,30 @@ class PodWatchIT {
             assertThat(agent.metric(DROPPED)).isOne();
             assertThat(agent.metric(ENTRIES)).isZero();
             assertThat(cluster.eksAuth().calls()).isOne();
+        }
+    }
+
+    @Test
+    void aPodThatDiesWhileItsCallIsUnderWayGetsNothingOfIt() throws IOException {
+        try (AgentProcess agent = watchingAgent("--pod-watch", "--request-deadline", "10s", "--attempt-timeout", "10s")) {
+            // Given
+            Pod pod = cluster.createPod("batch");
+            Gate gate = cluster.eksAuth().hold();
+            try (RawHttp http = new RawHttp(agent.port())) {
+                http.send(RawHttp.request(cluster.mint(cluster.request(pod))));
+                cluster.eksAuth().whenCalls(1).orTimeout(10, TimeUnit.SECONDS).join();
+
+                // When
+                cluster.delete(pod);
+
+                // Then: at once
+                assertThat(http.answer().status()).isEqualTo(403);
+                gate.release();
+            }
+            while (agent.metric("pod_identity_upstream_in_flight") > 0) {
+                Thread.onSpinWait();
+            }
+            assertThat(agent.metric(ENTRIES)).isZero();
         }
     }
 

@@ -1,0 +1,125 @@
+package dev.podidentity.agent;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.podidentity.emulator.EksAuthEmulator;
+import dev.podidentity.emulator.Fault;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * A node whose clock is wrong, and is then set. The agent's wall clock, and not its monotonic one, is moved by libfaketime
+ * (Debian's package of that name), without which these tests are skipped.
+ */
+@Timeout(120)
+class ClockJumpIT {
+
+    private static final String REMEMBERED = "pod_identity_request_duration_seconds_count{cache=\"remembered\",}";
+
+    @TempDir
+    private Path directory;
+
+    private EksAuthEmulator emulator;
+    private Path clock;
+
+    @BeforeEach
+    void start() throws IOException {
+        emulator = Emulators.start();
+        clock = directory.resolve("clock");
+    }
+
+    @AfterEach
+    void stop() {
+        emulator.close();
+    }
+
+    @Test
+    void aClockThatIsSetBackTakesTheFailuresThatItCausedWithIt() throws IOException {
+        // Given: EKS Auth refuses signatures that are two hours in the future, whatever the SDK makes of its answer's date
+        set("+2h");
+        emulator.inject(new Fault.ErrorAnswer(403, "InvalidSignatureException", "Signature not yet current"));
+        try (AgentProcess agent = AgentProcess.start(emulator, faketime())) {
+            String token = Emulators.token(emulator, "pod-1");
+            RawHttp.Answer before = RawHttp.askAsSdk(agent.port(), token);
+            double remembered = agent.metric(REMEMBERED);
+            while (agent.metric(REMEMBERED) == remembered) {
+                before = RawHttp.askAsSdk(agent.port(), token);
+            }
+
+            // When
+            set("+0");
+            emulator.heal();
+
+            // Then: served within the pause after a failure, for the pod that met it and for another
+            assertThat(before.status()).isEqualTo(503);
+            assertThat(before.body()).contains("clock");
+            assertThat(askUntilServed(agent, token)).isEqualTo(200);
+            assertThat(RawHttp.askAsSdk(agent.port(), Emulators.token(emulator, "pod-2")).status()).isEqualTo(200);
+        }
+    }
+
+    @Test
+    void credentialsAreServedWhileTheClockIsWrongAndAfter() throws IOException {
+        // Given
+        set("+0");
+        try (AgentProcess agent = AgentProcess.start(emulator, faketime())) {
+            // Issued long ago, as a token that was made a moment ago is not valid yet by a clock that is behind.
+            String token = emulator.tokens().mint(emulator.tokens()
+                    .request(Emulators.NAMESPACE, Emulators.SERVICE_ACCOUNT, "pod-1")
+                    .withIssuedAt(Instant.now().minus(Duration.ofHours(3))));
+            RawHttp.Answer first = RawHttp.askAsSdk(agent.port(), token);
+            for (String error : new String[] {"-2h", "+2h", "+0"}) {
+                // When
+                set(error);
+
+                // Then
+                RawHttp.Answer answer = RawHttp.askAsSdk(agent.port(), token);
+                assertThat(answer.status()).as(error).isEqualTo(200);
+                assertThat(answer.body()).isEqualTo(first.body());
+            }
+        }
+    }
+
+    private static int askUntilServed(AgentProcess agent, String token) throws IOException {
+        try (RawHttp http = new RawHttp(agent.port())) {
+            RawHttp.Answer answer = http.askAsSdk(token);
+            Instant giveUp = Instant.now().plusSeconds(20);
+            while (answer.status() == 503 && Instant.now().isBefore(giveUp)) {
+                answer = http.askAsSdk(token);
+            }
+            return answer.status();
+        }
+    }
+
+    /** How far the agent's clock is ahead. */
+    private void set(String error) throws IOException {
+        Files.writeString(clock, error + '\n');
+    }
+
+    private Map<String, String> faketime() throws IOException {
+        Optional<Path> library;
+        try (Stream<Path> places = Files.find(Path.of("/usr/lib"), 3, (file, attributes) ->
+                file.endsWith("faketime/libfaketime.so.1"))) {
+            library = places.findFirst();
+        }
+        assumeTrue(library.isPresent(), "libfaketime is installed");
+        return Map.of(
+                "LD_PRELOAD", library.get().toString(),
+                "FAKETIME_TIMESTAMP_FILE", clock.toString(),
+                "FAKETIME_NO_CACHE", "1",
+                "FAKETIME_DONT_FAKE_MONOTONIC", "1",
+                "DONT_FAKE_MONOTONIC", "1");
+    }
+}
