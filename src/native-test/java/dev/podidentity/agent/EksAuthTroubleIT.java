@@ -127,9 +127,13 @@ class EksAuthTroubleIT {
     }
 
     private static int askUntilServed(String token) throws IOException {
+        return askUntilServed(agent, token);
+    }
+
+    private static int askUntilServed(AgentProcess of, String token) throws IOException {
         int status = 503;
         for (int attempt = 0; attempt < 2000 && status == 503; attempt++) {
-            status = ask(token).status();
+            status = exchange(of.port(), request(token)).status();
         }
         return status;
     }
@@ -243,7 +247,8 @@ class EksAuthTroubleIT {
             assertThat(exchange(refused.port("probes"), request("GET", "/readyz", "Host: x")).status()).isEqualTo(200);
             refused.awaitLine(line -> line.contains("EKS Auth refuses the calls of the agent itself") && line.contains(remedy));
 
-            // Then: a pod that has some keeps them
+            // Then: a pod that has some keeps them, though they cannot be renewed
+            assertThat(exchange(refused.port(), request(served)).status()).isEqualTo(200);
             refused.awaitLine(line -> line.contains("No credentials from EKS Auth") && line.contains("renewal"));
             assertThat(exchange(refused.port(), request(served)).status()).isEqualTo(200);
 
@@ -251,7 +256,7 @@ class EksAuthTroubleIT {
             emulator.heal();
 
             // Then
-            refused.awaitLine(line -> line.contains("\"purpose\":\"renewal\"") && line.contains("issued credentials"));
+            assertThat(askUntilServed(refused, newToken())).isEqualTo(200);
             assertThat(refused.metric("pod_identity_agent_credentials")).isEqualTo(1);
         }
     }
