@@ -9,6 +9,7 @@ import dev.podidentity.agent.eksauth.SdkEksAuth;
 import dev.podidentity.agent.http.Listeners;
 import dev.podidentity.agent.http.OperationsRoutes;
 import dev.podidentity.agent.loop.EventLoop;
+import dev.podidentity.agent.loop.LoopLag;
 import dev.podidentity.agent.memory.ExecutablePages;
 import dev.podidentity.agent.memory.HeapNeed;
 import dev.podidentity.agent.observe.BuildInfo;
@@ -38,6 +39,7 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import org.jboss.logging.Logger;
 
@@ -74,7 +76,7 @@ public class Agent {
     }
 
     void start(@Observes StartupEvent event) {
-        Logging.configure(config);
+        LongSupplier droppedLines = Logging.configure(config);
         checkTogether(config);
         checkMemory(config);
         Clock clock = Clock.systemUTC();
@@ -84,7 +86,7 @@ public class Agent {
             return null;
         }, false).onFailure(error -> LOG.error("A task of the worker went wrong", error));
         Metrics metrics = new Metrics(registry, BuildInfo.current(), clock);
-        AgentCredentials own = AgentCredentials.ofThisNode(config.rotateCredentials(), worker);
+        AgentCredentials own = AgentCredentials.ofThisNode(config.rotateCredentials(), worker, clock, System::nanoTime);
         SdkEksAuth eksAuth = eksAuth(own, worker, loop, clock);
         CredentialSettings settings = new CredentialSettings(
                 config.maxCredentialRetentionBeforeRenewal(),
@@ -123,9 +125,10 @@ public class Agent {
                 metrics,
                 loop);
         Health health = new Health(
-                listeners::ready, () -> own.available() && eksAuth.connected(), config.startupGrace(), clock);
+                listeners::ready, () -> own.available() && eksAuth.connected(), config.startupGrace(), System::nanoTime);
         metrics.listeners(listeners.states());
-        metrics.agentCredentials(own::available);
+        metrics.agentCredentials(own::usable);
+        metrics.logLinesDropped(droppedLines);
         operations.watch(health, metrics);
         running = Optional.of(new Running(eksAuth, workloads, renewer, listeners, health, loop));
         onLoop(loop, () -> {
@@ -133,6 +136,7 @@ public class Agent {
             keepCredentials(own, loop);
             workloads.start(credentials::podGone, () -> listeners.ready() && own.available() && eksAuth.connected());
             renewer.start();
+            new LoopLag(loop, System::nanoTime, metrics::loopLagged).start();
             releasePages(new ExecutablePages(), loop, worker);
             return listeners.start();
         }, Duration.ofMinutes(1));

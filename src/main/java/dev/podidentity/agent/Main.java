@@ -9,6 +9,7 @@ import dev.podidentity.agent.network.NodeLinkFailure;
 import dev.podidentity.agent.network.Note;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.LogLineFormatter;
+import dev.podidentity.agent.observe.Logging;
 import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.annotations.QuarkusMain;
 import java.io.PrintWriter;
@@ -69,14 +70,19 @@ public final class Main {
 
     private static void exit(int code, Throwable failure) {
         if (failure == null) {
-            System.exit(code);
+            end(code);
         }
         Optional<String> problem = ConfigurationProblem.in(failure);
         if (problem.isPresent()) {
             System.err.println("Error: " + problem.get());
-            System.exit(CommandLineInterface.USAGE);
+            end(CommandLineInterface.USAGE);
         }
         Logger.getLogger(Main.class).error("Failed to start", failure);
-        System.exit(1);
+        end(1);
+    }
+
+    private static void end(int code) {
+        Logging.finish();
+        System.exit(code);
     }
 }

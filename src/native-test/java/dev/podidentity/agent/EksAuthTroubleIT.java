@@ -127,9 +127,13 @@ class EksAuthTroubleIT {
     }
 
     private static int askUntilServed(String token) throws IOException {
+        return askUntilServed(agent, token);
+    }
+
+    private static int askUntilServed(AgentProcess of, String token) throws IOException {
         int status = 503;
         for (int attempt = 0; attempt < 2000 && status == 503; attempt++) {
-            status = ask(token).status();
+            status = exchange(of.port(), request(token)).status();
         }
         return status;
     }
@@ -215,6 +219,46 @@ class EksAuthTroubleIT {
 
         // Then
         assertError(answer, 400, "InvalidTokenException", "EKS Auth does not accept the token");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "AccessDeniedException, agent_permission, eks-auth:AssumeRoleForPodIdentity",
+        "ExpiredTokenException, agent_credentials, check the node's role or keys",
+        "UnrecognizedClientException, agent_credentials, check the node's role or keys"
+    })
+    void aRefusalOfTheNodeIsTheAgentsOwnTroubleAndNotThePods(String name, String reason, String remedy) throws IOException {
+        try (AgentProcess refused = AgentProcess.start(emulator, "--flight-timeout", "1s", "--attempt-timeout", "500ms",
+                // Due for renewal at once.
+                "--max-credential-retention-before-renewal", "1ms")) {
+            // Given
+            String served = newToken();
+            assertThat(RawHttp.askAsSdk(refused.port(), served).status()).isEqualTo(200);
+            assertThat(refused.metric("pod_identity_agent_credentials")).isEqualTo(1);
+
+            // When
+            emulator.inject(new Fault.ErrorAnswer(403, name, "User is not authorized"));
+
+            // Then: a pod without credentials is told to try again
+            RawHttp.Answer other = exchange(refused.port(), request(newToken()));
+            assertError(other, 503, "ServiceUnavailableException", remedy);
+            assertThat(refused.metric("pod_identity_upstream_failures_total{reason=\"" + reason + "\",}")).isPositive();
+            assertThat(refused.metric("pod_identity_agent_credentials")).isZero();
+            assertThat(exchange(refused.port("probes"), request("GET", "/readyz", "Host: x")).status()).isEqualTo(200);
+            refused.awaitLine(line -> line.contains("EKS Auth refuses the calls of the agent itself") && line.contains(remedy));
+
+            // Then: a pod that has some keeps them, though they cannot be renewed
+            assertThat(exchange(refused.port(), request(served)).status()).isEqualTo(200);
+            refused.awaitLine(line -> line.contains("No credentials from EKS Auth") && line.contains("renewal"));
+            assertThat(exchange(refused.port(), request(served)).status()).isEqualTo(200);
+
+            // When
+            emulator.heal();
+
+            // Then
+            assertThat(askUntilServed(refused, newToken())).isEqualTo(200);
+            assertThat(refused.metric("pod_identity_agent_credentials")).isEqualTo(1);
+        }
     }
 
     @Test

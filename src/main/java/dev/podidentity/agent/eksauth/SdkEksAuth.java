@@ -25,6 +25,7 @@ import software.amazon.awssdk.http.async.SdkAsyncHttpClient;
 import software.amazon.awssdk.http.nio.netty.NettyNioAsyncHttpClient;
 import software.amazon.awssdk.http.nio.netty.ProxyConfiguration;
 import software.amazon.awssdk.http.nio.netty.SdkEventLoopGroup;
+import software.amazon.awssdk.identity.spi.AwsCredentialsIdentity;
 import software.amazon.awssdk.regions.Region;
 import software.amazon.awssdk.regions.providers.DefaultAwsRegionProviderChain;
 import software.amazon.awssdk.services.eksauth.EksAuthAsyncClient;
@@ -195,6 +196,7 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
     }
 
     private void call(ServiceAccountToken token, Connected to, CompletableFuture<EksAuthAnswer> answer) {
+        AwsCredentialsIdentity signedWith = credentials.current();
         CompletableFuture<AssumeRoleForPodIdentityResponse> call;
         try {
             call = to.client.assumeRoleForPodIdentity(
@@ -209,7 +211,9 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
         });
         call.thenApply(answers::read).whenComplete((read, thrown) -> {
             vertx.cancelTimer(timer);
-            answer.complete(thrown == null ? read : to.failures.read(thrown));
+            EksAuthAnswer given = thrown == null ? read : to.failures.read(thrown);
+            credentials.answered(signedWith, given);
+            answer.complete(given);
         });
     }
 

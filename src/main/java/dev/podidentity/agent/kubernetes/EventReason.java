@@ -44,10 +44,9 @@ enum EventReason {
         String which = " --cluster-name " + clusterName + " --namespace " + pod.namespace() + " --service-account "
                 + pod.serviceAccount();
         return switch (this) {
-            // EKS Auth does not tell the two apart, nor which role it is.
-            case ACCESS_DENIED -> "EKS Auth denies credentials to " + whose + ". If the role of its association does not trust"
-                    + " pods.eks.amazonaws.com: add " + TRUST + " to the role's trust policy; if it does, let the node's role"
-                    + " eks-auth:AssumeRoleForPodIdentity. The association and its role: aws eks list-pod-identity-associations"
+            // EKS Auth does not say which role it is.
+            case ACCESS_DENIED -> "EKS Auth may not assume the role of the association of " + whose + ": add " + TRUST
+                    + " to the role's trust policy. The association and its role: aws eks list-pod-identity-associations"
                     + which + ", then aws eks describe-pod-identity-association";
             case NO_ASSOCIATION -> "There is no EKS Pod Identity association for " + whose
                     + ": aws eks create-pod-identity-association" + which

@@ -1,11 +1,10 @@
 package dev.podidentity.agent.observe;
 
-import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.BooleanSupplier;
+import java.util.function.LongSupplier;
 
 /**
  * Whether the agent is ready for pods. EKS Auth has no part in it: while it is down the cache keeps pods alive, and a
@@ -15,20 +14,23 @@ public final class Health {
 
     private final BooleanSupplier listening;
     private final BooleanSupplier credentials;
-    private final Clock clock;
-    private final Instant graceEnds;
+    private final LongSupplier nanos;
+    private final long began;
+    private final long grace;
     private volatile boolean stopping;
 
     /**
      * @param listening whether every required listener is bound
      * @param credentials whether the agent has AWS credentials of its own
      * @param grace time from now within which it need not have them
+     * @param nanos the monotonic clock
      */
-    public Health(BooleanSupplier listening, BooleanSupplier credentials, Duration grace, Clock clock) {
+    public Health(BooleanSupplier listening, BooleanSupplier credentials, Duration grace, LongSupplier nanos) {
         this.listening = listening;
         this.credentials = credentials;
-        this.clock = clock;
-        this.graceEnds = clock.instant().plus(grace);
+        this.nanos = nanos;
+        this.began = nanos.getAsLong();
+        this.grace = grace.toNanos();
     }
 
     /** From now on the agent is not ready. Any thread. */
@@ -45,7 +47,7 @@ public final class Health {
         if (!listening.getAsBoolean()) {
             reasons.add("a credentials listener is not bound");
         }
-        if (!credentials.getAsBoolean() && !clock.instant().isBefore(graceEnds)) {
+        if (!credentials.getAsBoolean() && nanos.getAsLong() - began >= grace) {
             reasons.add("no AWS credentials or region of its own");
         }
         return reasons;

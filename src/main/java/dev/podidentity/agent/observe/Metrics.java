@@ -1,6 +1,7 @@
 package dev.podidentity.agent.observe;
 
 import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.MultiGauge;
@@ -18,6 +19,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
+import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 
 /**
  * Every meter of the agent: its name, its labels, and what it means. The values of all labels come from small fixed
@@ -57,7 +60,7 @@ public final class Metrics {
     static final String CONNECTIONS = "pod_identity_connections";
     /** 1 while a listener is bound, 0 while it is not. Labels {@code listener} and {@code address}. */
     static final String LISTENER_UP = "pod_identity_listener_up";
-    /** 1 while the agent has AWS credentials of its own. */
+    /** 1 while the agent has AWS credentials of its own that can be used. */
     static final String AGENT_CREDENTIALS = "pod_identity_agent_credentials";
     /** Kubernetes Events for pods. Label {@code result} ({@link EventResult}). */
     static final String EVENTS = "pod_identity_events";
@@ -75,6 +78,18 @@ public final class Metrics {
     static final String KEY_FETCHES = "pod_identity_key_fetches";
     /** Time since the keys in use were fetched; NaN while there are none. */
     static final String KEYS_AGE = "pod_identity_keys_age";
+    /** How late the event loop does what is due. */
+    static final String EVENT_LOOP_LAG = "pod_identity_event_loop_lag";
+    /** What the heap holds, garbage included. */
+    static final String HEAP_USED = "pod_identity_heap_used";
+    /** What the heap may hold; when it is full the process ends. */
+    static final String HEAP_MAX = "pod_identity_heap_max";
+    /** Memory outside of the heap that connections take. */
+    static final String DIRECT_MEMORY_USED = "pod_identity_direct_memory_used";
+    /** Memory outside of the heap that connections may take. */
+    static final String DIRECT_MEMORY_MAX = "pod_identity_direct_memory_max";
+    /** Log lines that were not written, as standard output was not read. */
+    static final String LOG_LINES_DROPPED = "pod_identity_log_lines_dropped";
     /** Always 1. Labels {@code version} and {@code java}. */
     static final String BUILD_INFO = "pod_identity_build_info";
 
@@ -89,6 +104,8 @@ public final class Metrics {
     private static final Duration[] REQUEST_BUCKETS = millis(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 900, 1000);
     /** From a call inside a region to the time that one may take. */
     private static final Duration[] UPSTREAM_BUCKETS = millis(5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000);
+    /** From the precision of a timer to a loop that is as good as dead. */
+    private static final Duration[] LAG_BUCKETS = millis(5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000);
 
     private final MeterRegistry registry;
     private final AtomicInteger calling = new AtomicInteger();
@@ -102,7 +119,9 @@ public final class Metrics {
     private final AtomicInteger podsSynced = new AtomicInteger();
     private volatile Optional<Instant> earliestExpiry = Optional.empty();
     private volatile Optional<Instant> keysFetchedAt = Optional.empty();
+    private volatile LongSupplier droppedLines = () -> 0;
     private final MultiGauge listeners;
+    private final Timer loopLag;
     private final Counter referenceEvictions;
     /** A look-up in the registry costs more than the rest of a hit, so what every request counts is kept. */
     private final Map<CacheOutcome, Timer> requestTimers = new EnumMap<>(CacheOutcome.class);
@@ -120,9 +139,18 @@ public final class Metrics {
         gauge(STARTUP_TAINT_PENDING, "Whether the node's startup taint is still to be removed", startupTaint);
         gauge(PODS, "Pods of this node that are known to live", pods);
         gauge(PODS_SYNCED, "Whether the pods of this node are known and watched", podsSynced);
-        Gauge.builder(CACHE_BYTES, bytes, AtomicLong::get)
-                .description("About how much memory the cache takes")
-                .baseUnit("bytes")
+        bytes(CACHE_BYTES, "About how much memory the cache takes", bytes::get);
+        Runtime runtime = Runtime.getRuntime();
+        bytes(HEAP_USED, "What the heap holds, garbage included", () -> runtime.totalMemory() - runtime.freeMemory());
+        bytes(HEAP_MAX, "What the heap may hold", runtime::maxMemory);
+        bytes(DIRECT_MEMORY_USED, "Memory outside of the heap that connections take", DirectMemory::used);
+        bytes(DIRECT_MEMORY_MAX, "Memory outside of the heap that connections may take", DirectMemory::max);
+        FunctionCounter.builder(LOG_LINES_DROPPED, this, metrics -> metrics.droppedLines.getAsLong())
+                .description("Log lines that were not written, as standard output was not read")
+                .register(registry);
+        loopLag = Timer.builder(EVENT_LOOP_LAG)
+                .description("How late the event loop does what is due")
+                .serviceLevelObjectives(LAG_BUCKETS)
                 .register(registry);
         Gauge.builder(EARLIEST_EXPIRY, this, metrics -> metrics.earliestExpiry
                         .map(expiry -> Duration.between(clock.instant(), expiry).toMillis() / 1000.0)
@@ -319,10 +347,20 @@ public final class Metrics {
         listeners.register(rows, true);
     }
 
-    /** Watches whether the agent has AWS credentials of its own. */
-    public void agentCredentials(BooleanSupplier available) {
-        Gauge.builder(AGENT_CREDENTIALS, () -> available.getAsBoolean() ? 1 : 0)
-                .description("Whether the agent has AWS credentials of its own")
+    /** The event loop did something so much later than it was due. */
+    public void loopLagged(long nanos) {
+        loopLag.record(nanos, TimeUnit.NANOSECONDS);
+    }
+
+    /** Watches how many log lines were dropped. */
+    public void logLinesDropped(LongSupplier dropped) {
+        droppedLines = dropped;
+    }
+
+    /** Watches whether the agent has AWS credentials of its own that can be used. */
+    public void agentCredentials(BooleanSupplier usable) {
+        Gauge.builder(AGENT_CREDENTIALS, () -> usable.getAsBoolean() ? 1 : 0)
+                .description("Whether the agent has AWS credentials of its own that can be used")
                 .register(registry);
     }
 
@@ -381,6 +419,10 @@ public final class Metrics {
 
     private void gauge(String name, String description, AtomicInteger value) {
         Gauge.builder(name, value, AtomicInteger::get).description(description).register(registry);
+    }
+
+    private void bytes(String name, String description, Supplier<Number> value) {
+        Gauge.builder(name, value).description(description).baseUnit("bytes").register(registry);
     }
 
     /** The counters of one outcome and status. */

@@ -4,11 +4,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.sun.net.httpserver.HttpServer;
+import dev.podidentity.agent.testing.FakeTime;
+import dev.podidentity.agent.testing.LogLines;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -19,9 +23,12 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
 import software.amazon.awssdk.auth.credentials.AwsCredentials;
 import software.amazon.awssdk.auth.credentials.AwsCredentialsProvider;
+import software.amazon.awssdk.auth.credentials.AwsSessionCredentials;
 import software.amazon.awssdk.auth.credentials.ProfileCredentialsProvider;
 import software.amazon.awssdk.core.exception.SdkClientException;
 import software.amazon.awssdk.identity.spi.AwsCredentialsIdentity;
@@ -30,6 +37,14 @@ import software.amazon.awssdk.profiles.ProfileFile;
 
 class AgentCredentialsTest {
 
+    private static final TransientFailure NO_PERMISSION =
+            new TransientFailure(TransientFailure.Reason.AGENT_PERMISSION, "allow the node's role to call");
+    private static final TransientFailure NOT_ACCEPTED =
+            new TransientFailure(TransientFailure.Reason.AGENT_CREDENTIALS, "check the node's keys");
+    private static final PermanentFailure REFUSED_TO_POD =
+            new PermanentFailure(PermanentFailure.Reason.NO_ASSOCIATION, "create an association");
+
+    private final FakeTime time = new FakeTime();
     private final Source environment = new Source();
     private final Source profile = new Source();
     private final Source instance = new Source();
@@ -130,7 +145,7 @@ class AgentCredentialsTest {
     void looksOnTheWorkerOnly() {
         // Given
         List<Runnable> work = new ArrayList<>();
-        AgentCredentials credentials = new AgentCredentials(environment, () -> profile, instance, false, work::add);
+        AgentCredentials credentials = new AgentCredentials(environment, () -> profile, instance, false, work::add, time.clock(), time.nanos());
         instance.holds("instance");
 
         // When
@@ -219,8 +234,8 @@ class AgentCredentialsTest {
         properties.forEach((key, value) -> before.put(key, System.setProperty(key, value)));
         try {
             // When
-            AgentCredentials.ofThisNode(false, Runnable::run).refresh().join();
-            AgentCredentials.ofThisNode(true, Runnable::run).refresh().join();
+            AgentCredentials.ofThisNode(false, Runnable::run, time.clock(), time.nanos()).refresh().join();
+            AgentCredentials.ofThisNode(true, Runnable::run, time.clock(), time.nanos()).refresh().join();
         } finally {
             before.forEach((key, value) -> {
                 if (value == null) {
@@ -236,8 +251,193 @@ class AgentCredentialsTest {
         assertThat(asked).hasValue(0);
     }
 
+    @Test
+    void canBeUsedOnceTheyAreFound() {
+        AgentCredentials credentials = credentials(() -> profile, false);
+        assertThat(credentials.usable()).isFalse();
+
+        instance.holds("instance");
+        credentials.refresh().join();
+
+        assertThat(credentials.usable()).isTrue();
+    }
+
+    @Test
+    void canBeUsedUntilTheyExpireWhileTheyCannotBeRefreshed() {
+        // Given
+        AgentCredentials credentials = credentials(() -> profile, false);
+        instance.holds("instance", time.now().plusSeconds(3600));
+        credentials.refresh().join();
+        instance.holdsNothing();
+        credentials.refresh().join();
+
+        // When
+        time.advance(Duration.ofSeconds(3599));
+        assertThat(credentials.usable()).isTrue();
+        time.advance(Duration.ofSeconds(1));
+
+        // Then
+        assertThat(credentials.usable()).isFalse();
+        assertThat(credentials.available()).as("calls are still signed with them").isTrue();
+    }
+
+    @Test
+    void canBeUsedForEverIfTheyNeverExpire() {
+        AgentCredentials credentials = credentials(() -> profile, false);
+        profile.holds("profile");
+        credentials.refresh().join();
+        profile.holdsNothing();
+        credentials.refresh().join();
+
+        time.advance(Duration.ofDays(365));
+
+        assertThat(credentials.usable()).isTrue();
+    }
+
+    @Test
+    void canBeUsedAgainOnceTheyCanBeRefreshed() {
+        // Given
+        AgentCredentials credentials = credentials(() -> profile, false);
+        instance.holds("instance", time.now());
+        credentials.refresh().join();
+        instance.holdsNothing();
+        credentials.refresh().join();
+        assertThat(credentials.usable()).isFalse();
+
+        // When
+        instance.holds("other");
+        credentials.refresh().join();
+
+        // Then
+        assertThat(credentials.usable()).isTrue();
+    }
+
+    @Test
+    void leavesThoseThatAnInstanceHandsOutPastTheirTimeToEksAuth() {
+        AgentCredentials credentials = credentials(() -> profile, false);
+        instance.holds("instance", time.now().minusSeconds(1));
+        credentials.refresh().join();
+        assertThat(credentials.usable()).isTrue();
+
+        credentials.answered(credentials.current(), NOT_ACCEPTED);
+
+        assertThat(credentials.usable()).isFalse();
+    }
+
+    @ParameterizedTest
+    @EnumSource(mode = EnumSource.Mode.INCLUDE, names = {"AGENT_CREDENTIALS", "AGENT_PERMISSION"})
+    void cannotBeUsedAfterARefusalUntilACallIsAccepted(TransientFailure.Reason reason) {
+        // Given
+        AgentCredentials credentials = found("first");
+
+        // When
+        credentials.answered(credentials.current(), new TransientFailure(reason, "?"));
+        credentials.refresh().join();
+
+        // Then
+        assertThat(credentials.usable()).as("the refresh found the same").isFalse();
+        assertThat(credentials.available()).isTrue();
+        credentials.answered(credentials.current(), REFUSED_TO_POD);
+        assertThat(credentials.usable()).as("EKS Auth spoke about the pod").isTrue();
+    }
+
+    @Test
+    void canBeUsedAfterARefusalOnceOthersAreFound() {
+        // Given
+        AgentCredentials credentials = found("first");
+        AwsCredentialsIdentity first = credentials.current();
+        credentials.answered(first, NOT_ACCEPTED);
+
+        // When
+        instance.holds("second");
+        credentials.refresh().join();
+        assertThat(credentials.usable()).isTrue();
+
+        // Then: a call that was signed with the first ends late
+        credentials.answered(first, NOT_ACCEPTED);
+        assertThat(credentials.usable()).isTrue();
+    }
+
+    @ParameterizedTest
+    @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = {"AGENT_CREDENTIALS", "AGENT_PERMISSION"})
+    void areNeitherAcceptedNorRefusedByOtherTrouble(TransientFailure.Reason reason) {
+        AgentCredentials credentials = found("first");
+        credentials.answered(credentials.current(), new TransientFailure(reason, "?"));
+        assertThat(credentials.usable()).isTrue();
+
+        credentials.answered(credentials.current(), NOT_ACCEPTED);
+        credentials.answered(credentials.current(), new TransientFailure(reason, "?"));
+
+        assertThat(credentials.usable()).isFalse();
+    }
+
+    @Test
+    void saysOnceWhosePermissionIsMissingAndOnceThatItIsThere() {
+        AgentCredentials credentials = found("first");
+        try (LogLines log = new LogLines(AgentCredentials.class)) {
+            // When
+            refuse(credentials, NO_PERMISSION, 3);
+
+            // Then
+            assertThat(log.all()).containsExactly("WARN EKS Auth refuses the calls of the agent itself; pods keep the credentials"
+                    + " that they have [reason=agent_permission, remedy=allow the node's role to call]");
+
+            // When
+            time.advance(Duration.ofSeconds(10));
+            credentials.answered(credentials.current(), REFUSED_TO_POD);
+            credentials.answered(credentials.current(), REFUSED_TO_POD);
+
+            // Then
+            assertThat(log.all()).hasSize(2).last().asString().startsWith("INFO EKS Auth accepts the calls of the agent itself again");
+        }
+    }
+
+    @Test
+    void saysAtMostOneLineInTenSecondsAndEndsWithWhatIsSo() {
+        AgentCredentials credentials = found("first");
+        try (LogLines log = new LogLines(AgentCredentials.class)) {
+            // When: one server knows the new policy, another one does not
+            for (int i = 0; i < 100; i++) {
+                refuse(credentials, NO_PERMISSION, 1);
+                credentials.answered(credentials.current(), REFUSED_TO_POD);
+                time.advanceMillis(250);
+            }
+            refuse(credentials, NO_PERMISSION, 1);
+            time.advance(Duration.ofSeconds(10));
+            refuse(credentials, NO_PERMISSION, 1);
+
+            // Then
+            assertThat(log.all()).hasSizeLessThanOrEqualTo(4).last().asString().startsWith("WARN");
+        }
+    }
+
+    @Test
+    void saysSoWhenItIsRefusedForAnotherReason() {
+        AgentCredentials credentials = found("first");
+        try (LogLines log = new LogLines(AgentCredentials.class)) {
+            refuse(credentials, NO_PERMISSION, 1);
+            time.advance(Duration.ofSeconds(10));
+            refuse(credentials, NOT_ACCEPTED, 2);
+
+            assertThat(log.all()).hasSize(2).last().asString().contains("reason=agent_credentials");
+        }
+    }
+
+    private AgentCredentials found(String accessKeyId) {
+        AgentCredentials credentials = credentials(() -> profile, false);
+        instance.holds(accessKeyId);
+        credentials.refresh().join();
+        return credentials;
+    }
+
+    private static void refuse(AgentCredentials credentials, TransientFailure failure, int times) {
+        for (int i = 0; i < times; i++) {
+            credentials.answered(credentials.current(), failure);
+        }
+    }
+
     private AgentCredentials credentials(Supplier<AwsCredentialsProvider> files, boolean rotate) {
-        return new AgentCredentials(environment, files, instance, rotate, Runnable::run);
+        return new AgentCredentials(environment, files, instance, rotate, Runnable::run, time.clock(), time.nanos());
     }
 
     private static String refreshed(AgentCredentials credentials) {
@@ -265,10 +465,16 @@ class AgentCredentialsTest {
     private static final class Source implements AwsCredentialsProvider {
 
         private String accessKeyId;
+        private Instant expiration;
         private int asked;
 
         void holds(String key) {
+            holds(key, null);
+        }
+
+        void holds(String key, Instant until) {
             accessKeyId = key;
+            expiration = until;
         }
 
         void holdsNothing() {
@@ -281,7 +487,14 @@ class AgentCredentialsTest {
             if (accessKeyId == null) {
                 throw SdkClientException.create("nothing here");
             }
-            return AwsBasicCredentials.create(accessKeyId, "s3cret");
+            return expiration == null
+                    ? AwsBasicCredentials.create(accessKeyId, "s3cret")
+                    : AwsSessionCredentials.builder()
+                            .accessKeyId(accessKeyId)
+                            .secretAccessKey("s3cret")
+                            .sessionToken("session")
+                            .expirationTime(expiration)
+                            .build();
         }
     }
 }

@@ -113,11 +113,10 @@ class EventRecorderTest {
         until(EventResult.CREATED, 1);
 
         assertThat(events.get(0).getString("reason")).isEqualTo("CredentialsAccessDenied");
-        assertThat(events.get(0).getString("message")).isEqualTo("EKS Auth denies credentials to service account shop/cart in"
-                + " cluster prod. If the role of its association does not trust pods.eks.amazonaws.com: add"
+        assertThat(events.get(0).getString("message")).isEqualTo("EKS Auth may not assume the role of the association of"
+                + " service account shop/cart in cluster prod: add"
                 + " {\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"pods.eks.amazonaws.com\"},"
-                + "\"Action\":[\"sts:AssumeRole\",\"sts:TagSession\"]} to the role's trust policy; if it does, let the node's role"
-                + " eks-auth:AssumeRoleForPodIdentity. The association and its role: aws eks list-pod-identity-associations"
+                + "\"Action\":[\"sts:AssumeRole\",\"sts:TagSession\"]} to the role's trust policy. The association and its role: aws eks list-pod-identity-associations"
                 + " --cluster-name prod --namespace shop --service-account cart,"
                 + " then aws eks describe-pod-identity-association");
     }

@@ -2,22 +2,18 @@ package dev.podidentity.agent.observe;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.time.Clock;
+import dev.podidentity.agent.testing.FakeTime;
 import java.time.Duration;
-import java.time.Instant;
-import java.time.ZoneId;
-import java.time.ZoneOffset;
 import org.junit.jupiter.api.Test;
 
 class HealthTest {
 
-    private static final Instant START = Instant.parse("2026-03-01T12:00:00Z");
     private static final Duration GRACE = Duration.ofMinutes(1);
 
-    private final SettableClock clock = new SettableClock();
+    private final FakeTime time = new FakeTime();
     private boolean listening = true;
     private boolean credentials = true;
-    private final Health health = new Health(() -> listening, () -> credentials, GRACE, clock);
+    private final Health health = new Health(() -> listening, () -> credentials, GRACE, time.nanos());
 
     @Test
     void isReadyWithListenersAndCredentials() {
@@ -34,7 +30,7 @@ class HealthTest {
     @Test
     void needsNoCredentialsInTheGraceAfterStart() {
         credentials = false;
-        clock.now = START.plus(GRACE).minusNanos(1);
+        time.advance(GRACE.minusNanos(1));
 
         assertThat(health.unready()).isEmpty();
     }
@@ -42,7 +38,7 @@ class HealthTest {
     @Test
     void needsCredentialsOnceTheGraceIsOver() {
         credentials = false;
-        clock.now = START.plus(GRACE);
+        time.advance(GRACE);
 
         assertThat(health.unready()).containsExactly("no AWS credentials or region of its own");
     }
@@ -51,7 +47,7 @@ class HealthTest {
     void isReadyAgainOnceCredentialsAreFound() {
         // Given
         credentials = false;
-        clock.now = START.plus(GRACE);
+        time.advance(GRACE);
         assertThat(health.unready()).isNotEmpty();
 
         // When
@@ -65,7 +61,7 @@ class HealthTest {
     void needsCredentialsAtOnceWithoutGrace() {
         credentials = false;
 
-        assertThat(new Health(() -> true, () -> credentials, Duration.ZERO, clock).unready()).hasSize(1);
+        assertThat(new Health(() -> true, () -> credentials, Duration.ZERO, time.nanos()).unready()).hasSize(1);
     }
 
     @Test
@@ -80,28 +76,8 @@ class HealthTest {
         health.stopping();
         listening = false;
         credentials = false;
-        clock.now = START.plus(GRACE);
+        time.advance(GRACE);
 
         assertThat(health.unready()).hasSize(3);
-    }
-
-    private static final class SettableClock extends Clock {
-
-        private Instant now = START;
-
-        @Override
-        public Instant instant() {
-            return now;
-        }
-
-        @Override
-        public ZoneId getZone() {
-            return ZoneOffset.UTC;
-        }
-
-        @Override
-        public Clock withZone(ZoneId zone) {
-            return this;
-        }
     }
 }

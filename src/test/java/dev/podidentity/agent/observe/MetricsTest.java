@@ -4,11 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Meter;
 import io.micrometer.core.instrument.Tag;
 import io.micrometer.core.instrument.Tags;
 import io.micrometer.core.instrument.Timer;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.PooledByteBufAllocator;
 import java.time.Clock;
 import java.time.Instant;
 import java.time.ZoneOffset;
@@ -296,6 +299,50 @@ class MetricsTest {
 
         // Then
         assertThat(gauge("pod_identity_agent_credentials")).isEqualTo(1);
+    }
+
+    @Test
+    void timesHowLateTheEventLoopIs() {
+        metrics.loopLagged(3 * MILLISECOND);
+        metrics.loopLagged(1_200 * MILLISECOND);
+
+        Timer timer = registry.get("pod_identity_event_loop_lag").timer();
+        assertThat(timer.count()).isEqualTo(2);
+        assertThat(timer.max(TimeUnit.MILLISECONDS)).isEqualTo(1_200);
+    }
+
+    @Test
+    void showsTheHeapAgainstItsMaximum() {
+        assertThat(gauge("pod_identity_heap_max")).isEqualTo(Runtime.getRuntime().maxMemory());
+        assertThat(gauge("pod_identity_heap_used")).isPositive().isLessThanOrEqualTo(gauge("pod_identity_heap_max"));
+    }
+
+    @Test
+    void showsTheMemoryOfConnectionsAgainstItsMaximum() {
+        // Given
+        double before = gauge("pod_identity_direct_memory_used");
+        int more = 4 * 1024 * 1024;
+
+        // When
+        ByteBuf held = PooledByteBufAllocator.DEFAULT.directBuffer(more);
+
+        // Then
+        assertThat(gauge("pod_identity_direct_memory_used")).isGreaterThanOrEqualTo(before + more);
+        assertThat(gauge("pod_identity_direct_memory_max")).isGreaterThan(more);
+        held.release();
+    }
+
+    @Test
+    void countsDroppedLogLines() {
+        // Given
+        FunctionCounter counter = registry.get("pod_identity_log_lines_dropped").functionCounter();
+        assertThat(counter.count()).isZero();
+
+        // When
+        metrics.logLinesDropped(() -> 12);
+
+        // Then
+        assertThat(counter.count()).isEqualTo(12);
     }
 
     @Test
