@@ -70,7 +70,7 @@ class ApiServerTlsTest {
                 fixture.time,
                 fixture.loop,
                 fixture.worker,
-                fixture.time.clock());
+                fixture.time.nanos());
     }
 
     private void token(String token) throws IOException {

@@ -18,6 +18,7 @@ public final class FakeTime implements Timers {
     private final PriorityQueue<Task> tasks =
             new PriorityQueue<>(Comparator.comparing(Task::due).thenComparing(Task::number));
     private Instant now = START;
+    private Duration clockError = Duration.ZERO;
     private long scheduled;
 
     public Instant now() {
@@ -41,6 +42,11 @@ public final class FakeTime implements Timers {
 
     public void advanceMillis(long millis) {
         advance(Duration.ofMillis(millis));
+    }
+
+    /** Sets the clock wrong, or right again; elapsed time and timers go on as before. */
+    public void setClockAhead(Duration error) {
+        clockError = error;
     }
 
     /** How many tasks have neither run nor been cancelled. */
@@ -70,7 +76,7 @@ public final class FakeTime implements Timers {
 
             @Override
             public Instant instant() {
-                return now;
+                return now.plus(clockError);
             }
         };
     }
