@@ -81,7 +81,7 @@ final class VerifiedWorkloads {
                     ? Optional.of(new ApiServer(
                             vertx,
                             ApiServerAddress.of(config.apiServer(), config.serviceAccountPath(), environment),
-                            loop, loop, worker, clock))
+                            loop, loop, worker, System::nanoTime))
                     : Optional.empty();
             keys = config.tokenVerification() == VerificationMode.JWKS
                     ? Optional.of(new KeyRing(
@@ -98,7 +98,7 @@ final class VerifiedWorkloads {
                 ? Optional.of(new PodWatch(api.orElseThrow(), node.orElseThrow(), metrics, clock, loop, random))
                 : Optional.empty();
         verification = new TokenVerification(
-                verifier(config, clock, loop, worker), node, livingPods(), metrics, System::nanoTime);
+                verifier(config, clock, loop, worker, random), node, livingPods(), metrics, System::nanoTime);
         events = config.events()
                 ? Optional.of(new EventRecorder(
                         api.orElseThrow(), config.clusterName(), node, metrics, clock, System::nanoTime))
@@ -108,14 +108,15 @@ final class VerifiedWorkloads {
                 new StartupTaint(api.orElseThrow(), node.orElseThrow(), key, serving, metrics, loop, random));
     }
 
-    private Optional<TokenVerifier> verifier(AgentConfig config, Clock clock, EventLoop loop, Executor worker) {
+    private Optional<TokenVerifier> verifier(
+            AgentConfig config, Clock clock, EventLoop loop, Executor worker, DoubleSupplier random) {
         return switch (config.tokenVerification()) {
             case NONE -> Optional.empty();
             case JWKS -> Optional.of(new JwksVerifier(
                     keys.orElseThrow(), config.audience(), TOKENS_REMEMBERED, clock, loop, worker, loop));
             case TOKEN_REVIEW -> Optional.of(new ReviewVerifier(
                     new TokenReviews(api.orElseThrow(), config.audience()), TOKENS_REMEMBERED, clock, System::nanoTime,
-                    loop, loop));
+                    loop, loop, random));
         };
     }
 

@@ -26,6 +26,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 class ForgedTokensIT {
 
     private static final String INVALID = "InvalidTokenException";
+    private static final String OTHER_ISSUER = "https://oidc.eks.us-west-2.amazonaws.com/id/ANOTHER";
     private static final String NOT_SIGNED = "The token's signature is not the cluster's";
 
     @TempDir
@@ -101,9 +102,10 @@ class ForgedTokensIT {
                 forgery("a kid that is there twice",
                         ForgedTokens.encode(repeatedKeyId) + genuine.substring(genuine.indexOf('.')), 400, INVALID,
                         "The token's header is not JSON"),
-                forgery("the issuer of another cluster",
-                        cluster.mint(victim.withIssuer("https://oidc.eks.us-west-2.amazonaws.com/id/ANOTHER")), 400, INVALID,
-                        "The token is not of this cluster"),
+                forgery("another issuer", ForgedTokens.withClaims(genuine, claims.copy().put("iss", OTHER_ISSUER)), 400,
+                        INVALID, NOT_SIGNED),
+                forgery("another issuer under a key of one's own", forger.signed(cluster.mint(victim.withIssuer(OTHER_ISSUER)), keyId),
+                        400, INVALID, NOT_SIGNED),
                 forgery("another audience", cluster.mint(victim.withAudience("sts.amazonaws.com")), 400, INVALID,
                         "The token is not for the audience pods.eks.amazonaws.com"),
                 forgery("not valid yet", cluster.mint(victim.withNotBefore(Instant.now().plus(Duration.ofHours(1)))), 400,
@@ -152,6 +154,24 @@ class ForgedTokensIT {
         assertThat(verdicts("other_node")).isEqualTo(before + 1);
         agent.awaitLine(line -> line.contains("A token of a pod of another node was presented here")
                 && line.contains("\"podNode\":\"node-2\"") && line.contains("\"pod\":\"victim\""));
+    }
+
+    /** The API server may have a second issuer, which signs with the same keys: whether EKS Auth takes it, EKS Auth knows. */
+    @Test
+    void aTokenOfAnotherIssuerUnderTheClustersKeyStandsForItselfAndEksAuthJudgesIt() throws IOException {
+        // Given
+        double before = verdicts("other_issuer");
+        String token = cluster.mint(victim.withIssuer(OTHER_ISSUER));
+
+        // When
+        RawHttp.Answer answer = RawHttp.askAsSdk(agent.port(), token);
+
+        // Then: this one does not
+        assertThat(answer.status()).isEqualTo(400);
+        assertThat(new JsonObject(answer.body()).getString("Message")).startsWith("EKS Auth does not accept the token");
+        assertThat(cluster.eksAuth().calls(token)).isOne();
+        assertThat(verdicts("other_issuer")).isEqualTo(before + 1);
+        assertThat(ask(cluster.mint(victim)).body()).as("the victim's are as they were").isEqualTo(victimsCredentials);
     }
 
     /** Others take it for the same token; but then one token would be several. */

@@ -164,7 +164,6 @@ class KeysOutageIT {
                 arguments("Others than its owner can write it", "rw--w----", unchanged),
                 arguments("Others than its owner can write it", "rw-----w-", unchanged),
                 arguments("Its keys are too old", "rw-------", fetched(Duration.ofHours(-25))),
-                arguments("Its keys were fetched in the future", "rw-------", fetched(Duration.ofHours(1))),
                 arguments("It is malformed", "rw-------", (UnaryOperator<JsonObject>) content -> new JsonObject()),
                 arguments("None of the 0 published keys can verify a token", "rw-------",
                         (UnaryOperator<JsonObject>) content -> content.put("jwks", "{\"keys\":[]}")));
@@ -202,6 +201,45 @@ class KeysOutageIT {
             assertThat(agent.awaitLine(line -> line.contains("The file of keys is not used")))
                     .contains("\"level\":\"warning\"", "\"reason\":\"" + reason, keysFile().toString());
             assertEachForItself(agent);
+        }
+    }
+
+    /** A clock was wrong when they were fetched, or is wrong now. */
+    @Test
+    void usesAFileFromTheFutureAndDatesItAnew() throws IOException {
+        // Given
+        Files.writeString(keysFile(), fetched(Duration.ofHours(25)).apply(content()).encode());
+        cluster.api().stop();
+
+        // When
+        try (AgentProcess agent = agentWithFile()) {
+            Cluster.awaitKeys(agent, cluster.eksAuth());
+
+            // Then
+            assertShared(agent);
+            Instant end = Instant.now().plusSeconds(30);
+            while (Instant.parse(new JsonObject(Files.readString(keysFile())).getString("fetchedAt")).isAfter(end)) {
+                assertThat(Instant.now()).isBefore(end);
+                Thread.onSpinWait();
+            }
+        }
+    }
+
+    /** It says so of everybody until it has read the cluster's roles. */
+    @Test
+    void verifiesSoonAfterAnApiServerThatHasJustStartedHasSaidForbidden() throws IOException {
+        // Given
+        cluster.api().answer(Cluster.KEYS, 403, "{}");
+        try (AgentProcess agent = cluster.agent("--token-verification", "jwks")) {
+            agent.awaitLine(line -> line.contains("keys that tokens are verified with cannot be fetched"));
+            assertEachForItself(agent);
+
+            // When
+            cluster.publish(Algorithm.values());
+            Cluster.awaitKeys(agent, cluster.eksAuth());
+
+            // Then
+            assertShared(agent);
         }
     }
 

@@ -14,6 +14,8 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The API server judges tokens, for clusters that do not publish all their keys. */
 class TokenReviewIT {
@@ -107,6 +109,67 @@ class TokenReviewIT {
         assertThat(again.body()).isEqualTo(answer.body());
         assertThat(cluster.reviews(forged)).isOne();
         assertThat(cluster.eksAuth().calls()).isZero();
+    }
+
+    /** Its words hold a name that somebody has chosen. */
+    @ParameterizedTest
+    @ValueSource(strings = {"etcd-backup", "geofence", "timeout", "connection-pool", "unavailable"})
+    void aServiceAccountThatIsGoneIsRefusedWhateverItsName(String name) throws IOException {
+        // Given
+        cluster.api().answer(Cluster.REVIEWS, 201, new JsonObject()
+                .put("status", new JsonObject()
+                        .put("user", new JsonObject())
+                        .put("error", "[invalid bearer token, serviceaccounts \"" + name + "\" not found]"))
+                .encode());
+        try {
+            // When
+            RawHttp.Answer answer = ask(cluster.mint(cluster.request(Emulators.NAMESPACE, name, "pod-1")));
+
+            // Then
+            assertThat(answer.status()).isEqualTo(400);
+            assertThat(cluster.eksAuth().calls()).isZero();
+        } finally {
+            cluster.review();
+        }
+    }
+
+    /** It says so of everybody until it has read the cluster's roles. */
+    @Test
+    void anApiServerThatHasJustStartedIsAskedAgainSoonAfterItHasSaidForbidden() throws IOException {
+        // Given
+        cluster.api().answer(Cluster.REVIEWS, 403, "{}");
+        try {
+            ask(cluster.token("pod-1"));
+            agent.awaitLine(line -> line.contains("The API server cannot be asked about tokens"));
+        } finally {
+            cluster.review();
+        }
+
+        // When
+        Cluster.awaitVerified(agent, cluster.eksAuth());
+
+        // Then
+        agent.awaitLine(line -> line.contains("The API server reviews tokens again"));
+    }
+
+    /** What it has found out stays so while it cannot be asked. */
+    @Test
+    void aTokenThatWasRefusedStaysRefusedWhileTheAgentMayNotAsk() throws IOException {
+        // Given
+        String genuine = cluster.token("victim");
+        String forged = ForgedTokens.withClaims(genuine, Cluster.claims(genuine).put("jti", "forged"));
+        assertThat(ask(forged).status()).isEqualTo(400);
+        cluster.api().answer(Cluster.REVIEWS, 403, "{}");
+        try {
+            ask(genuine);
+            cluster.eksAuth().resetCounts();
+
+            // Then
+            assertThat(ask(forged).status()).isEqualTo(400);
+            assertThat(cluster.eksAuth().calls()).isZero();
+        } finally {
+            cluster.review();
+        }
     }
 
     @Test

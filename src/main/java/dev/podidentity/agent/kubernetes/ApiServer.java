@@ -16,12 +16,12 @@ import io.vertx.core.http.HttpMethod;
 import io.vertx.core.json.JsonObject;
 import io.vertx.core.net.TrustOptions;
 import java.net.URI;
-import java.time.Clock;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Executor;
+import java.util.function.LongSupplier;
 
 /**
  * The API server, as far as the agent needs it: single calls, each done or given up after 5 s, and answers that are taken
@@ -59,10 +59,10 @@ public final class ApiServer implements AutoCloseable {
      * @param timers of the event loop
      * @param loop runs things on the event loop
      * @param worker runs what blocks
-     * @param clock to re-read the token by
+     * @param nanos of a monotonic clock, to re-read the token by
      */
     public ApiServer(
-            Vertx vertx, ApiServerAddress address, Timers timers, Executor loop, Executor worker, Clock clock) {
+            Vertx vertx, ApiServerAddress address, Timers timers, Executor loop, Executor worker, LongSupplier nanos) {
         this.vertx = vertx;
         this.address = address;
         this.prefix = Optional.ofNullable(address.url().getRawPath()).orElse("").replaceFirst("/+$", "");
@@ -72,7 +72,7 @@ public final class ApiServer implements AutoCloseable {
                 "check that " + address.serviceAccount().resolve("ca.crt") + " is the certificate authority of this cluster,"
                         + " and that the API server's certificate names the host of this URL");
         this.calls = new HttpCalls(timers, loop, worker);
-        this.account = new OwnAccount(address, clock, loop, worker);
+        this.account = new OwnAccount(address, nanos, loop, worker);
     }
 
     /**

@@ -9,13 +9,12 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.Arrays;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
+import java.util.function.LongSupplier;
 import java.util.regex.Pattern;
 import javax.net.ssl.TrustManager;
 import org.jboss.logging.Logger;
@@ -37,23 +36,25 @@ final class OwnAccount {
     private static final Pattern TOKEN = Pattern.compile("[\\x21-\\x7e]+");
 
     private final ApiServerAddress address;
-    private final Clock clock;
+    private final LongSupplier nanos;
     private final Executor loop;
     private final Executor worker;
     private Optional<Account> current = Optional.empty();
-    private Instant lookedAt = Instant.MIN;
+    /** When the files were last read, in nanoseconds of the monotonic clock; means nothing before that. */
+    private long lookedAt;
     private Optional<Future<Account>> looking = Optional.empty();
 
-    OwnAccount(ApiServerAddress address, Clock clock, Executor loop, Executor worker) {
+    /** @param nanos of a monotonic clock */
+    OwnAccount(ApiServerAddress address, LongSupplier nanos, Executor loop, Executor worker) {
         this.address = address;
-        this.clock = clock;
+        this.nanos = nanos;
         this.loop = loop;
         this.worker = worker;
     }
 
     /** The account as it was a minute ago at the most; fails with a {@link SourceFailure} if it was never readable. */
     Future<Account> get() {
-        boolean fresh = Duration.between(lookedAt, clock.instant()).compareTo(LOOK_INTERVAL) < 0;
+        boolean fresh = nanos.getAsLong() - lookedAt < LOOK_INTERVAL.toNanos();
         return current.isPresent() && fresh ? Future.succeededFuture(current.get()) : look();
     }
 
@@ -87,14 +88,14 @@ final class OwnAccount {
 
     private void looked(Promise<Account> read, Account account) {
         looking = Optional.empty();
-        lookedAt = clock.instant();
+        lookedAt = nanos.getAsLong();
         current = Optional.of(account);
         read.complete(account);
     }
 
     private void notLooked(Promise<Account> read, Throwable failure) {
         looking = Optional.empty();
-        lookedAt = clock.instant();
+        lookedAt = nanos.getAsLong();
         current.ifPresentOrElse(read::complete, () -> read.fail(failure));
     }
 

@@ -25,17 +25,6 @@ public final class TokenReviews implements TokenReviewer {
 
     private static final String PATH = "/apis/authentication.k8s.io/v1/tokenreviews";
     private static final String EXTRA = "authentication.kubernetes.io/";
-    /**
-     * What the API server says of a token that it has judged, in its authenticator's words, or no words at all. Anything else
-     * is trouble of its own, such as a look-up that took too long.
-     */
-    private static final Pattern DEFINITE = Pattern.compile(
-            "^$|invalid|expired|not valid|deleted|not found|does not match|audience|signature|malformed|revoked",
-            Pattern.CASE_INSENSITIVE);
-    /** Words of a look-up that failed. They stand beside "invalid bearer token", which one authenticator or other says. */
-    private static final Pattern TROUBLE = Pattern.compile(
-            "deadline|time[d-]? ?out|etcd|unavailable|internal error|connection|too many requests|cancell?ed|EOF",
-            Pattern.CASE_INSENSITIVE);
     private static final Pattern USER = Pattern.compile("system:serviceaccount:([^:]+):([^:]+)");
 
     private final ApiServer api;
@@ -74,8 +63,7 @@ public final class TokenReviews implements TokenReviewer {
         }
         // Its error is not repeated: it says nothing that the pod's owner could use, and might hold what is the token's.
         if (!accepted) {
-            String error = text(status, "error");
-            if (TROUBLE.matcher(error).find() || !DEFINITE.matcher(error).find()) {
+            if (new ReviewError(text(status, "error")).lookUpFailed()) {
                 return new NotVerified(NotVerified.Reason.API_SERVER);
             }
             return new RejectedToken(RejectedToken.Kind.INVALID, "The API server does not accept the token: its pod or service"

@@ -39,6 +39,11 @@ public final class FairQueue<T> {
     private int running;
     private int waiting;
     private boolean serving;
+    /** The thing whose turn it is, or null. */
+    private T turnOf;
+    private String turnOfSource;
+    /** Whether it is to have another turn. */
+    private boolean again;
 
     /** @param mostRunning how many things run at once at most */
     public FairQueue(int mostRunning, Runner<T> runner) {
@@ -48,14 +53,20 @@ public final class FairQueue<T> {
 
     /** Runs it now or when its turn comes. It may be in the queues of several sources, and must then be withdrawn from the others. */
     public void add(String source, T item) {
-        if (queues.computeIfAbsent(source, key -> new LinkedHashSet<>()).add(item)) {
-            waiting++;
+        if (hasItsTurn(source, item)) {
+            // Until its turn is over it is still the first of its queue.
+            again = true;
+        } else {
+            put(source, item);
+            serve();
         }
-        serve();
     }
 
     /** Takes something out of a source's queue; does nothing if it is not there. */
     public void withdraw(String source, T item) {
+        if (hasItsTurn(source, item)) {
+            again = false;
+        }
         LinkedHashSet<T> queue = queues.get(source);
         if (queue != null && queue.remove(item)) {
             waiting--;
@@ -80,28 +91,48 @@ public final class FairQueue<T> {
         serving = true;
         try {
             int skipped = 0;
-            while (running < mostRunning && skipped < queues.size()) {
-                String source = queues.keySet().iterator().next();
-                T item = queues.get(source).iterator().next();
-                // Before it runs, as it may end at once.
-                running++;
-                Turn turn = runner.run(source, item);
-                if (turn != Turn.STARTED) {
-                    running--;
-                }
-                if (turn == Turn.ALL_WAIT) {
-                    return;
-                }
-                if (turn == Turn.SOURCE_WAITS) {
-                    skipped++;
-                } else {
-                    skipped = 0;
-                    withdraw(source, item);
-                }
-                makeLast(source);
+            Turn turn = Turn.STARTED;
+            while (turn != Turn.ALL_WAIT && running < mostRunning && skipped < queues.size()) {
+                turn = next();
+                skipped = turn == Turn.SOURCE_WAITS ? skipped + 1 : 0;
             }
         } finally {
             serving = false;
+        }
+    }
+
+    private Turn next() {
+        String source = queues.keySet().iterator().next();
+        T item = queues.get(source).iterator().next();
+        turnOf = item;
+        turnOfSource = source;
+        again = false;
+        // Before it runs, as it may end at once.
+        running++;
+        // One whose runner throws does not run, and is not tried again.
+        Turn turn = Turn.DROPPED;
+        try {
+            turn = runner.run(source, item);
+        } finally {
+            turnOf = null;
+            turnOfSource = null;
+            ended(turn, source, item);
+        }
+        return turn;
+    }
+
+    private void ended(Turn turn, String source, T item) {
+        if (turn != Turn.STARTED) {
+            running--;
+        }
+        if (turn == Turn.STARTED || turn == Turn.DROPPED) {
+            withdraw(source, item);
+        }
+        if (again) {
+            put(source, item);
+        }
+        if (turn != Turn.ALL_WAIT) {
+            makeLast(source);
         }
     }
 
@@ -113,6 +144,16 @@ public final class FairQueue<T> {
     /** How many things run. */
     public int running() {
         return running;
+    }
+
+    private void put(String source, T item) {
+        if (queues.computeIfAbsent(source, key -> new LinkedHashSet<>()).add(item)) {
+            waiting++;
+        }
+    }
+
+    private boolean hasItsTurn(String source, T item) {
+        return item.equals(turnOf) && source.equals(turnOfSource);
     }
 
     private void makeLast(String source) {

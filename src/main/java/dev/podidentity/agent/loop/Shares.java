@@ -32,8 +32,15 @@ public final class Shares {
         this.reserve = reserve;
     }
 
-    /** Takes an amount for a source, if its share and the total allow it. */
+    /**
+     * Takes an amount for a source, if its share and the total allow it.
+     *
+     * @param amount at least 1
+     */
     public boolean take(String source, long amount) {
+        if (amount < 1) {
+            throw new IllegalArgumentException("amount must be at least 1: " + amount);
+        }
         long ofSource = of(source) + amount;
         boolean allowed = ofSource <= reserve || ofSource <= perSource && heldByAll + amount <= total;
         if (allowed) {

@@ -29,8 +29,11 @@ public final class SingleFlight<K, F extends SingleFlight.Flight<?, ?>> {
         return underWay.get(key);
     }
 
-    /** Lets others find a flight until it ends. There must be none for the key. */
+    /** Lets others find a flight until it ends. It must not have ended, and there must be none for the key. */
     public void begin(K key, F flight) {
+        if (flight.over()) {
+            throw new IllegalStateException("The flight has ended");
+        }
         if (underWay.putIfAbsent(key, flight) != null) {
             throw new IllegalStateException("There is a flight for this key already");
         }
@@ -66,13 +69,16 @@ public final class SingleFlight<K, F extends SingleFlight.Flight<?, ?>> {
         }
 
         /**
-         * Lets somebody wait for the result.
+         * Lets somebody wait for the result. It must not have ended.
          *
          * @param waiter is given exactly one result, unless it is abandoned first
          * @param patience the time after which it is given another one instead
          * @param otherwise that other one
          */
         public final Waiting join(W waiter, Duration patience, Supplier<? extends R> otherwise) {
+            if (over) {
+                throw new IllegalStateException("The flight has ended");
+            }
             Waiting place = new Waiting(waiter);
             waiting.add(place);
             place.timer = timers.schedule(patience, () -> place.give(otherwise.get()));

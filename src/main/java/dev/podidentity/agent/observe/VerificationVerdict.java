@@ -20,6 +20,8 @@ public enum VerificationVerdict {
     ERROR,
     /** Not verified: genuine, but not bound to a pod. */
     NO_POD,
+    /** Not verified: genuine, but of another issuer than the keys. */
+    OTHER_ISSUER,
     /** Rejected: forged, of another cluster, or malformed. */
     INVALID,
     /** Rejected: no longer valid. */

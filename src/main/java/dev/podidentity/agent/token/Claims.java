@@ -2,7 +2,6 @@ package dev.podidentity.agent.token;
 
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
-import java.time.Duration;
 import java.time.Instant;
 import java.util.Optional;
 
@@ -55,8 +54,7 @@ final class Claims {
         return Optional.of(Instant.ofEpochMilli((long) Math.floor(epochSeconds * 1000)));
     }
 
-    /** The {@code exp} claim, which a token must have. */
-    Instant expiresAt() throws Rejection {
+    private Instant expiresAt() throws Rejection {
         return instant("exp").orElseThrow(() -> Rejection.invalid(
                 "The token has no exp claim: a projected service-account token always has one"));
     }
@@ -82,27 +80,9 @@ final class Claims {
         }
     }
 
-    /**
-     * Looks at {@code exp}, with no leeway, as EKS Auth promises none and the SDK has a fresher token to read; and at
-     * {@code nbf} with some, as a new pod's token is valid from the API server's very now on.
-     *
-     * @param leeway how far this node's clock may be behind the API server's
-     */
-    void requireCurrent(Instant now, Duration leeway) throws Rejection {
-        Instant expiresAt = expiresAt();
-        if (!expiresAt.isAfter(now)) {
-            throw new Rejection(RejectedToken.expired("The token expired at " + seconds(expiresAt)
-                    + ": the SDK has not re-read the token file since; update the SDK, or restart the pod"));
-        }
-        Optional<Instant> notBefore = instant("nbf").filter(start -> start.isAfter(now.plus(leeway)));
-        if (notBefore.isPresent()) {
-            throw Rejection.invalid("The token is not valid before " + seconds(notBefore.get())
-                    + ": check the clock of this node");
-        }
-    }
-
-    private static String seconds(Instant instant) {
-        return Instant.ofEpochSecond(instant.getEpochSecond()).toString();
+    /** The times of a token, which must have an {@code exp}. */
+    Validity validity() throws Rejection {
+        return new Validity(expiresAt(), instant("nbf"), instant("iat"));
     }
 
     private static Rejection wrongType(String claim, String expected) {

@@ -1,8 +1,9 @@
 package dev.podidentity.agent.token;
 
-import dev.podidentity.agent.loop.TokenBucket;
+import dev.podidentity.agent.loop.RefusalBackoff;
 import dev.podidentity.agent.loop.Timers;
 import dev.podidentity.agent.loop.Timers.Timer;
+import dev.podidentity.agent.loop.TokenBucket;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.KeyFetchResult;
 import dev.podidentity.agent.observe.Metrics;
@@ -24,7 +25,8 @@ import org.jboss.logging.Logger;
 
 /**
  * The keys that tokens are verified with now. Fetches them at start and again every few minutes, one fetch at a time;
- * while they cannot be fetched, the last good ones stay in use for a day. With a file, that is so over a restart too.
+ * while they cannot be fetched, the last good ones stay in use for a day, by the monotonic clock. With a file, that is so
+ * over a restart too: then only the wall clock can tell how old they are.
  *
  * <p>Confined to the event loop; what blocks or computes is given to the worker.
  */
@@ -51,25 +53,27 @@ public final class KeyRing {
 
     private Runnable listener = () -> {};
     private Optional<FetchedKeys> held = Optional.empty();
+    /** Until when those are good, in nanoseconds of the monotonic clock. */
+    private long goodUntil;
     private Optional<Timer> next = Optional.empty();
     private boolean stopped;
     private boolean readingFile;
     private boolean fetching;
     /** In a row. */
     private int failures;
-    /** Since keys came last. */
-    private boolean forbidden;
+    /** How many of the last failures in a row were that the agent may not fetch keys. */
+    private int refusals;
     private boolean writingFile;
     /** Whether the keys have changed since what is being written. */
     private boolean changedSince;
     private boolean fileFailed;
-    private Optional<Instant> fileWrittenAt = Optional.empty();
+    private Optional<Long> fileWrittenAt = Optional.empty();
 
     /**
      * @param source where they are published
      * @param file keeps them over a restart; its directory must be there and be writable
      * @param issuer of the cluster's tokens, if it is known: what a file holds of another is not used
-     * @param clock tells how old keys are
+     * @param clock dates keys, for the file
      * @param nanos of a monotonic clock
      * @param timers runs what comes later, on the event loop
      * @param worker runs what blocks or computes
@@ -119,7 +123,7 @@ public final class KeyRing {
 
     /** The keys, the same object as long as they are the same; empty if there are none, or none that are still good. */
     Optional<VerificationKeys> current() {
-        if (held.isPresent() && !clock.instant().isBefore(policy.goodUntil(held.get().fetchedAt()))) {
+        if (held.isPresent() && nanos.getAsLong() - goodUntil >= 0) {
             LOG.warnf("The keys that tokens are verified with are too old to be used any longer",
                     Field.of("fetchedAt", held.get().fetchedAt()));
             held = Optional.empty();
@@ -140,7 +144,7 @@ public final class KeyRing {
      * @return whether one is under way, so that there will be news
      */
     boolean fetchAgain() {
-        if (!underWay() && !forbidden && !stopped && wanted.tryTake(nanos.getAsLong())) {
+        if (!underWay() && refusals == 0 && !stopped && wanted.tryTake(nanos.getAsLong())) {
             fetch();
             // One that has ended at once has told its news.
             return true;
@@ -174,8 +178,8 @@ public final class KeyRing {
             LOG.info("The keys that tokens are verified with can be fetched again");
         }
         failures = 0;
-        forbidden = false;
-        boolean changed = hold(fetched);
+        refusals = 0;
+        boolean changed = hold(fetched, Duration.ZERO);
         metrics.keysFetched(KeyFetchResult.SUCCESS);
         writeFile(changed);
         fetched(policy.afterSuccess(random.getAsDouble()));
@@ -183,18 +187,19 @@ public final class KeyRing {
 
     private void failed(Throwable cause) {
         failures++;
-        boolean was = forbidden;
-        forbidden = cause instanceof SourceFailure failure && failure.forbidden();
+        boolean forbidden = cause instanceof SourceFailure failure && failure.forbidden();
+        refusals = forbidden ? refusals + 1 : 0;
         metrics.keysFetched(forbidden ? KeyFetchResult.FORBIDDEN : KeyFetchResult.FAILED);
         if (!(cause instanceof SourceFailure)) {
             LOG.error("Fetching the keys that tokens are verified with went wrong", cause);
-        } else if (failures == 1 || forbidden && !was) {
+        } else if (failures == 1 || refusals == 1) {
             LOG.warnf("The keys that tokens are verified with cannot be fetched",
                     Field.of("reason", cause.getMessage()),
-                    Field.of("keptUntil", held.map(kept -> policy.goodUntil(kept.fetchedAt())).orElse(null)));
+                    Field.of("keptUntil", held.map(kept -> clock.instant().plusNanos(goodUntil - nanos.getAsLong()))
+                            .orElse(null)));
         }
         fetched(forbidden
-                ? policy.afterForbidden(random.getAsDouble())
+                ? RefusalBackoff.pause(refusals, random.getAsDouble())
                 : policy.afterFailure(failures, random.getAsDouble()));
     }
 
@@ -206,8 +211,13 @@ public final class KeyRing {
         listener.run();
     }
 
-    /** Takes keys into use; returns whether they are others than those before. */
-    private boolean hold(FetchedKeys fetched) {
+    /**
+     * Takes keys into use.
+     *
+     * @param age the time since they were fetched
+     * @return whether they are others than those before
+     */
+    private boolean hold(FetchedKeys fetched, Duration age) {
         VerificationKeys before = held.map(FetchedKeys::keys).orElse(null);
         boolean changed = !fetched.keys().equals(before);
         if (changed) {
@@ -216,6 +226,7 @@ public final class KeyRing {
                     Field.of("keys", fetched.keys().size()),
                     Field.of("fetchedAt", fetched.fetchedAt()));
         }
+        goodUntil = nanos.getAsLong() + KeyRefreshPolicy.MAX_AGE.minus(age).toNanos();
         held = Optional.of(new FetchedKeys(fetched.published(), changed ? fetched.keys() : before, fetched.fetchedAt()));
         metrics.keysFetchedAt(Optional.of(fetched.fetchedAt()));
         return changed;
@@ -223,8 +234,7 @@ public final class KeyRing {
 
     private void readFile(KeysFile kept) {
         readingFile = true;
-        Instant now = clock.instant();
-        onWorker(() -> kept.read(now), (content, error) -> {
+        onWorker(kept::read, (content, error) -> {
             readingFile = false;
             if (error != null) {
                 warnOfFile("The file of keys is not used", kept, error);
@@ -240,18 +250,26 @@ public final class KeyRing {
             LOG.warnf("The file of keys is not used",
                     Field.of("file", kept),
                     Field.of("reason", "Its keys are of another issuer, " + content.published().issuer()));
-        } else if (!clock.instant().isBefore(policy.goodUntil(content.fetchedAt()))) {
+            return;
+        }
+        Instant now = clock.instant();
+        Duration age = Duration.between(content.fetchedAt(), now);
+        if (age.compareTo(KeyRefreshPolicy.MAX_AGE) >= 0) {
             LOG.warnf("The file of keys is not used",
                     Field.of("file", kept),
                     Field.of("reason", "Its keys are too old, fetched at " + content.fetchedAt()));
+        } else if (age.isNegative()) {
+            // The clock was wrong then or is now. They are taken for new, and dated so that they are not new at each start.
+            hold(new FetchedKeys(content.published(), content.keys(), now), Duration.ZERO);
+            writeFile(true);
         } else {
-            hold(content);
+            hold(content, age);
         }
     }
 
     private void writeFile(boolean changed) {
         boolean due = changed || fileWrittenAt
-                .map(written -> !clock.instant().isBefore(written.plus(FILE_INTERVAL)))
+                .map(written -> nanos.getAsLong() - written >= FILE_INTERVAL.toNanos())
                 .orElse(true);
         if (file.isEmpty() || held.isEmpty() || !due) {
             return;
@@ -264,10 +282,10 @@ public final class KeyRing {
         writingFile = true;
         onWorker(() -> {
             file.get().write(now);
-            return now.fetchedAt();
+            return now;
         }, (written, error) -> {
             writingFile = false;
-            fileWrittenAt = Optional.ofNullable(written);
+            fileWrittenAt = error == null ? Optional.of(nanos.getAsLong()) : Optional.empty();
             if (error != null && !fileFailed) {
                 warnOfFile("The file of keys cannot be written", file.get(), error);
             }

@@ -16,7 +16,6 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFileAttributes;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.time.Duration;
 import java.time.Instant;
 import java.time.format.DateTimeParseException;
 import java.util.Optional;
@@ -29,8 +28,6 @@ final class KeysFile {
 
     /** More than any cluster's keys. */
     private static final int LONGEST = VerificationKeys.LONGEST;
-    /** How far ahead of this node's clock the time of a file may be: a clock that is set at start moves that much. */
-    private static final Duration LEEWAY = Duration.ofSeconds(30);
     private static final String OWNER = "unix:uid";
 
     private final Path path;
@@ -53,7 +50,7 @@ final class KeysFile {
      * @return empty if there is none
      * @throws IOException if it cannot be read or its content must not be used; the message says which and why
      */
-    Optional<FetchedKeys> read(Instant now) throws IOException {
+    Optional<FetchedKeys> read() throws IOException {
         if (Files.notExists(path, LinkOption.NOFOLLOW_LINKS)) {
             return Optional.empty();
         }
@@ -65,7 +62,7 @@ final class KeysFile {
         if (content.length > LONGEST) {
             throw new IOException("It is over " + LONGEST + " bytes long");
         }
-        return Optional.of(kept(new String(content, StandardCharsets.UTF_8), now));
+        return Optional.of(kept(new String(content, StandardCharsets.UTF_8)));
     }
 
     private void requireOwn() throws IOException {
@@ -84,18 +81,14 @@ final class KeysFile {
         }
     }
 
-    private static FetchedKeys kept(String content, Instant now) throws IOException {
+    private static FetchedKeys kept(String content) throws IOException {
         try {
             if (StrictJson.read(content) instanceof JsonObject json
                     && json.getValue("issuer") instanceof String issuer
                     && json.getValue("jwks") instanceof String jwks
                     && json.getValue("fetchedAt") instanceof String time) {
-                Instant fetchedAt = Instant.parse(time);
-                if (fetchedAt.isAfter(now.plus(LEEWAY))) {
-                    throw new IOException("Its keys were fetched in the future, at " + fetchedAt);
-                }
                 PublishedKeys published = new PublishedKeys(issuer, jwks);
-                return new FetchedKeys(published, VerificationKeys.read(published), fetchedAt);
+                return new FetchedKeys(published, VerificationKeys.read(published), Instant.parse(time));
             }
         } catch (SourceFailure e) {
             throw new IOException(e.getMessage(), e);

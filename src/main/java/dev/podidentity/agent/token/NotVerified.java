@@ -23,6 +23,8 @@ public record NotVerified(Reason reason) implements Verification {
         /** Verifying it went wrong in a way that nobody thought of; the log says how. */
         ERROR,
         /** It is genuine, but not bound to a pod, so that EKS Auth alone knows what to make of it. */
-        NO_POD
+        NO_POD,
+        /** One of the cluster's keys has signed it, but for another issuer: the API server has several. */
+        OTHER_ISSUER
     }
 }

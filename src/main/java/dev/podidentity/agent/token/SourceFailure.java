@@ -5,7 +5,7 @@ public final class SourceFailure extends Exception {
 
     private final boolean forbidden;
 
-    /** @param forbidden whether the agent may not ask, so that asking again is no use until somebody changes that */
+    /** @param forbidden whether the answer was that the agent may not ask; from a server that has just started it may pass */
     public SourceFailure(String message, boolean forbidden) {
         super(message, null, false, false);
         this.forbidden = forbidden;

@@ -1,6 +1,5 @@
 package dev.podidentity.agent.token;
 
-import java.time.Instant;
 import java.util.Optional;
 import java.util.Set;
 
@@ -10,7 +9,6 @@ import java.util.Set;
  * {@code jku}, {@code x5c}, {@code x5u}) mean nothing. Holds no state but its configuration; any thread.
  */
 final class TokenJudge {
-
 
     private final String audience;
 
@@ -22,26 +20,30 @@ final class TokenJudge {
      * Judges a token. Takes as long as its algorithm, some milliseconds at the most, and fits a worker thread.
      *
      * @param raw a compact JWT
-     * @return what it proves, why it is rejected, or that there is no such key or no pod
+     * @return what it proves while it is valid; why it is rejected; or that there is no such key, no pod, or another issuer
      */
-    Verification judge(String raw, VerificationKeys keys, Instant now) {
+    Judgement judge(String raw, VerificationKeys keys) {
         try {
             CompactJwt jwt = CompactJwt.parse(raw);
             Optional<String> keyId = jwt.keyId();
             Set<VerificationKey> candidates = keyId.map(keys::named).orElse(Set.of());
             if (candidates.isEmpty()) {
-                return new NotVerified(NotVerified.Reason.UNKNOWN_KEY);
+                return Judgement.of(new NotVerified(NotVerified.Reason.UNKNOWN_KEY));
             }
             requireSignature(jwt, candidates);
             Claims claims = new Claims(jwt.claims());
-            requireText(claims, "iss", keys.issuer(), "The token is not of this cluster: its issuer is not "
-                    + keys.issuer());
             claims.requireAudience(audience);
-            claims.requireCurrent(now, TokenVerification.LEEWAY);
-            requireIssued(claims, now);
-            return workload(claims, keys.issuer());
+            Optional<Validity> validity = Optional.of(claims.validity());
+            String issuer = claims.text("iss").filter(text -> !text.isEmpty()).orElseThrow(() -> Rejection.invalid(
+                    "The token has no iss claim: a projected service-account token always has one"));
+            // An API server can have several issuers, which sign with the same keys. Which of them EKS Auth takes, it knows.
+            return new Judgement(
+                    issuer.equals(keys.issuer())
+                            ? workload(claims, issuer)
+                            : new NotVerified(NotVerified.Reason.OTHER_ISSUER),
+                    validity);
         } catch (Rejection e) {
-            return e.rejected();
+            return Judgement.of(e.rejected());
         }
     }
 
@@ -68,20 +70,15 @@ final class TokenJudge {
                 : Rejection.invalid("The token's alg is not one that its key may be used with");
     }
 
-    private static void requireIssued(Claims claims, Instant now) throws Rejection {
-        if (claims.instant("iat").filter(issued -> issued.isAfter(now.plus(TokenVerification.LEEWAY))).isPresent()) {
-            throw Rejection.invalid("The token is issued in the future: check the clock of this node");
-        }
-    }
-
     private static Verification workload(Claims claims, String issuer) throws Rejection {
         Claims kubernetes = claims.object("kubernetes.io");
         Claims account = kubernetes.object("serviceaccount");
         String namespace = required(kubernetes, "namespace");
         String serviceAccount = required(account, "name");
         String serviceAccountUid = required(account, "uid");
-        requireText(claims, "sub", "system:serviceaccount:" + namespace + ":" + serviceAccount,
-                "The token's sub is not its service account");
+        if (!claims.text("sub").equals(Optional.of("system:serviceaccount:" + namespace + ":" + serviceAccount))) {
+            throw Rejection.invalid("The token's sub is not its service account");
+        }
         Claims pod = kubernetes.object("pod");
         Optional<String> podName = present(pod, "name");
         Optional<String> podUid = present(pod, "uid");
@@ -96,12 +93,6 @@ final class TokenJudge {
                 podName.get(),
                 podUid.get(),
                 present(kubernetes.object("node"), "name"));
-    }
-
-    private static void requireText(Claims claims, String claim, String expected, String otherwise) throws Rejection {
-        if (!claims.text(claim).equals(Optional.of(expected))) {
-            throw Rejection.invalid(otherwise);
-        }
     }
 
     private static String required(Claims parent, String claim) throws Rejection {

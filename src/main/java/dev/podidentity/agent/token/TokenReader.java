@@ -2,7 +2,6 @@ package dev.podidentity.agent.token;
 
 import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
@@ -90,12 +89,11 @@ public final class TokenReader {
         checkHeader(jwt);
         Claims claims = new Claims(jwt.claims());
         claims.requireAudience(audience);
-        claims.instant("nbf");
-        Instant expiresAt = claims.expiresAt();
-        Optional<Instant> issuedAt = claims.instant("iat");
+        Validity validity = claims.validity();
         WorkloadClaims workload = workload(claims);
-        claims.requireCurrent(clock.instant(), leeway);
-        return new ServiceAccountToken(raw, TokenFingerprint.of(raw), issuedAt, expiresAt, workload);
+        validity.requireCurrent(clock.instant(), leeway);
+        return new ServiceAccountToken(
+                raw, TokenFingerprint.of(raw), validity.issuedAt(), validity.expiresAt(), workload);
     }
 
     private static void checkHeader(CompactJwt jwt) throws Rejection {

@@ -123,6 +123,7 @@ public final class TokenVerification {
                 case NOT_PERMITTED -> VerificationVerdict.NOT_PERMITTED;
                 case LIMIT -> VerificationVerdict.LIMIT;
                 case NO_POD -> VerificationVerdict.NO_POD;
+                case OTHER_ISSUER -> VerificationVerdict.OTHER_ISSUER;
                 case ERROR, OFF -> VerificationVerdict.ERROR;
             };
         }

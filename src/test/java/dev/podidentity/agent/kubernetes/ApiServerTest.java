@@ -51,7 +51,7 @@ class ApiServerTest {
                 fixture.time,
                 fixture.loop,
                 fixture.worker,
-                fixture.time.clock());
+                fixture.time.nanos());
     }
 
     @Test

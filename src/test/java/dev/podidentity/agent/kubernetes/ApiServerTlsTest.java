@@ -20,6 +20,8 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class ApiServerTlsTest {
 
@@ -70,7 +72,7 @@ class ApiServerTlsTest {
                 fixture.time,
                 fixture.loop,
                 fixture.worker,
-                fixture.time.clock());
+                fixture.time.nanos());
     }
 
     private void token(String token) throws IOException {
@@ -150,6 +152,23 @@ class ApiServerTlsTest {
 
             assertThat(fixture.failure(() -> secure.get("/api", JSON))).hasMessageContaining("does not speak TLS with the agent");
         }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {-2, 2})
+    void readsTheTokenAnewAfterAMinuteHoweverTheClockJumps(int hours) throws IOException {
+        // Given
+        get();
+        token("token-2");
+        fixture.run(() -> fixture.time.setClockAhead(Duration.ofHours(hours)));
+        get();
+
+        // When
+        fixture.advance(MINUTE);
+        get();
+
+        // Then
+        assertThat(tokens()).containsExactly("Bearer token-1", "Bearer token-1", "Bearer token-2");
     }
 
     @Test

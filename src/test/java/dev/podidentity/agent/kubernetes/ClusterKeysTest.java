@@ -35,7 +35,7 @@ class ClusterKeysTest {
                 fixture.time,
                 fixture.loop,
                 fixture.worker,
-                fixture.time.clock());
+                fixture.time.nanos());
     }
 
     @AfterEach

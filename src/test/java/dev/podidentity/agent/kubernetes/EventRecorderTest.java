@@ -38,7 +38,7 @@ class EventRecorderTest {
             fixture.time,
             fixture.loop,
             fixture.worker,
-            fixture.time.clock());
+            fixture.time.nanos());
     private final SimpleMeterRegistry registry = new SimpleMeterRegistry();
     private final Metrics metrics = new Metrics(registry, new BuildInfo("1"), fixture.time.clock());
     private final LogLines log = new LogLines(EventRecorder.class);

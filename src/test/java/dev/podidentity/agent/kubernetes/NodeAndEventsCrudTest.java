@@ -40,7 +40,7 @@ class NodeAndEventsCrudTest {
             fixture.time,
             fixture.loop,
             fixture.worker,
-            fixture.time.clock());
+            fixture.time.nanos());
     private final SimpleMeterRegistry registry = new SimpleMeterRegistry();
     private final Metrics metrics = new Metrics(registry, new BuildInfo("1"), fixture.time.clock());
     /** The taint's own time, which passes without any for the calls. Confined to the loop. */

@@ -55,7 +55,7 @@ class PodWatchCrudTest {
                 fixture.time,
                 fixture.loop,
                 fixture.worker,
-                fixture.time.clock());
+                fixture.time.nanos());
         Metrics metrics = new Metrics(new SimpleMeterRegistry(), new BuildInfo("test"), fixture.time.clock());
         watch = new PodWatch(api, NODE, metrics, fixture.time.clock(), fixture.time, () -> 0.5);
     }

@@ -56,7 +56,7 @@ class PodWatchTest {
             fixture.time,
             fixture.loop,
             fixture.worker,
-            fixture.time.clock());
+            fixture.time.nanos());
     private final PodWatch watch = new PodWatch(
             api,
             "node-1",

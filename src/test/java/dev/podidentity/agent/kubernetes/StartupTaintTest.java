@@ -42,7 +42,7 @@ class StartupTaintTest {
             fixture.time,
             fixture.loop,
             fixture.worker,
-            fixture.time.clock());
+            fixture.time.nanos());
     private final SimpleMeterRegistry registry = new SimpleMeterRegistry();
     private final Metrics metrics = new Metrics(registry, new BuildInfo("1"), fixture.time.clock());
     /** The taint's own time, so that what it schedules is not taken for a time-out of a call. Confined to the loop. */

@@ -36,7 +36,7 @@ class TokenReviewsTest {
             fixture.time,
             fixture.loop,
             fixture.worker,
-            fixture.time.clock());
+            fixture.time.nanos());
     private final TokenReviews reviews = new TokenReviews(api, Tokens.AUDIENCE);
 
     @AfterEach
@@ -197,7 +197,7 @@ class TokenReviewsTest {
     @ParameterizedTest
     @CsvSource({
         "'[invalid bearer token, Token has been invalidated]', false",
-        "'serviceaccounts \"cart\" not found', false",
+        "'serviceaccounts \"etcd-backup\" not found', false",
         "'', false",
         "'Get \"https://10.0.0.1\": context deadline exceeded', true",
         "'etcdserver: request timed out', true",

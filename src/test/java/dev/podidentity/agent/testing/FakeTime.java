@@ -45,9 +45,9 @@ public final class FakeTime implements Timers {
         advance(Duration.ofMillis(millis));
     }
 
-    /** Sets the wall clock ahead or back. The monotonic clock, timers and {@link #now} are not touched. */
-    public void jump(Duration by) {
-        error = error.plus(by);
+    /** Sets the wall clock wrong, or right again. The monotonic clock, timers and {@link #now} go on as before. */
+    public void setClockAhead(Duration by) {
+        error = by;
     }
 
     /** How far the wall clock is ahead of the true time. */

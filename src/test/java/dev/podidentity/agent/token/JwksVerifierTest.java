@@ -16,15 +16,14 @@ import dev.podidentity.agent.token.NotVerified.Reason;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.vertx.core.json.JsonObject;
 import java.security.KeyPair;
-import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
-import java.time.ZoneId;
-import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.BiFunction;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class JwksVerifierTest {
 
@@ -443,27 +442,13 @@ class JwksVerifierTest {
 
     @Test
     void leavesATokenToEksAuthIfVerifyingItGoesWrong() {
-        // Given: a clock as none is
+        // Given
         start(KEY_A);
         ServiceAccountToken token = tokenOf("a", ClusterKeys.P256, "pod-1");
-        Clock broken = new Clock() {
-
-            @Override
-            public ZoneId getZone() {
-                return ZoneOffset.UTC;
-            }
-
-            @Override
-            public Clock withZone(ZoneId zone) {
-                return this;
-            }
-
-            @Override
-            public Instant instant() {
-                return null;
-            }
+        BiFunction<String, VerificationKeys, Judgement> broken = (raw, keys) -> {
+            throw new IllegalStateException("goes wrong");
         };
-        verifier = new JwksVerifier(ring, Tokens.AUDIENCE, 10, broken, time, worker, loop);
+        verifier = new JwksVerifier(ring, broken, 10, time.clock(), time, worker, loop);
 
         // When
         Verification verdict = verify(token).verdict();
@@ -486,11 +471,86 @@ class JwksVerifierTest {
         time.advance(Duration.ofMinutes(5));
 
         // Then
-        assertThat(verify(token).verdict()).isInstanceOfSatisfying(
-                RejectedToken.class, rejected -> assertThat(rejected.message()).contains("issuer is not https://new"));
+        assertThat(verify(token).verdict()).isEqualTo(new NotVerified(Reason.OTHER_ISSUER));
         JsonObject claims = Tokens.claims(time.now(), "pod-1").put("iss", "https://new");
         assertThat(verify(read(sign(header("ES256", "a"), claims, ClusterKeys.P256.getPrivate()))).verdict())
                 .isInstanceOf(VerifiedClaims.class);
+    }
+
+    @Test
+    void leavesATokenOfTheClustersOtherIssuerToEksAuthAndVerifiesItOnce() {
+        // Given
+        start(KEY_A);
+        JsonObject claims = Tokens.claims(time.now(), "pod-1").put("iss", "https://second");
+        ServiceAccountToken token = read(sign(header("ES256", "a"), claims, ClusterKeys.P256.getPrivate()));
+        int before = worker.ran();
+
+        // When, Then
+        for (int i = 0; i < 10; i++) {
+            assertThat(verify(token).verdict()).isEqualTo(new NotVerified(Reason.OTHER_ISSUER));
+        }
+        assertThat(worker.ran() - before).isEqualTo(1);
+        assertThat(source.fetches()).as("fetches: other keys would say nothing else").isEqualTo(1);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {2 * 3600, -2 * 3600, 48 * 3600, -48 * 3600})
+    void forgetsWhatAWrongClockSaidOfATokenWhenTheClockIsRight(int error) {
+        // Given
+        start(KEY_A);
+        ServiceAccountToken token = tokenOf("a", ClusterKeys.P256, "pod-1");
+        time.setClockAhead(Duration.ofSeconds(error));
+        Verification wrong = verify(token).verdict();
+        assertThat(wrong instanceof VerifiedClaims).isEqualTo(error == 2 * 3600);
+
+        // When
+        time.setClockAhead(Duration.ZERO);
+
+        // Then: at once, and without another look at its signature
+        int before = worker.ran();
+        assertThat(verify(token).verdict()).isInstanceOf(VerifiedClaims.class);
+        assertThat(worker.ran()).isEqualTo(before);
+
+        // When
+        time.setClockAhead(Duration.ofSeconds(error));
+
+        // Then
+        assertThat(verify(token).verdict()).isEqualTo(wrong);
+    }
+
+    @Test
+    void keepsTheKeysAndTheForgedTokensThoughTheClockJumps() {
+        // Given
+        start(KEY_A);
+        ServiceAccountToken forged = tokenOf("a", ClusterKeys.OTHER_P256, "pod-1");
+        assertThat(verify(forged).verdict()).isInstanceOf(RejectedToken.class);
+        int before = worker.ran();
+
+        // When, Then
+        for (int hours : new int[] {48, -48, 0}) {
+            time.setClockAhead(Duration.ofHours(hours));
+            assertThat(verify(forged).verdict()).isInstanceOf(RejectedToken.class);
+        }
+        assertThat(worker.ran()).isEqualTo(before);
+    }
+
+    @Test
+    void givesTheRoomBackOfATokenThatNobodyWaitsForAnyMore() {
+        // Given: all that a source may have waits, behind four that the worker does not come to
+        start(KEY_A);
+        worker.hold();
+        for (int i = 0; i < 256; i++) {
+            verify(tokenOf("a", ClusterKeys.P256, "pod-" + i));
+        }
+        assertThat(verify(tokenOf("a", ClusterKeys.P256, "one more")).verdict()).isEqualTo(LIMIT);
+
+        // When
+        time.advanceMillis(300);
+
+        // Then
+        assertThat(verify(tokenOf("a", ClusterKeys.P256, "later")).waits()).isTrue();
+        worker.release();
+        assertThat(worker.waiting()).isZero();
     }
 
     private void start(PublishedKeys keys) {

@@ -121,13 +121,16 @@ class KeyRingTest {
         source.failAtOnce(FORBIDDEN);
         ring.start();
 
+        time.advance(Duration.ofSeconds(1 + 2 + 4 + 8 + 16 + 32 + 5 * 60));
+        assertThat(source.fetches()).isEqualTo(12);
+
         // When
         time.advance(Duration.ofMinutes(10).minusMillis(1));
 
         // Then: tokens of unknown keys change nothing about it
         assertThat(ring.fetchAgain()).isFalse();
-        assertThat(source.fetches()).isEqualTo(1);
-        assertThat(counted("forbidden")).isEqualTo(1);
+        assertThat(source.fetches()).isEqualTo(12);
+        assertThat(counted("forbidden")).isEqualTo(12);
 
         // When
         source.answerAtOnce(KEYS);
@@ -135,6 +138,117 @@ class KeyRingTest {
 
         // Then
         assertThat(ids()).isEqualTo("[a]");
+    }
+
+    @Test
+    void doesNotBelieveTheFirstRefusalOfAnApiServerThatHasJustStarted() {
+        // Given
+        source.failAtOnce(FORBIDDEN);
+        ring.start();
+        time.advance(Duration.ofSeconds(1 + 2));
+        assertThat(source.fetches()).isEqualTo(3);
+
+        // When
+        source.answerAtOnce(KEYS);
+        time.advance(Duration.ofSeconds(4));
+
+        // Then
+        assertThat(ids()).isEqualTo("[a]");
+
+        // When: it starts once more
+        source.failAtOnce(FORBIDDEN);
+        time.advance(Duration.ofMinutes(5));
+        source.answerAtOnce(OTHER_KEYS);
+        time.advance(Duration.ofSeconds(1));
+
+        // Then
+        assertThat(ids()).isEqualTo("[b]");
+    }
+
+    @Test
+    void countsOnlyRefusalsInARow() {
+        // Given
+        source.failAtOnce(FORBIDDEN);
+        ring.start();
+        time.advance(Duration.ofSeconds(1 + 2 + 4 + 8 + 16 + 32 + 4 * 60));
+        source.failAtOnce(DOWN);
+        time.advance(Duration.ofSeconds(60));
+
+        // When
+        source.failAtOnce(FORBIDDEN);
+        int before = source.fetches();
+        time.advance(Duration.ofSeconds(60 + 1 + 2));
+
+        // Then
+        assertThat(source.fetches() - before).isEqualTo(3);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {-48, -2, 2, 48})
+    void keepsKeysForADayHoweverTheClockJumps(int hours) {
+        // Given: fetched with a clock that is wrong, which is then put right
+        time.setClockAhead(Duration.ofHours(hours));
+        source.answerAtOnce(KEYS);
+        ring.start();
+        source.failAtOnce(DOWN);
+        time.setClockAhead(Duration.ZERO);
+
+        // When
+        time.advance(Duration.ofHours(24).minusMillis(1));
+
+        // Then
+        assertThat(ids()).isEqualTo("[a]");
+
+        // When
+        time.setClockAhead(Duration.ofHours(-hours));
+        time.advanceMillis(1);
+
+        // Then
+        assertThat(ring.current()).isEmpty();
+    }
+
+    @Test
+    void takesTheKeysOfAFileFromTheFutureForNewOnce() {
+        // Given: kept with a clock two hours ahead
+        time.setClockAhead(Duration.ofHours(2));
+        Path path = kept();
+        time.setClockAhead(Duration.ZERO);
+        time.advance(Duration.ofHours(1));
+
+        // When
+        restart(path, Optional.empty());
+
+        // Then
+        assertThat(ids()).isEqualTo("[a]");
+        assertThat(path).content().contains(time.now().toString());
+
+        // When
+        ring.stop();
+        time.advance(Duration.ofHours(23));
+        restart(path, Optional.empty());
+
+        // Then: their age is that since the first restart
+        assertThat(ids()).isEqualTo("[a]");
+        time.advance(Duration.ofHours(1));
+        assertThat(ring.current()).isEmpty();
+    }
+
+    @Test
+    void writesTheFileOnceAnHourHoweverTheClockJumps() throws Exception {
+        // Given
+        Path path = directory.resolve("keys.json");
+        ring = ring(Optional.of(path));
+        source.answerAtOnce(KEYS);
+        time.setClockAhead(Duration.ofHours(5));
+        ring.start();
+        time.setClockAhead(Duration.ZERO);
+        Files.delete(path);
+
+        // When, Then
+        time.advance(Duration.ofMinutes(55));
+        assertThat(path).doesNotExist();
+        time.advance(Duration.ofMinutes(5));
+        assertThat(path).exists();
     }
 
     @ParameterizedTest

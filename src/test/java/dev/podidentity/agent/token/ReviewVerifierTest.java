@@ -10,7 +10,11 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 class ReviewVerifierTest {
 
@@ -29,7 +33,7 @@ class ReviewVerifierTest {
     private final FakeLoop loop = new FakeLoop();
     private final FakeTokenReviewer reviewer = new FakeTokenReviewer();
     private final ReviewVerifier verifier =
-            new ReviewVerifier(reviewer, 1000, time.clock(), time.nanos(), time, loop);
+            new ReviewVerifier(reviewer, 1000, time.clock(), time.nanos(), time, loop, () -> 0);
     private final ServiceAccountToken token = token("pod-1");
 
     @Test
@@ -93,7 +97,88 @@ class ReviewVerifierTest {
         reviewer.failAtOnce(DOWN);
 
         // Then
-        assertThat(verify(token).verdict()).isEqualTo(API_SERVER);
+        assertThat(verify(token).verdict()).isEqualTo(BAD);
+    }
+
+    @ParameterizedTest
+    @MethodSource("trouble")
+    void keepsATokenRefusedThatWasRefusedBefore(Consumer<FakeTokenReviewer> trouble) {
+        // Given: of a pod that was alive once, and one that never was
+        reviewer.answerAtOnce(GOOD);
+        verify(token);
+        time.advance(Duration.ofMinutes(5));
+        reviewer.answerAtOnce(BAD);
+        verify(token);
+        verify(token("forged"));
+        trouble.accept(reviewer);
+
+        // When, Then
+        for (int hour = 0; hour < 24; hour++) {
+            time.advance(Duration.ofMinutes(57));
+            assertThat(verify(token).verdict()).isEqualTo(BAD);
+            assertThat(verify(token("forged")).verdict()).isEqualTo(BAD);
+        }
+    }
+
+    static Stream<Consumer<FakeTokenReviewer>> trouble() {
+        return Stream.of(
+                reviewer -> reviewer.failAtOnce(DOWN),
+                reviewer -> reviewer.failAtOnce(FORBIDDEN),
+                reviewer -> reviewer.answerAtOnce(API_SERVER));
+    }
+
+    @Test
+    void keepsATokenRefusedWhileTheApiServerTakesItsTime() {
+        // Given
+        reviewer.answerAtOnce(BAD);
+        verify(token);
+        time.advance(Duration.ofSeconds(10));
+        reviewer.answerWhenTold();
+
+        // When
+        RecordingVerdict late = verify(token);
+        time.advanceMillis(300);
+
+        // Then
+        assertThat(late.verdict()).isEqualTo(BAD);
+        assertThat(verify(token).verdict()).isEqualTo(BAD);
+    }
+
+    @Test
+    void letsNoMadeUpTokensCrowdOutTheRefusalOfOneThatWasGood() {
+        // Given
+        reviewer.answerAtOnce(GOOD);
+        verify(token);
+        time.advance(Duration.ofMinutes(5));
+        reviewer.answerAtOnce(BAD);
+        verify(token);
+
+        // When
+        for (int i = 0; i < 300; i++) {
+            verify(token("forged-" + i), "10.0.1." + i);
+        }
+        reviewer.failAtOnce(DOWN);
+        time.advance(Duration.ofSeconds(10));
+
+        // Then
+        assertThat(verify(token).verdict()).isEqualTo(BAD);
+    }
+
+    @Test
+    void takesBackARefusal() {
+        // Given: a pod that the API server had not heard of yet
+        reviewer.answerAtOnce(BAD);
+        verify(token);
+        time.advance(Duration.ofSeconds(10));
+        reviewer.answerAtOnce(GOOD);
+        verify(token);
+
+        // When
+        time.advance(Duration.ofMinutes(5));
+        reviewer.failAtOnce(DOWN);
+
+        // Then
+        assertThat(verify(token).verdict()).isEqualTo(GOOD);
     }
 
     @Test
@@ -174,13 +259,68 @@ class ReviewVerifierTest {
         reviewer.failAtOnce(FORBIDDEN);
         assertThat(verify(token).verdict()).isEqualTo(NOT_PERMITTED);
 
+        // When: every second a token comes, for more than six minutes
+        for (int second = 0; second < 6 * 60 + 3; second++) {
+            time.advance(Duration.ofSeconds(1));
+            assertThat(verify(token).verdict()).isEqualTo(NOT_PERMITTED);
+        }
+
+        // Then
+        assertThat(reviewer.reviews()).isEqualTo(12);
+
         // When
         time.advance(Duration.ofMinutes(10).minusMillis(1));
 
         // Then
         assertThat(verify(token).verdict()).isEqualTo(NOT_PERMITTED);
-        assertThat(reviewer.reviews()).isEqualTo(1);
+        assertThat(reviewer.reviews()).isEqualTo(12);
         time.advanceMillis(1);
+        reviewer.answerAtOnce(GOOD);
+        assertThat(verify(token).verdict()).isEqualTo(GOOD);
+    }
+
+    @Test
+    void doesNotBelieveTheFirstRefusalOfAnApiServerThatHasJustStarted() {
+        // Given
+        reviewer.failAtOnce(FORBIDDEN);
+        verify(token);
+        time.advance(Duration.ofSeconds(1));
+        verify(token);
+        assertThat(reviewer.reviews()).isEqualTo(2);
+
+        // When
+        time.advance(Duration.ofSeconds(2).minusMillis(1));
+        reviewer.answerAtOnce(GOOD);
+
+        // Then
+        assertThat(verify(token).verdict()).isEqualTo(NOT_PERMITTED);
+        time.advanceMillis(1);
+        assertThat(verify(token).verdict()).isEqualTo(GOOD);
+
+        // When: it starts once more
+        reviewer.failAtOnce(FORBIDDEN);
+        verify(token("other"));
+        time.advance(Duration.ofSeconds(1));
+        reviewer.answerAtOnce(GOOD);
+
+        // Then
+        assertThat(verify(token("other")).verdict()).isEqualTo(GOOD);
+    }
+
+    @Test
+    void takesRefusalsOfReviewsThatWereUnderWayTogetherForOne() {
+        // Given
+        for (int i = 0; i < 8; i++) {
+            verify(token("pod-" + i));
+        }
+
+        // When
+        for (int i = 0; i < 8; i++) {
+            reviewer.fail(FORBIDDEN);
+        }
+
+        // Then
+        time.advance(Duration.ofSeconds(1));
         reviewer.answerAtOnce(GOOD);
         assertThat(verify(token).verdict()).isEqualTo(GOOD);
     }
@@ -268,6 +408,108 @@ class ReviewVerifierTest {
         assertThat(reviewer.reviews()).isBetween(20 + 59 - 1, 20 + 60);
         reviewer.answerAtOnce(GOOD);
         assertThat(verify(token("another"), "10.0.0.2").verdict()).isEqualTo(GOOD);
+    }
+
+    @Test
+    void asksAboutNoMoreThanTwentyMadeUpTokensAtOnceThoughTheApiServerIsSlow() {
+        // Given
+        List<RecordingVerdict> flood = new ArrayList<>();
+        for (int i = 0; i < 256; i++) {
+            flood.add(verify(token("forged-" + i)));
+        }
+
+        // When
+        for (int i = 0; i < 20; i++) {
+            reviewer.answer(BAD);
+        }
+
+        // Then
+        assertThat(reviewer.reviews()).isEqualTo(20);
+        assertThat(flood).noneMatch(RecordingVerdict::waits);
+        assertThat(flood).last().extracting(RecordingVerdict::verdict).isEqualTo(LIMIT);
+    }
+
+    @Test
+    void countsAgainstASourceOnlyWhatIsRefused() {
+        // Given
+        reviewer.answerAtOnce(GOOD);
+        for (int i = 0; i < 60; i++) {
+            verify(token("good-" + i));
+        }
+        reviewer.answerAtOnce(new NotVerified(Reason.API_SERVER));
+        for (int i = 0; i < 60; i++) {
+            verify(token("trouble-" + i));
+        }
+        for (int i = 0; i < 30; i++) {
+            reviewer.failAtOnce(DOWN);
+            verify(token("down-" + i));
+            time.advance(Duration.ofSeconds(1));
+        }
+
+        // When
+        reviewer.answerAtOnce(BAD);
+        int before = reviewer.reviews();
+        for (int i = 0; i < 60; i++) {
+            verify(token("forged-" + i));
+        }
+
+        // Then
+        assertThat(reviewer.reviews() - before).isEqualTo(20);
+    }
+
+    @Test
+    void givesTheRoomBackOfATokenThatNobodyWaitsForAnyMore() {
+        // Given
+        for (int i = 0; i < 256; i++) {
+            verify(token("pod-" + i));
+        }
+        assertThat(verify(token("beyond")).verdict()).isEqualTo(LIMIT);
+
+        // When
+        time.advanceMillis(300);
+
+        // Then
+        assertThat(verify(token("later")).waits()).isTrue();
+        assertThat(reviewer.reviews()).as("the others are not asked about any more").isEqualTo(8);
+    }
+
+    @Test
+    void believesAGoodWordHoweverTheClockJumps() {
+        // Given
+        reviewer.answerAtOnce(GOOD);
+        verify(token);
+        reviewer.failAtOnce(DOWN);
+        verify(token("down"));
+
+        // When: the token seems to have expired
+        time.setClockAhead(Duration.ofHours(48));
+        assertThat(verify(token).verdict()).isEqualTo(API_SERVER);
+        time.setClockAhead(Duration.ofHours(-48));
+
+        // Then
+        assertThat(verify(token).verdict()).isEqualTo(GOOD);
+        time.setClockAhead(Duration.ZERO);
+        assertThat(verify(token).verdict()).isEqualTo(GOOD);
+    }
+
+    @Test
+    void asksAgainAfterTheSamePauseHoweverTheClockJumps() {
+        // Given
+        reviewer.failAtOnce(DOWN);
+        time.setClockAhead(Duration.ofHours(2));
+        verify(token);
+        time.setClockAhead(Duration.ofHours(-2));
+        reviewer.answerAtOnce(BAD);
+
+        // When, Then
+        time.advance(Duration.ofSeconds(1));
+        assertThat(verify(token).verdict()).isEqualTo(BAD);
+        time.setClockAhead(Duration.ofHours(2));
+        reviewer.answerAtOnce(GOOD);
+        assertThat(verify(token).verdict()).isEqualTo(BAD);
+        time.setClockAhead(Duration.ZERO);
+        time.advance(Duration.ofSeconds(10));
+        assertThat(verify(token).verdict()).isEqualTo(GOOD);
     }
 
     @Test

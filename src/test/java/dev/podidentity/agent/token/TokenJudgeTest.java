@@ -156,9 +156,12 @@ class TokenJudgeTest {
 
     static Stream<Arguments> claimsOfOthers() {
         return Stream.of(
-                claims("another issuer", claims -> claims.put("iss", "https://other"), "its issuer is not"),
-                claims("an issuer with a slash more", claims -> claims.put("iss", ISSUER + "/"), "its issuer is not"),
-                claims("no issuer", claims -> claims.remove("iss"), "its issuer is not"),
+                claims("no issuer", claims -> claims.remove("iss"), "no iss claim"),
+                claims("an empty issuer", claims -> claims.put("iss", ""), "no iss claim"),
+                claims("an issuer that is no text", claims -> claims.put("iss", 7), "iss is not a string"),
+                claims("another issuer and audience", claims -> claims.put("iss", "https://other").put("aud", "x"), "audience"),
+                claims("another issuer, expired", claims -> claims.put("iss", "https://other").put("exp", NOW.getEpochSecond()),
+                        "expired"),
                 claims("another audience", claims -> claims.put("aud", "sts.amazonaws.com"), "audience"),
                 claims("no audience", claims -> claims.remove("aud"), "audience"),
                 claims("an audience that is no text", claims -> claims.put("aud", 7), "aud is not"),
@@ -278,6 +281,35 @@ class TokenJudgeTest {
         assertThat(judged(token)).isEqualTo(new NotVerified(Reason.UNKNOWN_KEY));
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"https://other", "/"})
+    void leavesATokenOfAnotherIssuerToEksAuthIfOneOfTheKeysHasSignedIt(String suffix) {
+        // Given
+        JsonObject claims = CLAIMS.copy().put("iss", suffix.equals("/") ? ISSUER + "/" : suffix);
+
+        // Then
+        assertThat(judged(sign(header("RS256", "rsa"), claims, ClusterKeys.RSA.getPrivate())))
+                .isEqualTo(new NotVerified(Reason.OTHER_ISSUER));
+        assertRejected(sign(header("RS256", "rsa"), claims, ClusterKeys.OTHER_RSA.getPrivate()), "signature is not");
+    }
+
+    @Test
+    void comparesTheTimesOfATokenWithTheClockEachTime() {
+        // Given
+        JsonObject claims = CLAIMS.copy()
+                .put("iat", NOW.getEpochSecond())
+                .put("nbf", NOW.getEpochSecond())
+                .put("exp", NOW.plusSeconds(3600).getEpochSecond());
+        Judgement judgement = judge.judge(sign(header("RS256", "rsa"), claims, ClusterKeys.RSA.getPrivate()), KEYS);
+
+        // When, Then: a clock that is wrong, and is put right
+        assertThat(judgement.at(NOW.plusSeconds(3600))).isInstanceOfSatisfying(
+                RejectedToken.class, rejected -> assertThat(rejected.kind()).isEqualTo(RejectedToken.Kind.EXPIRED));
+        assertThat(judgement.at(NOW.minusSeconds(31))).isInstanceOf(RejectedToken.class);
+        assertThat(judgement.at(NOW.minusSeconds(30))).isEqualTo(PROVED);
+        assertThat(judgement.at(NOW.plusSeconds(3599))).isEqualTo(PROVED);
+    }
+
     @Test
     void leavesAGenuineTokenOfNoPodToEksAuth() {
         for (String claim : new String[] {"pod", "pod/name", "pod/uid"}) {
@@ -325,7 +357,7 @@ class TokenJudgeTest {
     }
 
     private Verification judged(String token) {
-        return judge.judge(token, KEYS, NOW);
+        return judge.judge(token, KEYS).at(NOW);
     }
 
     private void assertRejected(String token, String message) {

@@ -1,0 +1,47 @@
+package dev.podidentity.agent.token;
+
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Optional;
+
+/**
+ * The times that a token gives itself. They are compared with the clock each time the token is used: a clock that was
+ * wrong must not have had the last word.
+ *
+ * @param expiresAt its {@code exp}
+ * @param notBefore its {@code nbf}, if there is one
+ * @param issuedAt its {@code iat}, if there is one
+ */
+record Validity(Instant expiresAt, Optional<Instant> notBefore, Optional<Instant> issuedAt) {
+
+    /**
+     * Looks at {@code exp}, with no leeway, as EKS Auth promises none and the SDK has a fresher token to read; and at
+     * {@code nbf} with some, as a new pod's token is valid from the API server's very now on.
+     *
+     * @param leeway how far this node's clock may be behind the API server's
+     */
+    void requireCurrent(Instant now, Duration leeway) throws Rejection {
+        if (!expiresAt.isAfter(now)) {
+            throw new Rejection(RejectedToken.expired("The token expired at " + seconds(expiresAt)
+                    + ": the SDK has not re-read the token file since; update the SDK, or restart the pod"));
+        }
+        if (ahead(notBefore, now, leeway)) {
+            throw Rejection.invalid("The token is not valid before " + seconds(notBefore.orElseThrow())
+                    + ": check the clock of this node");
+        }
+    }
+
+    void requireIssued(Instant now, Duration leeway) throws Rejection {
+        if (ahead(issuedAt, now, leeway)) {
+            throw Rejection.invalid("The token is issued in the future: check the clock of this node");
+        }
+    }
+
+    private static boolean ahead(Optional<Instant> time, Instant now, Duration leeway) {
+        return time.isPresent() && time.get().isAfter(now.plus(leeway));
+    }
+
+    private static String seconds(Instant instant) {
+        return Instant.ofEpochSecond(instant.getEpochSecond()).toString();
+    }
+}
