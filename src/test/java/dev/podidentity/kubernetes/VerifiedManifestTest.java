@@ -115,7 +115,7 @@ class VerifiedManifestTest {
         assertThat(policy.getFailurePolicy()).isEqualTo("Fail");
         assertThat(policy.getMatchConstraints().getResourceRules()).singleElement().satisfies(rule -> {
             assertThat(rule.getApiGroups()).containsExactly("");
-            assertThat(rule.getApiVersions()).containsExactly("*");
+            assertThat(rule.getApiVersions()).as("with a wildcard, types are not checked").containsExactly("v1");
             assertThat(rule.getOperations()).containsExactly("*");
             assertThat(rule.getResources()).containsExactlyElementsOf(resources);
         });
