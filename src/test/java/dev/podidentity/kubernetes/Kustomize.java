@@ -15,12 +15,12 @@ import org.yaml.snakeyaml.Yaml;
 import org.yaml.snakeyaml.constructor.SafeConstructor;
 
 /** {@code kubectl kustomize}, which renders what {@code kubectl apply -k} sends. */
-final class Kustomize {
+public final class Kustomize {
 
     private Kustomize() {}
 
     /** The rendered documents. Where there is no kubectl, the test is skipped. */
-    static List<Map<String, Object>> render(Path directory) {
+    public static List<Map<String, Object>> render(Path directory) {
         Process kubectl = start(directory);
         try {
             String output = new String(kubectl.getInputStream().readAllBytes(), StandardCharsets.UTF_8);

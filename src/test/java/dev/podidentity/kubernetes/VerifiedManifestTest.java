@@ -13,6 +13,11 @@ import io.fabric8.kubernetes.api.model.ServiceAccount;
 import io.fabric8.kubernetes.api.model.Volume;
 import io.fabric8.kubernetes.api.model.VolumeMount;
 import io.fabric8.kubernetes.api.model.VolumeProjection;
+import io.fabric8.kubernetes.api.model.admissionregistration.v1.ValidatingAdmissionPolicy;
+import io.fabric8.kubernetes.api.model.admissionregistration.v1.ValidatingAdmissionPolicyBinding;
+import io.fabric8.kubernetes.api.model.admissionregistration.v1.ValidatingAdmissionPolicySpec;
+import io.fabric8.kubernetes.api.model.admissionregistration.v1.Validation;
+import io.fabric8.kubernetes.api.model.admissionregistration.v1.Variable;
 import io.fabric8.kubernetes.api.model.rbac.ClusterRole;
 import io.fabric8.kubernetes.api.model.rbac.ClusterRoleBinding;
 import io.fabric8.kubernetes.api.model.rbac.PolicyRule;
@@ -26,6 +31,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -35,11 +41,13 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What {@code kubectl apply -k kubernetes/verified} sends: the base, what its features need, and no more. */
 class VerifiedManifestTest {
 
     private static final Path KUBERNETES = Path.of("kubernetes");
+    private static final String AGENT = "eks-pod-identity-agent";
     private static final int GROUP = 65532;
     private static final int GROUP_MAY_READ = 0440;
 
@@ -52,21 +60,21 @@ class VerifiedManifestTest {
         verified = Manifests.of(KUBERNETES.resolve("verified"));
     }
 
-    /** Each file and all that it allows. */
+    /** Each feature, its file and all that this allows. */
     static Stream<Arguments> rules() {
         return Stream.of(
-                arguments("keys", "nonResourceURLs=/.well-known/openid-configuration,/openid/v1/jwks verbs=get"),
-                arguments("pods", "apiGroups= resources=pods verbs=get,list,watch"),
-                arguments("events", "apiGroups= resources=events verbs=create"),
-                arguments("nodes", "apiGroups= resources=nodes verbs=get,patch"));
+                arguments("keys", "core/keys.yaml", "nonResourceURLs=/openid/v1/jwks verbs=get"),
+                arguments("pods", "core/pods.yaml", "apiGroups= resources=pods verbs=list,watch"),
+                arguments("events", "events/role.yaml", "apiGroups= resources=events verbs=create"),
+                arguments("startup-taint", "startup-taint/role.yaml", "apiGroups= resources=nodes verbs=get,patch"));
     }
 
     @ParameterizedTest
     @MethodSource("rules")
-    void allowsEachFeatureWhatItNeedsInAFileOfItsOwn(String feature, String rule) {
-        String name = "eks-pod-identity-agent-" + feature;
+    void allowsEachFeatureWhatItNeedsInAFileOfItsOwn(String feature, String file, String rule) {
+        String name = AGENT + '-' + feature;
 
-        assertThat(KUBERNETES.resolve("verified/" + feature + ".yaml")).content()
+        assertThat(KUBERNETES.resolve("verified").resolve(file)).content()
                 .contains("kind: ClusterRole\n", "kind: ClusterRoleBinding\n")
                 .containsPattern("(?s)^# --[a-z-]+.*name: " + name + "\n");
         assertThat(verified.all(ClusterRole.class))
@@ -77,13 +85,98 @@ class VerifiedManifestTest {
 
     @Test
     void allowsNothingElse() {
-        List<String> names = rules().map(row -> "eks-pod-identity-agent-" + row.get()[0]).toList();
+        List<String> names = rules().map(row -> AGENT + '-' + row.get()[0]).toList();
 
         assertThat(verified.all(ClusterRole.class)).extracting(role -> role.getMetadata().getName())
                 .containsExactlyInAnyOrderElementsOf(names);
         assertThat(verified.all(ClusterRole.class)).allSatisfy(role -> assertThat(role.getAggregationRule()).isNull());
         assertThat(verified.objects().stream().map(HasMetadata::getKind).collect(Collectors.toSet()))
-                .containsExactlyInAnyOrder("ServiceAccount", "ConfigMap", "DaemonSet", "ClusterRole", "ClusterRoleBinding");
+                .containsExactlyInAnyOrder("ServiceAccount", "ConfigMap", "DaemonSet", "ClusterRole", "ClusterRoleBinding",
+                        "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding");
+    }
+
+    /** Each policy, and what it is about. */
+    static Stream<Arguments> policies() {
+        return Stream.of(
+                arguments("events", List.of("events")),
+                arguments("startup-taint", List.of("nodes", "nodes/*")));
+    }
+
+    @ParameterizedTest
+    @MethodSource("policies")
+    void enforcesAPolicyWhereRbacAllowsMoreThanTheAgentDoes(String feature, List<String> resources) {
+        // Given
+        String name = AGENT + '-' + feature;
+
+        // When
+        ValidatingAdmissionPolicySpec policy = policy(verified, name);
+
+        // Then
+        assertThat(policy.getFailurePolicy()).isEqualTo("Fail");
+        assertThat(policy.getMatchConstraints().getResourceRules()).singleElement().satisfies(rule -> {
+            assertThat(rule.getApiGroups()).containsExactly("");
+            assertThat(rule.getApiVersions()).as("with a wildcard, types are not checked").containsExactly("v1");
+            assertThat(rule.getOperations()).containsExactly("*");
+            assertThat(rule.getResources()).containsExactlyElementsOf(resources);
+        });
+        assertThat(verified.all(ValidatingAdmissionPolicyBinding.class))
+                .filteredOn(binding -> binding.getSpec().getPolicyName().equals(name))
+                .singleElement()
+                .satisfies(binding -> {
+                    assertThat(binding.getSpec().getValidationActions()).containsExactly("Deny");
+                    assertThat(binding.getSpec().getMatchResources()).as("which would narrow it").isNull();
+                });
+        assertThat(policy.getValidations()).isNotEmpty().extracting(Validation::getMessage).doesNotContainNull();
+    }
+
+    @ParameterizedTest
+    @MethodSource("policies")
+    void concernsTheAgentsServiceAccountInAnyNamespaceAndNobodyElse(String feature) {
+        // When
+        Pattern username = username(policy(verified, AGENT + '-' + feature));
+
+        // Then
+        assertThat(Stream.of("kube-system", "pod-identity").map(namespace -> "system:serviceaccount:" + namespace + ':'
+                        + verified.pod().getServiceAccountName()))
+                .allMatch(name -> username.matcher(name).find());
+        assertThat(Stream.of(
+                        "kubernetes-admin",
+                        "eks-pod-identity-agent",
+                        "system:node:eks-pod-identity-agent",
+                        "system:serviceaccount:kube-system:node-controller",
+                        "system:serviceaccount:kube-system:my-eks-pod-identity-agent",
+                        "system:serviceaccount:kube-system:eks-pod-identity-agent-2",
+                        "system:serviceaccount:eks-pod-identity-agent:default",
+                        "oidc:system:serviceaccount:kube-system:eks-pod-identity-agent"))
+                .noneMatch(name -> username.matcher(name).find());
+    }
+
+    @Test
+    void letsTheAgentRemoveTheTaintThatItIsToldToRemove() {
+        assertTaint(verified, "pods.eks.amazonaws.com/agent-not-ready");
+    }
+
+    @Test
+    void letsTheAgentPutOnPodsTheEventsThatTheManualNames() throws IOException {
+        // Given
+        List<String> reasons = Pattern.compile("(?m)^\\|( `Credentials.*?) \\|")
+                .matcher(Files.readString(Path.of("docs/operations.md")))
+                .results()
+                .flatMap(row -> Stream.of(row.group(1).replaceAll("[` ]", "").split(",")))
+                .toList();
+
+        // When
+        String policy = expressions(policy(verified, AGENT + "-events"));
+
+        // Then
+        Matcher prefix = Pattern.compile("object\\.\\?reason\\.orValue\\(\"\"\\)\\.startsWith\\(\"(\\w+)\"\\)").matcher(policy);
+        assertThat(prefix.find()).isTrue();
+        assertThat(reasons).hasSizeGreaterThan(5).allMatch(reason -> reason.startsWith(prefix.group(1)));
+        assertThat(policy).contains(
+                "object.source.?component.orValue(\"\") == \"" + AGENT + '"',
+                "object.?reportingComponent.orValue(\"\") == \"" + AGENT + '"',
+                "object.?type.orValue(\"\") == \"Warning\"",
+                "object.involvedObject.?kind.orValue(\"\") == \"Pod\"");
     }
 
     @Test
@@ -117,6 +210,8 @@ class VerifiedManifestTest {
         assertThat(verified.agent().getEnv()).singleElement().satisfies(variable -> {
             assertThat(variable.getName()).isEqualTo("NODE_NAME");
             assertThat(variable.getValueFrom().getFieldRef().getFieldPath()).isEqualTo("spec.nodeName");
+            assertThat(variable.getValueFrom().getFieldRef().getApiVersion()).as("what client-side apply makes of it")
+                    .isEqualTo("v1");
         });
         assertThat(verified.agent().getVolumeMounts()).extracting(VolumeMount::getName).containsExactly("api-token", "keys");
         assertThat(pod.getVolumes()).extracting(Volume::getName).containsExactlyInAnyOrder("api-token", "keys");
@@ -193,7 +288,7 @@ class VerifiedManifestTest {
     @Test
     void isCompletedByTheOverlayOfTheReadme(@TempDir Path directory) throws IOException {
         // When
-        Manifests completed = Manifests.of(overlay(directory, ""));
+        Manifests completed = Manifests.of(overlay(directory, block("- ../verified\n")));
 
         // Then
         assertThat(completed.environment())
@@ -206,7 +301,7 @@ class VerifiedManifestTest {
     @Test
     void boundInAnotherNamespaceTooWhereTheOverlayHasOne(@TempDir Path directory) throws IOException {
         // Given
-        Path overlay = overlay(directory, "");
+        Path overlay = overlay(directory, block("- ../verified\n"));
         Path file = overlay.resolve("kustomization.yaml");
         Files.writeString(file, Files.readString(file).replace("namespace: kube-system", "namespace: pod-identity"));
 
@@ -221,7 +316,8 @@ class VerifiedManifestTest {
     @Test
     void letsTheApiServerJudgeTokensInsteadWithOneComponent(@TempDir Path directory) throws IOException {
         // When
-        Manifests reviewed = Manifests.of(overlay(directory, "components: [../verified/token-review]\n"));
+        Manifests reviewed = Manifests.of(
+                overlay(directory, block("- ../verified\n") + "components: [../verified/token-review]\n"));
 
         // Then
         assertThat(read(reviewed).tokenVerification()).isEqualTo(VerificationMode.TOKEN_REVIEW);
@@ -229,7 +325,7 @@ class VerifiedManifestTest {
                 "eks-pod-identity-agent-token-review",
                 "eks-pod-identity-agent-pods",
                 "eks-pod-identity-agent-events",
-                "eks-pod-identity-agent-nodes");
+                "eks-pod-identity-agent-startup-taint");
         assertThat(reviewed.all(ClusterRole.class))
                 .filteredOn(role -> role.getMetadata().getName().endsWith("token-review"))
                 .flatExtracting(ClusterRole::getRules)
@@ -238,20 +334,98 @@ class VerifiedManifestTest {
         assertBound(reviewed);
     }
 
-    /** The README's overlay of the verified workloads, with more of it. */
-    private static Path overlay(Path directory, String more) throws IOException {
-        String readme = Files.readString(KUBERNETES.resolve("README.md"));
-        String overlay = Pattern.compile("(?s)```yaml\n(.*?)```")
-                .matcher(readme)
+    static Stream<Arguments> components() {
+        return Stream.of(
+                arguments("events", "AGENT_EVENTS"),
+                arguments("startup-taint", "AGENT_STARTUP_TAINT"));
+    }
+
+    @ParameterizedTest
+    @MethodSource("components")
+    void leavesOutWhatAnOverlayDoesNotList(String component, String variable, @TempDir Path directory) throws IOException {
+        // Given
+        String overlay = block("- ../verified/core\n").replace("verified/startup-taint", "verified/" + component);
+
+        // When
+        Manifests chosen = Manifests.of(overlay(directory, "namespace: kube-system\n" + overlay));
+
+        // Then
+        assertThat(chosen.all(ClusterRole.class)).extracting(role -> role.getMetadata().getName())
+                .containsExactlyInAnyOrder(AGENT + "-keys", AGENT + "-pods", AGENT + '-' + component);
+        assertThat(chosen.all(ValidatingAdmissionPolicy.class)).extracting(policy -> policy.getMetadata().getName())
+                .containsExactly(AGENT + '-' + component);
+        assertThat(chosen.environment())
+                .hasSize(verified.environment().size() - 1)
+                .containsEntry(variable, verified.environment().get(variable));
+        assertBound(chosen);
+    }
+
+    @Test
+    void leavesOutThePoliciesWhereTheApiServerKnowsNone(@TempDir Path directory) throws IOException {
+        // When
+        Manifests old = Manifests.of(overlay(directory, block("- ../verified\n") + block("$patch: delete")));
+
+        // Then
+        assertThat(old.objects()).extracting(HasMetadata::getApiVersion).doesNotContain("admissionregistration.k8s.io/v1");
+        assertThat(old.all(ClusterRole.class)).isEqualTo(verified.all(ClusterRole.class));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"- ../verified\n", "- ../verified/core\n"})
+    void takesAnotherTaintsKeyForTheAgentAndItsPolicy(String resource, @TempDir Path directory) throws IOException {
+        // When
+        Manifests other = Manifests.of(overlay(
+                directory, block(resource) + block("name: eks-pod-identity-agent-startup-taint\n    patch")));
+
+        // Then
+        assertTaint(other, "startup-taint.cluster-autoscaler.kubernetes.io/eks-pod-identity-agent");
+    }
+
+    private static void assertTaint(Manifests manifests, String key) {
+        assertThat(read(manifests).startupTaint()).contains(key);
+        assertThat(policy(manifests, AGENT + "-startup-taint").getVariables())
+                .extracting(Variable::getName, Variable::getExpression)
+                .contains(tuple("startupTaint", '"' + key + '"'));
+    }
+
+    /** The first block of the README's YAML that contains this. */
+    private static String block(String text) throws IOException {
+        return Pattern.compile("(?s)```yaml\n(.*?)```")
+                .matcher(Files.readString(KUBERNETES.resolve("README.md")))
                 .results()
                 .map(block -> block.group(1))
-                .filter(block -> block.contains("- ../verified\n"))
+                .filter(block -> block.contains(text))
                 .findFirst()
                 .orElseThrow();
+    }
+
+    /** A directory with this kustomization, as if it were beside {@code verified}. */
+    private static Path overlay(Path directory, String kustomization) throws IOException {
         Path relative = directory.toRealPath().relativize(KUBERNETES.toRealPath());
         Files.writeString(
-                directory.resolve("kustomization.yaml"), (overlay + more).replace("../verified", relative + "/verified"));
+                directory.resolve("kustomization.yaml"), kustomization.replace("../verified", relative + "/verified"));
         return directory;
+    }
+
+    private static ValidatingAdmissionPolicySpec policy(Manifests manifests, String name) {
+        return manifests.all(ValidatingAdmissionPolicy.class).stream()
+                .filter(policy -> policy.getMetadata().getName().equals(name))
+                .findFirst()
+                .orElseThrow()
+                .getSpec();
+    }
+
+    /** The regular expression for the name of the one whose requests a policy is about. */
+    private static Pattern username(ValidatingAdmissionPolicySpec policy) {
+        assertThat(policy.getMatchConditions()).hasSize(1);
+        Matcher condition = Pattern.compile("request\\.userInfo\\.username\\.matches\\(\"([^\"]+)\"\\)")
+                .matcher(policy.getMatchConditions().get(0).getExpression());
+        assertThat(condition.matches()).isTrue();
+        return Pattern.compile(condition.group(1));
+    }
+
+    private static String expressions(ValidatingAdmissionPolicySpec policy) {
+        return policy.getValidations().stream().map(Validation::getExpression).collect(Collectors.joining("\n"));
     }
 
     private static Volume volume(String name) {
