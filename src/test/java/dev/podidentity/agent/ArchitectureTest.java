@@ -42,7 +42,6 @@ class ArchitectureTest {
                 arguments("observe", Set.of("config")),
                 arguments("config", Set.of()),
                 arguments("outbound", Set.of()),
-                arguments(Set.of()),
                 arguments("loop", Set.of()),
                 arguments("network", Set.of()),
                 arguments("startup", Set.of()),
