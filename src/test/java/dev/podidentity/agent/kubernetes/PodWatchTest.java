@@ -561,8 +561,8 @@ class PodWatchTest {
     @Test
     void namesTheMissingRule() {
         assertThat(Permission.WATCH_PODS.missing(new ApiAnswer(403, Buffer.buffer(), Optional.empty()))).hasMessage("The agent may not watch the pods"
-                + " of this node (HTTP 403): give its service account a role with apiGroups \"\", resources pods with the verbs get,"
-                + " list and watch");
+                + " of this node (HTTP 403): give its service account a role with apiGroups \"\", resources pods with the verbs list"
+                + " and watch");
     }
 
     @Test
