@@ -95,7 +95,7 @@ final class VerifiedWorkloads {
             throw new ConfigurationException(e.getMessage(), e);
         }
         pods = config.podWatch()
-                ? Optional.of(new PodWatch(api.orElseThrow(), node.orElseThrow(), metrics, clock, loop, random))
+                ? Optional.of(new PodWatch(api.orElseThrow(), node.orElseThrow(), metrics, System::nanoTime, loop, random))
                 : Optional.empty();
         verification = new TokenVerification(
                 verifier(config, clock, loop, worker), node, livingPods(), metrics, System::nanoTime);
