@@ -101,7 +101,7 @@ final class VerifiedWorkloads {
                 verifier(config, clock, loop, worker), node, livingPods(), metrics, System::nanoTime);
         events = config.events()
                 ? Optional.of(new EventRecorder(
-                        api.orElseThrow(), config.clusterName(), node, metrics, clock, System::nanoTime))
+                        api.orElseThrow(), config.clusterName(), node, metrics, clock, System::nanoTime, random))
                 : Optional.empty();
         nodeUnknown = node.isEmpty() && config.tokenVerification() != VerificationMode.NONE;
         taint = config.startupTaint().map(key -> serving ->
