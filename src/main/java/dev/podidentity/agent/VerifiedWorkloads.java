@@ -95,13 +95,13 @@ final class VerifiedWorkloads {
             throw new ConfigurationException(e.getMessage(), e);
         }
         pods = config.podWatch()
-                ? Optional.of(new PodWatch(api.orElseThrow(), node.orElseThrow(), metrics, clock, loop, random))
+                ? Optional.of(new PodWatch(api.orElseThrow(), node.orElseThrow(), metrics, System::nanoTime, loop, random))
                 : Optional.empty();
         verification = new TokenVerification(
                 verifier(config, clock, loop, worker, random), node, livingPods(), metrics, System::nanoTime);
         events = config.events()
                 ? Optional.of(new EventRecorder(
-                        api.orElseThrow(), config.clusterName(), node, metrics, clock, System::nanoTime))
+                        api.orElseThrow(), config.clusterName(), node, metrics, clock, System::nanoTime, random))
                 : Optional.empty();
         nodeUnknown = node.isEmpty() && config.tokenVerification() != VerificationMode.NONE;
         taint = config.startupTaint().map(key -> serving ->

@@ -4,18 +4,25 @@ import dev.podidentity.agent.token.SourceFailure;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.json.DecodeException;
 import io.vertx.core.json.JsonObject;
+import java.time.Instant;
+import java.time.format.DateTimeFormatter;
+import java.time.format.DateTimeParseException;
+import java.util.Optional;
 
 /**
  * What was answered, whatever the status.
  *
  * @param status the HTTP status; a redirect is one like any other, and is not followed
  * @param body the whole body; empty if it was taken as it came
+ * @param date the header of that name
  */
-public record ApiAnswer(int status, Buffer body) {
+public record ApiAnswer(int status, Buffer body, Optional<String> date) {
 
     private static final int OK = 200;
     private static final int FIRST_REDIRECT = 300;
     private static final int FORBIDDEN = 403;
+    /** Enough for the name of a policy and its own message. */
+    private static final int LONGEST_REASON = 300;
 
     /** Whether it was done. */
     public boolean ok() {
@@ -28,6 +35,29 @@ public record ApiAnswer(int status, Buffer body) {
      */
     public boolean refused() {
         return status == FORBIDDEN;
+    }
+
+    /** What the server's clock showed when it answered, to the second below; empty if it did not say. */
+    Optional<Instant> at() {
+        try {
+            return date.map(text -> DateTimeFormatter.RFC_1123_DATE_TIME.parse(text, Instant::from));
+        } catch (DateTimeParseException e) {
+            return Optional.empty();
+        }
+    }
+
+    /**
+     * What the API server says about a bad answer, such as which policy refused a change; empty if it says nothing. Holds
+     * what was sent at the most.
+     */
+    String reason() {
+        try {
+            return json("a status").getValue("message") instanceof String message
+                    ? message.substring(0, Math.min(message.length(), LONGEST_REASON))
+                    : "";
+        } catch (SourceFailure failure) {
+            return "";
+        }
     }
 
     /**

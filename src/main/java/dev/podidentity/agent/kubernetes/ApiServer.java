@@ -5,6 +5,7 @@ import dev.podidentity.agent.kubernetes.HttpCalls.Limits;
 import dev.podidentity.agent.kubernetes.HttpCalls.Parts;
 import dev.podidentity.agent.kubernetes.OwnAccount.Account;
 import dev.podidentity.agent.kubernetes.OwnAccount.Authority;
+import dev.podidentity.agent.loop.Backoff;
 import dev.podidentity.agent.loop.Timers;
 import dev.podidentity.agent.token.SourceFailure;
 import io.vertx.core.Future;
@@ -36,6 +37,12 @@ public final class ApiServer implements AutoCloseable {
 
     /** The time that a call may take. */
     static final Duration TIMEOUT = Duration.ofSeconds(5);
+
+    /**
+     * The pauses of what goes on until it succeeds. The longest one is the interval at which each node's kubelet renews its
+     * lease with the same API server: that bears as much of the agents, and none of them comes much later than it could.
+     */
+    static final Backoff PAUSES = new Backoff(Duration.ofSeconds(1), 2, Duration.ofSeconds(10));
 
     /** Keys and a review have some KiB, and a node with its images some tens. */
     private static final int LARGEST_BODY = 1024 * 1024;

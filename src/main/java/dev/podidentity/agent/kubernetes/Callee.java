@@ -1,6 +1,7 @@
 package dev.podidentity.agent.kubernetes;
 
 import dev.podidentity.agent.token.SourceFailure;
+import io.netty.handler.ssl.SslHandshakeTimeoutException;
 import java.io.IOException;
 import java.net.ConnectException;
 import java.net.UnknownHostException;
@@ -43,6 +44,10 @@ record Callee(String name, String reach, String trust) {
         }
         if (cause(thrown, CertificateException.class).isPresent()) {
             return failure("shows a certificate that is not accepted: " + trust);
+        }
+        // A kind of SSLException, but what does not answer says nothing about its TLS.
+        if (cause(thrown, SslHandshakeTimeoutException.class).isPresent()) {
+            return late();
         }
         if (cause(thrown, SSLException.class).isPresent()) {
             return failure("does not speak TLS with the agent: " + trust);

@@ -41,7 +41,7 @@ public final class ClusterKeys implements KeySource {
     private Future<String> discoveredIssuer() {
         return api.get(Discovery.PATH, Discovery.ACCEPT).compose(answer -> {
             if (!answer.ok()) {
-                return Future.failedFuture(Permission.READ_KEYS.missing(answer));
+                return Future.failedFuture(Permission.READ_ISSUER.missing(answer));
             }
             try {
                 return Future.succeededFuture(

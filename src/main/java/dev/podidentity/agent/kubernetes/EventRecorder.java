@@ -1,6 +1,8 @@
 package dev.podidentity.agent.kubernetes;
 
+import dev.podidentity.agent.loop.BoundedMap;
 import dev.podidentity.agent.loop.RecentKeys;
+import dev.podidentity.agent.loop.RefusalBackoff;
 import dev.podidentity.agent.loop.TokenBucket;
 import dev.podidentity.agent.observe.EventResult;
 import dev.podidentity.agent.observe.Field;
@@ -15,8 +17,10 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayDeque;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Queue;
+import java.util.function.DoubleSupplier;
 import java.util.function.LongSupplier;
 import org.jboss.logging.Logger;
 
@@ -31,9 +35,15 @@ public final class EventRecorder {
     private static final Logger LOG = Logger.getLogger(EventRecorder.class);
 
     private static final Permission CREATE_EVENTS =
-            new Permission("put Events on pods", "apiGroups \"\", resources events with the verb create");
+            new Permission("put Events on pods", "apiGroups \"\", resources events with the verb create;"
+                    + " if it has one, look for a quota or an admission policy");
     private static final String COMPONENT = "eks-pod-identity-agent";
     private static final Duration WINDOW = Duration.ofMinutes(10);
+    /** Longer than any pause between two refusals, so that a lasting one is one warning. */
+    private static final Duration QUIET = Duration.ofHours(1);
+    private static final int MOST_STATUSES = 20;
+    /** An API server that restarts refuses once or twice what it will allow. */
+    private static final int EXPECTED_REFUSALS = 2;
     /** Every pod of the largest node with some causes each; about 400 KiB. */
     private static final int MOST_REMEMBERED = 2_000;
     /** As many as a node has pods, and more. */
@@ -60,17 +70,20 @@ public final class EventRecorder {
     private final Metrics metrics;
     private final Clock clock;
     private final LongSupplier nanos;
+    private final DoubleSupplier random;
     private final RecentKeys<Told> told = new RecentKeys<>(WINDOW, MOST_REMEMBERED);
     /** A quota or an admission rule of one namespace refuses with the same status as a permission that is missing in all. */
-    private final RecentKeys<String> forbidden = new RecentKeys<>(WINDOW, MOST_NAMESPACES);
+    private final Map<String, Refusals> refusals = new BoundedMap<>(MOST_NAMESPACES);
+    /** The statuses that a warning has named. */
+    private final RecentKeys<Integer> warned = new RecentKeys<>(QUIET, MOST_STATUSES);
     private final Queue<Post> waiting = new ArrayDeque<>();
     private final TokenBucket permits;
     private int underWay;
-    private boolean warned;
 
     /**
      * @param nodeName this node's name, if it is known
      * @param nanos a monotonic clock
+     * @param random numbers from 0 to 1
      */
     public EventRecorder(
             ApiServer api,
@@ -78,13 +91,15 @@ public final class EventRecorder {
             Optional<String> nodeName,
             Metrics metrics,
             Clock clock,
-            LongSupplier nanos) {
+            LongSupplier nanos,
+            DoubleSupplier random) {
         this.api = api;
         this.clusterName = clusterName;
         this.nodeName = nodeName;
         this.metrics = metrics;
         this.clock = clock;
         this.nanos = nanos;
+        this.random = random;
         this.permits = new TokenBucket(PER_SECOND, BURST, nanos.getAsLong());
     }
 
@@ -99,7 +114,7 @@ public final class EventRecorder {
         long now = nanos.getAsLong();
         EventReason reason = EventReason.of(code);
         Told about = new Told(pod.podUid(), reason);
-        if (told.contains(about, now) || forbidden.contains(pod.namespace(), now)) {
+        if (told.contains(about, now) || paused(pod.namespace(), now)) {
             return;
         }
         if (waiting.size() >= MOST_WAITING || !permits.tryTake(now)) {
@@ -162,7 +177,8 @@ public final class EventRecorder {
     private void sendNext() {
         while (underWay < MOST_UNDER_WAY && !waiting.isEmpty()) {
             Post next = waiting.remove();
-            if (forbidden.contains(next.namespace, nanos.getAsLong())) {
+            if (paused(next.namespace, nanos.getAsLong())) {
+                told.remove(next.about);
                 metrics.event(EventResult.FORBIDDEN);
             } else {
                 send(next);
@@ -187,7 +203,7 @@ public final class EventRecorder {
     private void answered(Post post, ApiAnswer answer) {
         int status = answer.status();
         if (answer.ok()) {
-            warned = false;
+            refusals.remove(post.namespace);
             metrics.event(EventResult.CREATED);
         } else if (status == NOT_FOUND || status == FORBIDDEN && terminating(answer)) {
             metrics.event(EventResult.GONE);
@@ -196,21 +212,49 @@ public final class EventRecorder {
         } else if (mayPass(status)) {
             tryAgain(post, CREATE_EVENTS.missing(answer).getMessage());
         } else {
-            metrics.event(EventResult.FAILED);
-            LOG.debugf("The API server does not take an Event", Field.of("status", status));
+            notTaken(post, answer);
         }
     }
 
     private void forbidden(Post post, ApiAnswer answer) {
-        forbidden.add(post.namespace, nanos.getAsLong());
+        long now = nanos.getAsLong();
+        told.remove(post.about);
         metrics.event(EventResult.FORBIDDEN);
-        if (!warned) {
-            warned = true;
-            LOG.warnf("No Event can be put on a pod of this namespace; it is tried again after 10 minutes",
-                    Field.of("namespace", post.namespace),
-                    Field.of("remedy", CREATE_EVENTS.missing(answer).getMessage()
-                            + "; if it has one, look for a quota or an admission rule"));
+        if (paused(post.namespace, now)) {
+            // Sent before the first one of these was refused.
+            return;
         }
+        int times = refusals.getOrDefault(post.namespace, Refusals.NONE).times + 1;
+        refusals.put(post.namespace,
+                new Refusals(times, now + RefusalBackoff.pause(times, random.getAsDouble()).toNanos()));
+        if (times > EXPECTED_REFUSALS && news(answer.status(), now)) {
+            LOG.warnf("No Event can be put on a pod of this namespace; it is tried again",
+                    Field.of("namespace", post.namespace),
+                    Field.of("remedy", CREATE_EVENTS.missing(answer).getMessage()));
+        }
+    }
+
+    private void notTaken(Post post, ApiAnswer answer) {
+        metrics.event(EventResult.FAILED);
+        if (news(answer.status(), nanos.getAsLong())) {
+            LOG.warnf("The API server refuses an Event; it is not sent again",
+                    Field.of("namespace", post.namespace),
+                    Field.of("status", answer.status()),
+                    Field.of("reason", answer.reason()),
+                    Field.of("remedy", "Look for an admission policy or webhook that refuses the Events of " + COMPONENT));
+        }
+    }
+
+    private boolean paused(String namespace, long now) {
+        Refusals last = refusals.get(namespace);
+        return last != null && now - last.until < 0;
+    }
+
+    /** Whether a status was not warned about, or has not come since for an hour. */
+    private boolean news(int status, long now) {
+        boolean news = !warned.contains(status, now);
+        warned.add(status, now);
+        return news;
     }
 
     private void tryAgain(Post post, String remedy) {
@@ -237,6 +281,16 @@ public final class EventRecorder {
         } catch (SourceFailure failure) {
             return false;
         }
+    }
+
+    /**
+     * Answers 403 in a row.
+     *
+     * @param until when to ask again, in nanoseconds of the monotonic clock
+     */
+    private record Refusals(int times, long until) {
+
+        static final Refusals NONE = new Refusals(0, 0);
     }
 
     private record Told(String podUid, EventReason reason) {}

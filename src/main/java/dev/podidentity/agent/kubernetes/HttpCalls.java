@@ -2,6 +2,7 @@ package dev.podidentity.agent.kubernetes;
 
 import dev.podidentity.agent.loop.Timers;
 import dev.podidentity.agent.loop.Timers.Timer;
+import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.token.SourceFailure;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
@@ -27,14 +28,16 @@ import java.util.Optional;
 import java.util.concurrent.Executor;
 
 /**
- * Makes HTTP/1.1 calls, each of which ends within its limits. Follows no redirect. Confined to the event loop; names are
- * looked up on a worker, as the platform's resolver blocks.
+ * Makes HTTP/1.1 calls, each of which ends within its limits and carries the agent's name and version as its User-Agent.
+ * Follows no redirect. Confined to the event loop; names are looked up on a worker, as the platform's resolver blocks.
  */
 final class HttpCalls {
 
     private static final int HTTP_PORT = 80;
     private static final int HTTPS_PORT = 443;
     private static final int OK = 200;
+    /** What audit logs of the API server show. */
+    private static final String USER_AGENT = "eks-pod-identity-agent/" + BuildInfo.current();
     /** Leaves time for another address within the time of a call. */
     private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(3);
 
@@ -172,6 +175,7 @@ final class HttpCalls {
                     .setHost(call.base.getHost())
                     .setPort(port(call.base))
                     .setURI(call.target);
+            options.putHeader("User-Agent", USER_AGENT);
             call.headers.forEach(options::putHeader);
             if (call.proxy.isEmpty()) {
                 return options.setServer(
@@ -187,6 +191,8 @@ final class HttpCalls {
         }
 
         private void send(HttpClientRequest connected) {
+            // Without a handler Vert.x logs "Stream reset" for a request that is reset before it is sent.
+            connected.exceptionHandler(thrown -> fail(call.callee.of(thrown)));
             if (over) {
                 connected.reset();
                 return;
@@ -220,7 +226,8 @@ final class HttpCalls {
             response.endHandler(ended -> {
                 if (!over) {
                     end();
-                    answer.complete(new ApiAnswer(response.statusCode(), body));
+                    answer.complete(new ApiAnswer(
+                            response.statusCode(), body, Optional.ofNullable(response.getHeader("Date"))));
                 }
             });
         }

@@ -21,12 +21,17 @@ import java.util.Set;
  */
 final class JsonScanner {
 
+    private static final int LONGEST_TEXT = 2 * 1024 * 1024;
     /** Names are not kept for the next document: labels and annotations have any. */
     private static final JsonFactory JSON = JsonFactory.builder()
             .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
             .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
-            // An object of Kubernetes has 1.5 MiB at the most, as etcd takes no more.
-            .streamReadConstraints(StreamReadConstraints.builder().maxStringLength(2 * 1024 * 1024).build())
+            // An object of Kubernetes has 1.5 MiB at the most, as etcd takes no more. All of that can be one string, or one
+            // name: managed fields have the names of environment variables, which Kubernetes does not bound.
+            .streamReadConstraints(StreamReadConstraints.builder()
+                    .maxStringLength(LONGEST_TEXT)
+                    .maxNameLength(LONGEST_TEXT)
+                    .build())
             .build();
 
     private final String what;
@@ -41,6 +46,7 @@ final class JsonScanner {
     private final Deque<Integer> open = new ArrayDeque<>();
     private long sinceDocument;
     private int documents;
+    private boolean tooLong;
 
     /** Hears of what is found. */
     interface Listener {
@@ -75,6 +81,7 @@ final class JsonScanner {
     void take(Buffer part) throws SourceFailure {
         sinceDocument += part.length();
         if (sinceDocument > longest) {
+            tooLong = true;
             throw new SourceFailure(what + " is longer than " + longest + " bytes", false);
         }
         try {
@@ -88,6 +95,11 @@ final class JsonScanner {
         } catch (IOException e) {
             throw new SourceFailure(what + " is not JSON", false);
         }
+    }
+
+    /** Whether a document was longer than it may be. */
+    boolean tooLong() {
+        return tooLong;
     }
 
     /** How many documents have been complete. */
@@ -109,7 +121,9 @@ final class JsonScanner {
             }
             case FIELD_NAME -> {
                 path.setLength(open.element());
-                path.append('/').append(parser.currentName());
+                String name = parser.currentName();
+                // What is longer than all that is wanted need not be whole.
+                path.append('/').append(name, 0, Math.min(name.length(), longestPath));
             }
             case END_OBJECT -> end();
             case END_ARRAY -> path.setLength(open.pop());

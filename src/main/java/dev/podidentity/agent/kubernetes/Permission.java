@@ -12,19 +12,25 @@ record Permission(String purpose, String rule) {
 
     static final Permission READ_KEYS = new Permission(
             "read the cluster's keys",
-            "nonResourceURLs /openid/v1/jwks and /.well-known/openid-configuration with the verb get, as the ClusterRole"
-                    + " system:service-account-issuer-discovery has them");
+            "nonResourceURLs /openid/v1/jwks with the verb get, as the ClusterRole"
+                    + " system:service-account-issuer-discovery has it");
+    static final Permission READ_ISSUER = new Permission(
+            "read the cluster's issuer, which its own token does not name",
+            "nonResourceURLs /.well-known/openid-configuration with the verb get, as the ClusterRole"
+                    + " system:service-account-issuer-discovery has it");
     static final Permission REVIEW_TOKENS = new Permission(
             "have tokens reviewed", "apiGroups authentication.k8s.io, resources tokenreviews with the verb create");
     static final Permission WATCH_PODS = new Permission(
-            "watch the pods of this node", "apiGroups \"\", resources pods with the verbs get, list and watch");
+            "watch the pods of this node", "apiGroups \"\", resources pods with the verbs list and watch");
 
     /** What an answer means that is not a good one. */
     SourceFailure missing(ApiAnswer answer) {
+        // Names the service account, or the admission policy that refuses what a role allows.
+        String reason = answer.reason().isEmpty() ? "" : ". The API server says: \"" + answer.reason() + '"';
         return answer.refused()
                 ? new SourceFailure("The agent may not " + purpose + " (HTTP " + answer.status()
-                        + "): give its service account a role with " + rule, true)
+                        + "): give its service account a role with " + rule + reason, true)
                 : new SourceFailure("The API server does not let the agent " + purpose + " now: it answers with HTTP "
-                        + answer.status(), false);
+                        + answer.status() + reason, false);
     }
 }

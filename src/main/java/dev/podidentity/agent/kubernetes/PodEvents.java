@@ -17,15 +17,20 @@ final class PodEvents implements Parts, JsonScanner.Listener {
     private static final String POD = "/object";
     private static final String VERSION = "/object/metadata/resourceVersion";
     private static final String CODE = "/object/code";
+    private static final String REASON = "/object/reason";
+    private static final String GONE = "410";
+    private static final String EXPIRED = "Expired";
     private static final Set<String> WANTED = Stream.concat(
-                    Stream.of(EVENT, TYPE, VERSION, CODE), SeenPod.PATHS.stream().map(path -> POD + path))
+                    Stream.of(EVENT, TYPE, VERSION, CODE, REASON), SeenPod.PATHS.stream().map(path -> POD + path))
             .collect(Collectors.toUnmodifiableSet());
-    /** More than twice what etcd holds of an object. */
-    private static final int LONGEST = 4 * 1024 * 1024;
+    /** Etcd holds 1.5 MiB of an object, which JSON's escapes can make six times as long. */
+    private static final int LONGEST = 16 * 1024 * 1024;
 
     private final Listener listener;
     private final JsonScanner json = new JsonScanner("An event of the API server's watch on pods", LONGEST, WANTED, this);
     private final Map<String, String> values = new HashMap<>();
+    private boolean expired;
+    private boolean unusable;
 
     /** Hears of each event. Its version, empty if it has none, is what a watch can go on from. */
     interface Listener {
@@ -41,9 +46,6 @@ final class PodEvents implements Parts, JsonScanner.Listener {
 
         /** Nothing happened until a version. */
         void bookmark(String version);
-
-        /** The watch is over, and cannot go on from where it is. */
-        void failed();
     }
 
     PodEvents(Listener listener) {
@@ -60,9 +62,19 @@ final class PodEvents implements Parts, JsonScanner.Listener {
         try {
             json.take(part);
         } catch (SourceFailure failure) {
-            listener.failed();
+            unusable = true;
             throw failure;
         }
+    }
+
+    /** Whether the API server has said that it no longer knows what came after the version that was asked for. */
+    boolean expired() {
+        return expired;
+    }
+
+    /** Whether the watch ended with something that it cannot go on from. */
+    boolean unusable() {
+        return unusable;
     }
 
     @Override
@@ -79,6 +91,7 @@ final class PodEvents implements Parts, JsonScanner.Listener {
         String type = values.getOrDefault(TYPE, "");
         String version = values.getOrDefault(VERSION, "");
         String code = values.getOrDefault(CODE, "unknown");
+        expired = type.equals("ERROR") && (code.equals(GONE) || EXPIRED.equals(values.get(REASON)));
         values.clear();
         switch (type) {
             case "ADDED", "MODIFIED" -> listener.seen(pod, version);

@@ -19,7 +19,10 @@ final class PodList implements Parts, JsonScanner.Listener {
     private static final Set<String> WANTED = Stream.concat(
                     Stream.of(POD, VERSION, CONTINUE), SeenPod.PATHS.stream().map(path -> POD + path))
             .collect(Collectors.toUnmodifiableSet());
-    /** A hundred pods with all that etcd would hold of them do not come near it, but for the most extreme ones. */
+    /**
+     * A page of one pod is always shorter: etcd holds 1.5 MiB of an object, which JSON's escapes can make six times as long.
+     * A hundred pods are longer only if somebody wants them to be.
+     */
     private static final int LONGEST = 16 * 1024 * 1024;
 
     private final String node;
@@ -59,6 +62,11 @@ final class PodList implements Parts, JsonScanner.Listener {
     /** Whether what came is a list that can be watched from. */
     boolean whole() {
         return json.complete() && json.documents() == 1 && !version.isEmpty();
+    }
+
+    /** Whether the page was longer than it may be: fewer pods are to be asked for. */
+    boolean tooLong() {
+        return json.tooLong();
     }
 
     /** The UIDs of the pods that live. */

@@ -1,5 +1,6 @@
 package dev.podidentity.agent.kubernetes;
 
+import dev.podidentity.agent.loop.RefusalBackoff;
 import dev.podidentity.agent.loop.Timers;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.Metrics;
@@ -28,18 +29,15 @@ public final class StartupTaint {
     private static final Permission CHANGE_NODE =
             new Permission("take a taint off this node", "apiGroups \"\", resources nodes with the verbs get and patch");
     private static final Duration CHECK_INTERVAL = Duration.ofSeconds(1);
-    private static final Duration FIRST_PAUSE = Duration.ofSeconds(1);
-    /** With what is added by chance, 30 s. */
-    private static final Duration LONGEST_PAUSE = Duration.ofSeconds(20);
-    private static final int PAUSE_STEPS = 5;
-    private static final Duration FORBIDDEN_PAUSE = Duration.ofMinutes(10);
+    /** An API server that restarts refuses once or twice what it will allow. */
+    private static final int EXPECTED_REFUSALS = 2;
     /** Others change a young node's taints a few times. */
     private static final int EXPECTED_CONFLICTS = 5;
 
     private static final String JSON = "application/json";
     private static final String JSON_PATCH = "application/json-patch+json";
     private static final String TAINTS = "/spec/taints";
-    private static final int FORBIDDEN = 403;
+    private static final int NOT_FOUND = 404;
     private static final int CONFLICT = 409;
     private static final int UNPROCESSABLE = 422;
 
@@ -52,6 +50,7 @@ public final class StartupTaint {
     private final DoubleSupplier random;
     private Optional<Timers.Timer> next = Optional.empty();
     private int failures;
+    private int refusals;
     private int conflicts;
     private String lastWarning = "";
     private boolean stopped;
@@ -60,7 +59,7 @@ public final class StartupTaint {
      * @param nodeName this node's name
      * @param key the taint's key; one that ends in a slash stands for all that start with it
      * @param serving whether every required listener is bound and the agent has AWS credentials of its own
-     * @param random from 0 to 1: lengthens pauses, so that many nodes spread out
+     * @param random from 0 to 1: shortens pauses, so that many nodes spread out
      */
     public StartupTaint(
             ApiServer api,
@@ -106,12 +105,10 @@ public final class StartupTaint {
             }
             if (read.failed()) {
                 tryAgain(read.cause().getMessage());
-            } else if (read.result().status() == FORBIDDEN) {
-                forbidden(read.result());
-            } else if (!read.result().ok()) {
-                tryAgain(CHANGE_NODE.missing(read.result()).getMessage());
-            } else {
+            } else if (read.result().ok()) {
                 remove(read.result());
+            } else {
+                refused(read.result());
             }
         });
     }
@@ -178,17 +175,13 @@ public final class StartupTaint {
                 return;
             }
             ApiAnswer answer = patched.result();
-            switch (answer.status()) {
-                case CONFLICT, UNPROCESSABLE -> conflict();
-                case FORBIDDEN -> forbidden(answer);
-                default -> {
-                    if (answer.ok()) {
-                        done();
-                        LOG.infof("The startup taint is removed from this node", Field.of("taints", String.join(",", ours)));
-                    } else {
-                        tryAgain(CHANGE_NODE.missing(answer).getMessage());
-                    }
-                }
+            if (answer.ok()) {
+                done();
+                LOG.infof("The startup taint is removed from this node", Field.of("taints", String.join(",", ours)));
+            } else if (answer.status() == CONFLICT || answer.status() == UNPROCESSABLE) {
+                conflict(answer);
+            } else {
+                refused(answer);
             }
         });
     }
@@ -198,24 +191,33 @@ public final class StartupTaint {
         metrics.startupTaint(false);
     }
 
-    private void conflict() {
+    private void refused(ApiAnswer answer) {
+        if (answer.status() == NOT_FOUND) {
+            tryAgain("The API server knows no node of this name (HTTP 404): check that the environment variable NODE_NAME is"
+                    + " spec.nodeName of the agent's pod");
+        } else if (answer.refused()) {
+            refusals++;
+            if (refusals > EXPECTED_REFUSALS) {
+                warn(CHANGE_NODE.missing(answer).getMessage());
+            }
+            after(RefusalBackoff.pause(refusals, random.getAsDouble()));
+        } else {
+            tryAgain(CHANGE_NODE.missing(answer).getMessage());
+        }
+    }
+
+    private void conflict(ApiAnswer answer) {
         conflicts++;
         if (conflicts > EXPECTED_CONFLICTS) {
-            tryAgain("The API server refuses each change: look for what keeps changing this node's taints, or for an admission"
-                    + " rule that does not let the agent");
-        } else {
-            after(pause());
+            warn("The API server refuses each change: look for what keeps changing this node's taints, or for an admission"
+                    + " policy that does not let the agent: \"" + answer.reason() + '"');
         }
+        after(pause());
     }
 
     private void tryAgain(String remedy) {
         warn(remedy);
         after(pause());
-    }
-
-    private void forbidden(ApiAnswer answer) {
-        warn(CHANGE_NODE.missing(answer).getMessage());
-        after(FORBIDDEN_PAUSE);
     }
 
     /** Once for each trouble, as it may last. */
@@ -230,10 +232,8 @@ public final class StartupTaint {
     }
 
     private Duration pause() {
-        Duration pause = FIRST_PAUSE.multipliedBy(1L << Math.min(failures, PAUSE_STEPS));
         failures++;
-        Duration capped = pause.compareTo(LONGEST_PAUSE) < 0 ? pause : LONGEST_PAUSE;
-        return Duration.ofMillis((long) (capped.toMillis() * (1 + random.getAsDouble() / 2)));
+        return ApiServer.PAUSES.pause(failures, random.getAsDouble());
     }
 
     private void after(Duration pause) {

@@ -2,8 +2,11 @@ package dev.podidentity.agent.kubernetes;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.podidentity.agent.observe.BuildInfo;
+import dev.podidentity.agent.testing.LogLines;
 import dev.podidentity.agent.token.SourceFailure;
 import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.impl.HttpClientRequestImpl;
 import io.vertx.core.json.JsonObject;
 import io.vertx.core.net.NetServer;
 import java.io.IOException;
@@ -12,6 +15,7 @@ import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -19,6 +23,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class ApiServerTest {
 
@@ -92,6 +98,44 @@ class ApiServerTest {
                 "POST /events application/json {\"a\":1}", "PATCH /nodes/n application/json-patch+json []");
         assertThat(posted.status()).isEqualTo(201);
         assertThat(patched.ok()).isTrue();
+    }
+
+    @Test
+    void namesTheAgentAndItsVersion() {
+        server.answer(200, "{}");
+
+        fixture.result(() -> api.get("/api", JSON));
+        fixture.result(() -> api.post("/events", new JsonObject()));
+
+        assertThat(server.received()).extracting(request -> request.getHeader("User-Agent"))
+                .containsOnly("eks-pod-identity-agent/" + BuildInfo.current().version());
+    }
+
+    @Test
+    void givesTheTimeOfTheServer() {
+        server.answer(request -> request.response().putHeader("Date", "Thu, 01 Jan 2026 00:00:05 GMT").end());
+
+        assertThat(fixture.result(() -> api.get("/api", JSON)).at()).contains(Instant.parse("2026-01-01T00:00:05Z"));
+    }
+
+    @Test
+    void givesNoTimeOfAServerThatDoesNotSayIt() {
+        server.answer(200, "{}");
+
+        assertThat(fixture.result(() -> api.get("/api", JSON)).at()).isEmpty();
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', emptyValue = "", value = {
+        "{\"kind\":\"Status\",\"message\":\"denied\"} | denied",
+        "{\"message\":{}} | ''",
+        "{} | ''",
+        "denied | ''",
+        "'' | ''"})
+    void givesTheReasonOfABadAnswer(String body, String reason) {
+        server.answer(422, body);
+
+        assertThat(fixture.result(() -> api.get("/api", JSON)).reason()).isEqualTo(reason);
     }
 
     @Test
@@ -170,6 +214,28 @@ class ApiServerTest {
 
         // Then
         assertThat(fixture.failure(outcome)).hasMessageContaining("has not answered in time");
+    }
+
+    @Test
+    void logsNothingOfACallWhoseTimeIsOverBeforeItIsSent() {
+        // Given: all connections are in use
+        server.answer(request -> {});
+        List<CompletableFuture<ApiAnswer>> outcomes = new ArrayList<>();
+        for (int i = 0; i < 9; i++) {
+            outcomes.add(fixture.outcome(() -> api.get("/api", JSON)));
+        }
+        fixture.until(() -> server.received().size() == 8 && fixture.time.pending() == 9);
+
+        // When: its turn comes when it is over
+        try (LogLines log = new LogLines(HttpClientRequestImpl.class)) {
+            fixture.advance(ApiServer.TIMEOUT);
+            outcomes.forEach(fixture::failure);
+            server.answer(200, "{}");
+            fixture.result(() -> api.get("/api", JSON));
+
+            // Then
+            assertThat(log.all()).isEmpty();
+        }
     }
 
     @Test

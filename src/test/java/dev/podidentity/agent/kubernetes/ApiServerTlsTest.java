@@ -3,8 +3,14 @@ package dev.podidentity.agent.kubernetes;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
+import dev.podidentity.agent.kubernetes.HttpCalls.Call;
+import dev.podidentity.agent.kubernetes.HttpCalls.Limits;
 import dev.podidentity.agent.testing.Certificates;
+import dev.podidentity.agent.token.SourceFailure;
+import io.vertx.core.http.HttpClient;
+import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerRequest;
+import io.vertx.core.net.NetServer;
 import java.io.IOException;
 import java.net.Inet6Address;
 import java.net.NetworkInterface;
@@ -15,6 +21,9 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -169,6 +178,26 @@ class ApiServerTlsTest {
 
         // Then
         assertThat(tokens()).containsExactly("Bearer token-1", "Bearer token-1", "Bearer token-2");
+    }
+
+    @Test
+    void saysThatAPortDoesNotAnswerRatherThanThatItDoesNotSpeakTls() {
+        // Given: connections are accepted, and nothing is ever said
+        NetServer silent = fixture.vertx.createNetServer().connectHandler(socket -> {});
+        fixture.result(() -> silent.listen(0, "127.0.0.1"));
+        HttpClient client = fixture.vertx.createHttpClient(
+                HttpCalls.options().setSslHandshakeTimeout(1).setSslHandshakeTimeoutUnit(TimeUnit.MILLISECONDS));
+        Callee callee = new Callee("It", "reach it", "trust it");
+        Limits limits = new Limits(MINUTE, MINUTE, 1);
+        Call call = new Call(HttpMethod.GET, URI.create("https://127.0.0.1:" + silent.actualPort()), "/", Map.of(),
+                Optional.empty(), Optional.empty(), limits, Optional.empty(), callee);
+
+        // When
+        SourceFailure failure = fixture.failure(
+                () -> new HttpCalls(fixture.time, fixture.loop, fixture.worker).make(client, call));
+
+        // Then
+        assertThat(failure).hasMessage("It has not answered in time: reach it");
     }
 
     @Test

@@ -85,17 +85,18 @@ class ClusterKeysTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"403, 200", "200, 403"})
-    void namesTheMissingRule(int jwks, int discovery) {
+    @CsvSource({
+        "403, 200, keys, /openid/v1/jwks",
+        "200, 403, 'issuer, which its own token does not name', /.well-known/openid-configuration"})
+    void namesTheMissingRule(int jwks, int discovery, String what, String url) {
         serve(jwks, discovery, "{}");
 
         SourceFailure failure = fixture.failure(() -> keys.fetch());
 
         assertThat(failure.forbidden()).isTrue();
-        assertThat(failure.getMessage())
-                .startsWith("The agent may not read the cluster's keys (HTTP 40")
-                .endsWith("nonResourceURLs /openid/v1/jwks and /.well-known/openid-configuration with the verb get, as the"
-                        + " ClusterRole system:service-account-issuer-discovery has them");
+        assertThat(failure).hasMessage("The agent may not read the cluster's " + what + " (HTTP 403): give its service account"
+                + " a role with nonResourceURLs " + url + " with the verb get, as the ClusterRole"
+                + " system:service-account-issuer-discovery has it");
     }
 
     @ParameterizedTest

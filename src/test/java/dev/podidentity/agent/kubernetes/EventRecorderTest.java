@@ -2,6 +2,7 @@ package dev.podidentity.agent.kubernetes;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.podidentity.agent.loop.RefusalBackoff;
 import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.observe.EventResult;
 import dev.podidentity.agent.observe.Metrics;
@@ -46,10 +47,11 @@ class EventRecorderTest {
     private final List<JsonObject> events = new CopyOnWriteArrayList<>();
     /** The recorder's own time, which passes without any for the calls. Confined to the loop. */
     private final FakeTime time = new FakeTime();
+    private double random;
     private EventRecorder recorder = recorder("prod");
 
     private EventRecorder recorder(String clusterName) {
-        return new EventRecorder(api, clusterName, Optional.of("node-1"), metrics, time.clock(), time.nanos());
+        return new EventRecorder(api, clusterName, Optional.of("node-1"), metrics, time.clock(), time.nanos(), () -> random);
     }
 
     @AfterEach
@@ -96,7 +98,7 @@ class EventRecorderTest {
     @Test
     void leavesOutANodeThatItDoesNotKnow() {
         create();
-        recorder = new EventRecorder(api, "prod", Optional.empty(), metrics, time.clock(), time.nanos());
+        recorder = new EventRecorder(api, "prod", Optional.empty(), metrics, time.clock(), time.nanos(), () -> random);
 
         fail(pod("cart-1"), DENIED);
         until(EventResult.CREATED, 1);
@@ -288,26 +290,82 @@ class EventRecorderTest {
         "{\"details\":{\"causes\":\"NamespaceTerminating\"}}",
         "{\"details\":{\"causes\":[null,\"NamespaceTerminating\",{\"reason\":{}}]}}"
     })
-    void namesTheRuleThatIsMissingOnceAndTriesAgainAfterTenMinutes(String body) {
+    void namesTheRuleThatIsMissingOnceAndTriesAgainAfterTenMinutesInTheEnd(String body) {
         // Given
         server.answer(403, body);
+        for (int refusals = 1; refusals <= RefusalBackoff.BELIEVED; refusals++) {
+            fail(pod("cart-1"), DENIED);
+            until(EventResult.FORBIDDEN, refusals);
+            assertThat(log.all()).hasSize(refusals < 3 ? 0 : 1);
+            advance(RefusalBackoff.pause(refusals, 0).minusNanos(1));
+            fail(pod("cart-2"), DENIED);
+            assertThat(server.received()).hasSize(refusals);
+            advance(Duration.ofNanos(1));
+        }
+
+        // When: ten minutes are over
+        fail(pod("cart-3"), DENIED);
+        until(EventResult.FORBIDDEN, RefusalBackoff.BELIEVED + 1);
+
+        // Then
+        assertThat(log.all()).containsExactly("WARN No Event can be put on a pod of this namespace; it is tried again"
+                + " [namespace=shop, remedy=The agent may not put Events on pods (HTTP 403): give its service account"
+                + " a role with apiGroups \"\", resources events with the verb create; if it has one, look for a quota or an"
+                + " admission policy]");
+    }
+
+    @Test
+    void saysItWithinSecondsOnceAnApiServerThatHasJustStartedAllowsIt() {
+        // Given
+        server.answer(403, "");
         fail(pod("cart-1"), DENIED);
         until(EventResult.FORBIDDEN, 1);
 
-        // When: other pods of the namespace, until ten minutes are over
-        fail(pod("cart-2"), DENIED);
-        advance(WINDOW.minusNanos(1));
-        fail(pod("cart-3"), DENIED);
+        // When
+        create();
+        fail(pod("cart-1"), DENIED);
+        advance(Duration.ofSeconds(1).minusNanos(1));
+        fail(pod("cart-1"), DENIED);
+        assertThat(server.received()).hasSize(1);
         advance(Duration.ofNanos(1));
-        fail(pod("cart-4"), DENIED);
-        until(EventResult.FORBIDDEN, 2);
+        fail(pod("cart-1"), DENIED);
 
         // Then
-        assertThat(server.received()).hasSize(2);
-        assertThat(log.all()).containsExactly("WARN No Event can be put on a pod of this namespace; it is tried again after 10"
-                + " minutes [namespace=shop, remedy=The agent may not put Events on pods (HTTP 403): give its service account"
-                + " a role with apiGroups \"\", resources events with the verb create; if it has one, look for a quota or an"
-                + " admission rule]");
+        until(EventResult.CREATED, 1);
+        assertThat(log.all()).isEmpty();
+    }
+
+    @Test
+    void spreadsTheAttemptsOfManyNodes() {
+        random = 1;
+        server.answer(403, "");
+        fail(pod("cart-1"), DENIED);
+        until(EventResult.FORBIDDEN, 1);
+
+        create();
+        advance(Duration.ofMillis(500));
+        fail(pod("cart-1"), DENIED);
+
+        until(EventResult.CREATED, 1);
+    }
+
+    @Test
+    void countsAttemptsOfOneMomentAsOneRefusal() {
+        // Given
+        server.answer(request -> {});
+        fail(pod("cart-1"), DENIED);
+        fail(pod("cart-2"), DENIED);
+        fixture.until(() -> server.received().size() == 2);
+
+        // When
+        server.received().forEach(request -> request.response().setStatusCode(403).end());
+        until(EventResult.FORBIDDEN, 2);
+        create();
+        advance(Duration.ofSeconds(1));
+        fail(pod("cart-1"), DENIED);
+
+        // Then
+        until(EventResult.CREATED, 1);
     }
 
     @Test
@@ -332,20 +390,53 @@ class EventRecorderTest {
     }
 
     @Test
-    void warnsAnewAfterItWasAllowedInBetween() {
-        server.answer(403, "");
+    void warnsAnewOfAStatusThatHasNotComeForAnHour() {
+        // Given
+        server.answer(422, "{}");
         fail(pod("cart-1"), DENIED);
-        until(EventResult.FORBIDDEN, 1);
-        advance(WINDOW);
-        create();
+        until(EventResult.FAILED, 1);
+        advance(Duration.ofMinutes(59));
         fail(pod("cart-1"), DENIED);
-        until(EventResult.CREATED, 1);
+        until(EventResult.FAILED, 2);
+        advance(Duration.ofMinutes(59));
+        fail(pod("cart-1"), DENIED);
+        until(EventResult.FAILED, 3);
+        assertThat(log.all()).hasSize(1);
 
-        server.answer(403, "");
-        fail(pod("cart-2"), DENIED);
-        until(EventResult.FORBIDDEN, 2);
+        // When
+        advance(Duration.ofHours(1));
+        fail(pod("cart-1"), DENIED);
+        until(EventResult.FAILED, 4);
 
+        // Then
         assertThat(log.all()).hasSize(2);
+    }
+
+    @Test
+    void namesThePolicyThatRefusesAnEvent() {
+        // Given
+        String policy = "ValidatingAdmissionPolicy 'no-events' with binding 'no-events' denied request: no Events, please";
+        server.answer(422, new JsonObject().put("kind", "Status").put("message", policy).encode());
+
+        // When
+        fail(pod("cart-1"), DENIED);
+        fail(pod("cart-2"), DENIED);
+        until(EventResult.FAILED, 2);
+
+        // Then
+        assertThat(log.all()).containsExactly("WARN The API server refuses an Event; it is not sent again [namespace=shop,"
+                + " status=422, reason=" + policy + ", remedy=Look for an admission policy or webhook that refuses the Events of"
+                + " eks-pod-identity-agent]");
+    }
+
+    @Test
+    void repeatsNoMoreOfAReasonThanItsStart() {
+        server.answer(422, new JsonObject().put("message", "x".repeat(100_000)).encode());
+
+        fail(pod("cart-1"), DENIED);
+        until(EventResult.FAILED, 1);
+
+        assertThat(log.all()).singleElement().asString().contains("reason=" + "x".repeat(300) + ",");
     }
 
     @Test

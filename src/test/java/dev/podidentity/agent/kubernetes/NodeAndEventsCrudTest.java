@@ -116,7 +116,7 @@ class NodeAndEventsCrudTest {
     void putsAnEventBesideThePod() {
         // Given
         EventRecorder recorder = new EventRecorder(
-                api, "prod", Optional.of("node-1"), metrics, fixture.time.clock(), fixture.time.nanos());
+                api, "prod", Optional.of("node-1"), metrics, fixture.time.clock(), fixture.time.nanos(), () -> 0);
         VerifiedClaims pod = new VerifiedClaims("i", "shop", "cart", "sa-uid", "cart-1", "pod-uid", Optional.empty());
 
         // When

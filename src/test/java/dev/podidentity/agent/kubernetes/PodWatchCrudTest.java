@@ -13,6 +13,7 @@ import io.vertx.core.http.HttpServerOptions;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -57,7 +58,7 @@ class PodWatchCrudTest {
                 fixture.worker,
                 fixture.time.nanos());
         Metrics metrics = new Metrics(new SimpleMeterRegistry(), new BuildInfo("test"), fixture.time.clock());
-        watch = new PodWatch(api, NODE, metrics, fixture.time.clock(), fixture.time, () -> 0.5);
+        watch = new PodWatch(api, NODE, metrics, fixture.time.nanos(), fixture.time, () -> 0.5);
     }
 
     @AfterEach
@@ -76,7 +77,7 @@ class PodWatchCrudTest {
     }
 
     private boolean gone(String pod) {
-        return fixture.call(() -> watch.gone(uid(pod), Optional.of(fixture.time.now())));
+        return fixture.call(() -> watch.gone(uid(pod), Optional.of(Instant.now())));
     }
 
     private String uid(String pod) {

@@ -2,8 +2,11 @@ package dev.podidentity.agent.kubernetes;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.podidentity.agent.loop.RefusalBackoff;
+import dev.podidentity.agent.loop.Timers.Timer;
 import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.observe.Metrics;
+import dev.podidentity.agent.testing.FakeTime;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpServerRequest;
@@ -15,9 +18,12 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -28,13 +34,14 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The watch against an API server that does what a test says. */
 class PodWatchTest {
 
     private static final Duration SECOND = Duration.ofSeconds(1);
-    private static final Duration LONGEST_PAUSE = Duration.ofSeconds(30);
+    private static final Duration LONGEST_PAUSE = Duration.ofSeconds(10);
     private static final Duration WATCH_SILENCE = Duration.ofMinutes(3);
 
     @TempDir
@@ -49,7 +56,9 @@ class PodWatchTest {
     private final List<Consumer<HttpServerRequest>> watches = new CopyOnWriteArrayList<>();
     private final List<HttpServerResponse> watching = new CopyOnWriteArrayList<>();
     private final List<Duration> pauses = new CopyOnWriteArrayList<>();
-    private volatile double random = 1;
+    private volatile double random;
+    /** What the API server's clock shows. */
+    private volatile Instant serverTime = FakeTime.START;
     private final ApiServer api = new ApiServer(
             fixture.vertx,
             new ApiServerAddress(server.url(), Path.of("/nonexistent")),
@@ -61,11 +70,8 @@ class PodWatchTest {
             api,
             "node-1",
             new Metrics(registry, new BuildInfo("test"), fixture.time.clock()),
-            fixture.time.clock(),
-            (pause, task) -> {
-                pauses.add(pause);
-                return fixture.time.schedule(pause, task);
-            },
+            fixture.time.nanos(),
+            this::schedule,
             () -> random);
 
     @RegisterExtension
@@ -86,11 +92,31 @@ class PodWatchTest {
         server.close();
     }
 
+    /** Keeps the pauses, which nobody cancels before the end. */
+    private Timer schedule(Duration delay, Runnable task) {
+        pauses.add(delay);
+        Timer timer = fixture.time.schedule(delay, task);
+        AtomicBoolean cancelled = new AtomicBoolean();
+        return () -> {
+            timer.cancel();
+            if (!cancelled.getAndSet(true)) {
+                pauses.remove(pauses.lastIndexOf(delay));
+            }
+        };
+    }
+
     private static Consumer<HttpServerRequest> next(List<Consumer<HttpServerRequest>> script) {
         return script.size() > 1 ? script.remove(0) : script.get(0);
     }
 
+    /** A watch that carries something at once. */
     private void hold(HttpServerRequest request) {
+        watching.add(request.response());
+        request.response().setChunked(true).write("{\"type\":\"BOOKMARK\",\"object\":{}}\n");
+    }
+
+    /** A watch that carries nothing. */
+    private void holdInSilence(HttpServerRequest request) {
         watching.add(request.response());
         // Sends the headers.
         request.response().setChunked(true).write("\n");
@@ -100,8 +126,14 @@ class PodWatchTest {
         return request -> request.response().setStatusCode(status).end("{\"kind\":\"Status\",\"code\":" + status + "}");
     }
 
-    private static Consumer<HttpServerRequest> list(String version, String... uids) {
-        return request -> request.response().end(page(version, "", uids).encode());
+    private Consumer<HttpServerRequest> list(String version, String... uids) {
+        return answer(page(version, "", uids));
+    }
+
+    private Consumer<HttpServerRequest> answer(JsonObject page) {
+        return request -> request.response()
+                .putHeader("Date", DateTimeFormatter.RFC_1123_DATE_TIME.format(serverTime.atOffset(ZoneOffset.UTC)))
+                .end(page.encode());
     }
 
     private static JsonObject page(String version, String next, String... uids) {
@@ -167,6 +199,7 @@ class PodWatchTest {
 
     @Test
     void asksForTheMetadataOfLivingPodsOfItsNode() {
+        random = 1;
         startSynced("a");
 
         HttpServerRequest list = server.received().get(0);
@@ -245,8 +278,8 @@ class PodWatchTest {
     @Test
     void readsAllPagesOfAList() {
         // Given
-        lists.add(request -> request.response().end(page("100", "to page 2?&", "a").encode()));
-        lists.add(request -> request.response().end(page("100", "page-3", "b").encode()));
+        lists.add(answer(page("100", "to page 2?&", "a")));
+        lists.add(answer(page("100", "page-3", "b")));
         lists.add(list("100", "c"));
 
         // When
@@ -264,7 +297,7 @@ class PodWatchTest {
 
     @Test
     void endsAListThatHasNoEnd() {
-        lists.add(request -> request.response().end(page("100", "more", "a").encode()));
+        lists.add(answer(page("100", "more", "a")));
 
         start();
 
@@ -275,15 +308,15 @@ class PodWatchTest {
 
     @Test
     void listsAnewWhenAPageHasExpired() {
-        lists.add(request -> request.response().end(page("100", "late", "a").encode()));
+        lists.add(answer(page("100", "late", "a")));
         lists.add(status(410));
         lists.add(list("200", "b"));
-        start();
-        fixture.until(() -> ends("expired") == 1);
 
-        fixture.advance(SECOND);
+        start();
 
         untilWatching(1);
+        assertThat(pauses).isEmpty();
+        assertThat(ends("expired")).isEqualTo(1);
         assertThat(gone("b", Instant.EPOCH)).isFalse();
         assertThat(gone("a", Instant.EPOCH)).isTrue();
     }
@@ -378,7 +411,7 @@ class PodWatchTest {
 
     @ParameterizedTest
     @ValueSource(strings = {
-        "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":410,\"reason\":\"Expired\"}}\n",
+        "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":500,\"reason\":\"InternalError\"}}\n",
         "{\"type\":\"ERROR\"}\n",
         "{\"type\":\"SOMETHING\",\"object\":{}}\n",
         "{}\n",
@@ -404,6 +437,160 @@ class PodWatchTest {
         assertThat(requests("watch").get(1)).contains("&resourceVersion=200&");
     }
 
+    static Stream<Consumer<PodWatchTest>> expiries() {
+        return Stream.of(
+                test -> test.watches.add(0, status(410)),
+                test -> test.watches.add(0, events(
+                        "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":410,\"reason\":\"Gone\"}}\n")),
+                test -> test.watches.add(0, events(
+                        "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"reason\":\"Expired\"}}\n")));
+    }
+
+    /** A watch that has these, and no end. */
+    private static Consumer<HttpServerRequest> events(String lines) {
+        return request -> request.response().setChunked(true).write(lines);
+    }
+
+    @ParameterizedTest
+    @MethodSource("expiries")
+    void listsAtOnceWhenTheApiServerNoLongerKnowsItsVersion(Consumer<PodWatchTest> expire) {
+        // Given
+        lists.add(list("100", "a", "b"));
+        lists.add(list("200", "b", "c"));
+        start();
+        untilWatching(1);
+        expire.accept(this);
+
+        // When
+        server.received().get(1).connection().close();
+        fixture.until(() -> !watch.synced());
+        fixture.advance(SECOND);
+
+        // Then
+        untilWatching(2);
+        assertThat(pauses).containsExactly(SECOND);
+        assertThat(died).containsExactly("a");
+        assertThat(requests("watch").get(2)).contains("&resourceVersion=200&");
+        assertThat(ends("expired")).isEqualTo(1);
+    }
+
+    @ParameterizedTest
+    @MethodSource("expiries")
+    void pausesWhenTheNewVersionIsNotKnownEither(Consumer<PodWatchTest> expire) {
+        // Given
+        expire.accept(this);
+        expire.accept(this);
+        expire.accept(this);
+        lists.add(list("100", "a"));
+
+        // When
+        start();
+
+        // Then
+        fixture.until(() -> ends("expired") == 2);
+        assertThat(requests("list")).hasSize(2);
+        assertThat(pauses).containsExactly(SECOND);
+        fixture.advance(SECOND);
+        fixture.until(() -> ends("expired") == 3);
+        assertThat(pauses).containsExactly(SECOND, SECOND.multipliedBy(2));
+        fixture.advance(SECOND.multipliedBy(2));
+        untilWatching(1);
+        assertThat(requests("list")).hasSize(4);
+    }
+
+    @Test
+    void isNotSyncedByAWatchThatEndsWithItsFirstEvent() {
+        // Given
+        watches.add(0, events("{\"type\":\"ERROR\",\"object\":{\"code\":410}}\n"));
+        watches.add(0, events("{\"type\":\"ERROR\",\"object\":{\"code\":410}}\n"));
+        lists.add(list("100", "a"));
+
+        // When
+        start();
+        fixture.until(() -> ends("expired") == 2);
+
+        // Then
+        assertThat(fixture.<Boolean>call(watch::synced)).isFalse();
+        assertThat(log.lines()).isEmpty();
+        fixture.advance(Duration.ofMillis(999));
+        assertThat(fixture.<Boolean>call(watch::synced)).isFalse();
+    }
+
+    @Test
+    void isSyncedByAWatchThatHasStoodForASecond() {
+        // Given
+        watches.add(0, this::holdInSilence);
+        lists.add(list("100", "a"));
+        start();
+        fixture.until(() -> pauses.size() == 1);
+
+        // When
+        fixture.advance(SECOND.minusMillis(1));
+        assertThat(fixture.<Boolean>call(watch::synced)).isFalse();
+        assertThat(registry.get("pod_identity_pods_synced").gauge().value()).isZero();
+        assertThat(gone("unknown", Instant.EPOCH)).isFalse();
+        assertThat(log.lines()).isEmpty();
+        fixture.advance(Duration.ofMillis(1));
+
+        // Then
+        assertThat(fixture.<Boolean>call(watch::synced)).isTrue();
+        assertThat(registry.get("pod_identity_pods_synced").gauge().value()).isEqualTo(1);
+        assertThat(gone("unknown", Instant.EPOCH)).isTrue();
+        assertThat(log.lines()).containsExactly("INFO The pods of this node are watched");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"-PT2H", "PT0S", "PT2H"})
+    void comparesTokensWithTheListByTheClockThatDatesBoth(Duration ahead) {
+        // Given
+        serverTime = FakeTime.START.plus(ahead);
+
+        // When: the clock of the node is wrong, or is corrected later
+        startSynced("a");
+        fixture.advance(Duration.ofSeconds(100));
+
+        // Then
+        assertThat(gone("young", serverTime)).isFalse();
+        assertThat(gone("young", serverTime.minusSeconds(60))).isFalse();
+        assertThat(gone("old", serverTime.minusSeconds(61))).isTrue();
+    }
+
+    @Test
+    void datesTheListBackToItsBegin() {
+        // Given
+        lists.add(request -> watching.add(request.response()));
+        start();
+        fixture.until(() -> watching.size() == 1);
+        fixture.advance(Duration.ofSeconds(20));
+
+        // When: it shows the time at its end
+        serverTime = FakeTime.START.plusSeconds(20);
+        HttpServerResponse list = watching.remove(0);
+        list.putHeader("Date", DateTimeFormatter.RFC_1123_DATE_TIME.format(serverTime.atOffset(ZoneOffset.UTC)))
+                .end(page("100", "", "a").encode());
+        untilWatching(1);
+
+        // Then
+        assertThat(gone("young", FakeTime.START.minusSeconds(60))).isFalse();
+        assertThat(gone("old", FakeTime.START.minusSeconds(61))).isTrue();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "yesterday"})
+    void letsUnknownPodsLiveIfTheApiServerDoesNotSayItsTime(String date) {
+        lists.add(request -> {
+            if (!date.isEmpty()) {
+                request.response().putHeader("Date", date);
+            }
+            request.response().end(page("100", "", "a").encode());
+        });
+
+        start();
+        untilWatching(1);
+
+        assertThat(gone("unknown", Instant.EPOCH)).isFalse();
+    }
+
     @Test
     void endsAnEventThatHasNoEnd() {
         // Given
@@ -412,14 +599,15 @@ class PodWatchTest {
         // When
         String text = "x".repeat(64 * 1024);
         send("{\"type\":\"ADDED\",\"object\":{");
-        IntStream.range(0, 64).forEach(i -> send("\"annotation-" + i + "\":\"" + text + "\","));
+        IntStream.range(0, 256).forEach(i -> send("\"annotation-" + i + "\":\"" + text + "\","));
 
         // Then
         fixture.until(() -> ends("expired") == 1);
     }
 
     @ParameterizedTest
-    @CsvSource({"410, expired, list", "400, expired, list", "500, broken, watch", "503, broken, watch", "429, broken, watch"})
+    @CsvSource({"400, expired, list", "404, expired, list", "401, broken, watch", "500, broken, watch", "503, broken, watch",
+        "429, broken, watch"})
     void listsAnewUnlessTheTroublePasses(int status, String cause, String then) {
         // Given
         watches.add(0, status(status));
@@ -466,24 +654,96 @@ class PodWatchTest {
         assertThat(fixture.<Boolean>call(watch::synced)).isFalse();
     }
 
+    /** Pods with a mebibyte of labels each, as many as are asked for. */
+    private void largePods(HttpServerRequest request) {
+        int from = Integer.parseInt(Optional.ofNullable(request.getParam("continue")).orElse("0"));
+        int to = Math.min(30, from + Integer.parseInt(request.getParam("limit")));
+        HttpServerResponse response = request.response().setChunked(true);
+        response.write("{\"metadata\":{\"resourceVersion\":\"100\"" + (to < 30 ? ",\"continue\":\"" + to + "\"" : "")
+                + "},\"items\":[");
+        String label = "x".repeat(1024 * 1024);
+        for (int i = from; i < to; i++) {
+            response.write((i == from ? "" : ",") + "{\"metadata\":{\"uid\":\"pod-" + i + "\",\"labels\":{\"a\":\"" + label + "\"}}}");
+        }
+        response.end("]}");
+    }
+
+    private List<String> limits() {
+        return server.received().stream()
+                .filter(request -> request.getParam("watch") == null)
+                .map(request -> request.getParam("limit"))
+                .toList();
+    }
+
     @Test
-    void refusesAListOfMoreThanSixteenMebibytes() {
+    void asksForSmallerPagesWhereAPageIsLongerThanSixteenMebibytes() {
+        // Given
+        lists.add(this::largePods);
+
+        // When
+        start();
+        untilWatching(1);
+
+        // Then
+        assertThat(limits()).containsExactly("100", "50", "25", "12", "12", "12");
+        assertThat(registry.get("pod_identity_pods").gauge().value()).isEqualTo(30);
+        assertThat(pauses).isEmpty();
+
+        // When: they are gone, and the pods have to be listed again
+        lists.set(0, list("200", "a"));
+        send("{\"type\":\"ERROR\",\"object\":{\"code\":410}}\n");
+        untilWatching(2);
+
+        // Then
+        assertThat(limits()).last().isEqualTo("24");
+    }
+
+    @Test
+    void pausesWhereEvenAPageOfOneIsTooLong() {
         String labels = "\"" + "x".repeat(1024 * 1024) + "\"";
         lists.add(request -> {
-            request.response().setChunked(true).write("{\"items\":[");
-            IntStream.range(0, 17).forEach(i -> request.response().write(labels + ","));
-            request.response().end("1]}");
+            HttpServerResponse response = request.response().setChunked(true);
+            response.write("{\"items\":[");
+            IntStream.range(0, 17).forEach(i -> response.write(labels + ","));
+            response.end("1]}");
         });
         start();
 
         fixture.until(() -> ends("broken") == 1);
 
+        assertThat(limits()).containsExactly("100", "50", "25", "12", "6", "3", "1");
+        assertThat(pauses).containsExactly(SECOND);
         assertThat(fixture.<Boolean>call(watch::synced)).isFalse();
     }
 
     @ParameterizedTest
-    @CsvSource({"1, '1000, 2000, 4000, 8000, 16000, 30000, 30000'", "0, '500, 1000, 2000, 4000, 8000, 15000, 15000'"})
-    void pausesLongerWithEachFailureAndThirtySecondsAtTheMost(double drawn, String expected) {
+    @ValueSource(strings = {"list", "watch"})
+    void readsAPodOfWhichOneNameIsAsLongAsKubernetesTakes(String by) {
+        // Given: a managed field is named after an environment variable, which has no longest name
+        String name = "k:{\\\"name\\\":\\\"" + "x".repeat(1_400_000) + "\\\"}";
+        String pod = "{\"metadata\":{\"managedFields\":[{\"fieldsV1\":{\"f:env\":{\"" + name + "\":{}}}}],\"uid\":\"b\"}}";
+        if (by.equals("list")) {
+            lists.add(request -> request.response().end(
+                    "{\"metadata\":{\"resourceVersion\":\"100\"},\"items\":[" + pod + "]}"));
+        } else {
+            lists.add(list("100"));
+            watches.add(0, request -> {
+                hold(request);
+                send("{\"type\":\"ADDED\",\"object\":" + pod + "}\n");
+            });
+        }
+
+        // When
+        start();
+
+        // Then
+        fixture.until(() -> registry.get("pod_identity_pods").gauge().value() == 1 && watch.synced());
+        assertThat(ends("expired") + ends("broken")).isZero();
+    }
+
+    @ParameterizedTest
+    @CsvSource({"0, '1000, 2000, 4000, 8000, 10000, 10000, 10000'", "1, '500, 1000, 2000, 4000, 5000, 5000, 5000'"})
+    void pausesLongerWithEachFailureAndTenSecondsAtTheMost(double drawn, String expected) {
         // Given
         random = drawn;
         lists.add(status(500));
@@ -524,45 +784,105 @@ class PodWatchTest {
     }
 
     @Test
-    void turnsItselfOffWhereItMayNotWatchAndTriesAgainAfterTenMinutes() {
+    void watchesWithinSecondsOnceAnApiServerThatHasJustStartedAllowsIt() {
         // Given
         lists.add(status(403));
-        lists.add(list("100", "b"));
+        lists.add(status(403));
+        lists.add(list("100", "a"));
+        watches.add(0, status(403));
         start();
         fixture.until(() -> ends("refused") == 1);
-        assertThat(fixture.<Boolean>call(watch::synced)).isFalse();
 
         // When
-        fixture.advance(Duration.ofMinutes(10));
-        assertThat(requests("list")).hasSize(1);
-        fixture.advance(LONGEST_PAUSE);
+        fixture.advance(SECOND);
+        fixture.until(() -> ends("refused") == 2);
+        fixture.advance(SECOND.multipliedBy(2));
+        fixture.until(() -> ends("refused") == 3);
+        fixture.advance(SECOND.multipliedBy(4));
+
+        // Then
+        untilWatching(1);
+        assertThat(requests("list")).hasSize(3);
+        assertThat(gone("unknown", Instant.EPOCH)).isTrue();
+    }
+
+    @Test
+    void believesARefusalThatIsRepeatedForMinutesAndTriesAgainAfterTenMinutes() {
+        // Given
+        lists.add(status(403));
+        start();
+        for (int i = 1; i < RefusalBackoff.BELIEVED; i++) {
+            int refusals = i;
+            fixture.until(() -> ends("refused") == refusals);
+            fixture.advance(pauses.get(pauses.size() - 1));
+        }
+        fixture.until(() -> ends("refused") == RefusalBackoff.BELIEVED);
+        assertThat(pauses).hasSize(RefusalBackoff.BELIEVED).last().isEqualTo(Duration.ofMinutes(10));
+
+        // When
+        lists.add(list("100", "b"));
+        lists.remove(0);
+        fixture.advance(Duration.ofMinutes(10).minusMillis(1));
+        assertThat(requests("list")).hasSize(RefusalBackoff.BELIEVED);
+        fixture.advance(Duration.ofMillis(1));
 
         // Then
         untilWatching(1);
         assertThat(gone("a", Instant.EPOCH)).isTrue();
+
+        // When: it is refused anew
+        watches.add(0, status(403));
+        server.received().get(server.received().size() - 1).connection().close();
+        fixture.until(() -> !watch.synced());
+        fixture.advance(SECOND);
+        fixture.until(() -> ends("refused") == RefusalBackoff.BELIEVED + 1);
+
+        // Then
+        assertThat(pauses).last().isEqualTo(SECOND);
     }
 
     @Test
-    void saysOnceThatItMayNotWatch() {
+    void believesThatItMayNotWatchThoughItMayList() {
         // Given
-        lists.add(status(403));
+        lists.add(list("100", "a"));
+        watches.add(0, status(403));
+        watches.add(0, status(403));
         start();
-        fixture.until(() -> ends("refused") == 1);
 
         // When
-        fixture.advance(Duration.ofMinutes(11));
+        fixture.until(() -> ends("refused") == 1);
+        fixture.advance(SECOND);
         fixture.until(() -> ends("refused") == 2);
 
         // Then
+        assertThat(pauses).containsExactly(SECOND, SECOND.multipliedBy(2));
+        assertThat(requests("list")).hasSize(1);
+    }
+
+    @Test
+    void saysAtTheThirdRefusalThatItMayNotWatchAndOnlyThen() {
+        // Given
+        lists.add(status(403));
+        start();
+
+        // When
+        for (int i = 1; i <= RefusalBackoff.BELIEVED; i++) {
+            int refusals = i;
+            fixture.until(() -> ends("refused") == refusals);
+            assertThat(log.lines()).hasSize(refusals < 3 ? 0 : 1);
+            fixture.advance(pauses.get(pauses.size() - 1));
+        }
+
+        // Then
         assertThat(log.lines()).containsExactly(
-                "WARN The agent may not watch the pods of this node: --pod-watch is off until it may");
+                "WARN The agent may not watch the pods of this node: those that are not known to be gone live");
     }
 
     @Test
     void namesTheMissingRule() {
-        assertThat(Permission.WATCH_PODS.missing(new ApiAnswer(403, Buffer.buffer()))).hasMessage("The agent may not watch the pods"
-                + " of this node (HTTP 403): give its service account a role with apiGroups \"\", resources pods with the verbs get,"
-                + " list and watch");
+        assertThat(Permission.WATCH_PODS.missing(new ApiAnswer(403, Buffer.buffer(), Optional.empty()))).hasMessage("The agent may not watch the pods"
+                + " of this node (HTTP 403): give its service account a role with apiGroups \"\", resources pods with the verbs list"
+                + " and watch");
     }
 
     @Test
@@ -591,7 +911,7 @@ class PodWatchTest {
     }
 
     @Test
-    void letsEvenTheDeadLiveOnceItMayNotWatchAnyMore() {
+    void knowsTheDeadWhileItMayNotWatchAnyMore() {
         // Given
         startSynced("a", "b");
         send(event("DELETED", "a", "101"));
@@ -605,7 +925,9 @@ class PodWatchTest {
         fixture.until(() -> ends("refused") == 1);
 
         // Then
-        assertThat(gone("a", Instant.EPOCH)).isFalse();
+        assertThat(gone("a")).isTrue();
+        assertThat(gone("b")).isFalse();
+        assertThat(gone("unknown", Instant.EPOCH)).isFalse();
     }
 
     @Test

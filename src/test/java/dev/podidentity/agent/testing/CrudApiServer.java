@@ -21,6 +21,9 @@ import io.vertx.core.http.RequestOptions;
 import io.vertx.core.http.WebSocketClient;
 import io.vertx.core.http.WebSocketConnectOptions;
 import java.net.URI;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
@@ -121,6 +124,7 @@ public final class CrudApiServer implements AutoCloseable {
 
     private void handle(HttpServerRequest request) {
         received.add(request.method() + " " + request.path());
+        request.response().putHeader("Date", date());
         Consumer<HttpServerRequest> answer = answers.get(request.path());
         if (token.isPresent() && !("Bearer " + token.get()).equals(request.getHeader("Authorization"))) {
             request.response().setStatusCode(401).end();
@@ -131,6 +135,11 @@ public final class CrudApiServer implements AutoCloseable {
         } else {
             request.body().onSuccess(body -> handOn(request, body));
         }
+    }
+
+    /** As every API server has it. */
+    private static String date() {
+        return DateTimeFormatter.RFC_1123_DATE_TIME.format(Instant.now().atOffset(ZoneOffset.UTC));
     }
 
     private void handOn(HttpServerRequest request, Buffer body) {
