@@ -1,0 +1,84 @@
+package dev.podidentity.agent.observe;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.podidentity.agent.testing.FakeTime;
+import dev.podidentity.agent.testing.LogLines;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import java.time.Duration;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+class LimitReportTest {
+
+    private static final Duration QUIET = Duration.ofSeconds(10);
+
+    private final FakeTime time = new FakeTime();
+    private final SimpleMeterRegistry registry = new SimpleMeterRegistry();
+    private final LimitReport report =
+            new LimitReport(new Metrics(registry, new BuildInfo("test"), time.clock()), time.nanos());
+    private final LogLines log = new LogLines(LimitReport.class);
+
+    @AfterEach
+    void close() {
+        log.close();
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void namesTheSourceAndTheLimitAndWhatToDo(Limit limit) {
+        // When
+        report.rejected(limit, "10.0.0.7");
+        // Then
+        assertThat(log.all()).containsExactly("WARN A limit turned requests of a source away "
+                + "[source=10.0.0.7, limit=" + limit.label() + ", count=1, remedy=" + limit.remedy() + "]");
+        assertThat(limit.remedy()).isNotBlank();
+    }
+
+    @Test
+    void namesASourceOnceInTenSecondsAndCountsTheRest() {
+        // When
+        for (int i = 0; i < 100; i++) {
+            report.rejected(Limit.HEADERS, "10.0.0.7");
+        }
+        time.advance(QUIET.minusNanos(1));
+        report.rejected(Limit.HEADERS, "10.0.0.7");
+        int before = log.all().size();
+        time.advance(Duration.ofNanos(1));
+        report.rejected(Limit.HEADERS, "10.0.0.7");
+        // Then
+        assertThat(before).isEqualTo(1);
+        assertThat(log.all()).hasSize(2);
+        assertThat(log.all().get(1)).contains("count=101");
+        assertThat(counted(Limit.HEADERS)).isEqualTo(102);
+    }
+
+    @Test
+    void namesEachSourceAndEachLimitByItself() {
+        // When
+        report.rejected(Limit.HEADERS, "10.0.0.7");
+        report.rejected(Limit.HEADERS, "10.0.0.8");
+        report.rejected(Limit.HEADER_TIME, "10.0.0.7");
+        // Then
+        assertThat(log.all()).hasSize(3);
+    }
+
+    @Test
+    void doesNotFillTheLogForWhoeverHasManyAddresses() {
+        // When
+        for (int i = 0; i < 10_000; i++) {
+            report.rejected(Limit.CONNECTIONS, "fd00::" + Integer.toHexString(i));
+        }
+        time.advanceMillis(200);
+        report.rejected(Limit.CONNECTIONS, "fd00::ffff");
+        // Then: fifty at once, and five a second
+        assertThat(log.all()).hasSize(51);
+        assertThat(counted(Limit.CONNECTIONS)).isEqualTo(10_001);
+    }
+
+    private double counted(Limit limit) {
+        return registry.get("pod_identity_limit_rejections").tag("limit", limit.label()).counter().count();
+    }
+}
