@@ -14,6 +14,7 @@ import dev.podidentity.agent.memory.HeapNeed;
 import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.Health;
+import dev.podidentity.agent.observe.LimitReport;
 import dev.podidentity.agent.observe.Logging;
 import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.observe.ProcessMeters;
@@ -83,6 +84,7 @@ public class Agent {
             return null;
         }, false).onFailure(error -> LOG.error("A task of the worker went wrong", error));
         Metrics metrics = new Metrics(registry, BuildInfo.current(), clock);
+        LimitReport limits = new LimitReport(metrics, System::nanoTime);
         AgentCredentials own = AgentCredentials.ofThisNode(config.rotateCredentials(), worker);
         SdkEksAuth eksAuth = eksAuth(own, worker, loop, clock);
         CredentialSettings settings = new CredentialSettings(
@@ -117,12 +119,13 @@ public class Agent {
                 workloads.failures(),
                 router.orElseThrow(() -> new IllegalStateException("Quarkus gave no router")),
                 metrics,
+                limits,
                 loop);
         Health health = new Health(
                 listeners::ready, () -> own.available() && eksAuth.connected(), config.startupGrace(), clock);
         metrics.listeners(listeners.states());
         metrics.agentCredentials(own::available);
-        operations.watch(health, metrics);
+        operations.watch(health);
         running = Optional.of(new Running(eksAuth, workloads, renewer, listeners, health, loop));
         onLoop(loop, () -> {
             connect(eksAuth, loop);
