@@ -111,7 +111,12 @@ public final class Listeners {
 
     private Listener listener(
             String name, String host, int port, Supplier<HttpServer> servers, Connections connections) {
-        return new Listener(name, host, port, servers, connections::opened, config.bindRetryInterval(), timers);
+        return new Listener(
+                name, host, port, servers, connections::opened, this::onThisNode, config.bindRetryInterval(), timers);
+    }
+
+    private Future<Boolean> onThisNode(String host) {
+        return vertx.executeBlocking(() -> NodeAddresses.has(host), false);
     }
 
     private HttpServer credentialsServer() {
