@@ -86,6 +86,7 @@ public class Agent {
             return null;
         }, false).onFailure(error -> LOG.error("A task of the worker went wrong", error));
         Metrics metrics = new Metrics(registry, BuildInfo.current(), clock);
+        LimitReport limits = new LimitReport(metrics, System::nanoTime);
         AgentCredentials own = AgentCredentials.ofThisNode(config.rotateCredentials(), worker, clock, System::nanoTime);
         SdkEksAuth eksAuth = eksAuth(own, worker, loop, clock);
         CredentialSettings settings = new CredentialSettings(
@@ -95,7 +96,6 @@ public class Agent {
                 config.maxConcurrentFetches(),
                 config.requestDeadline(),
                 config.flightTimeout());
-        LimitReport limits = new LimitReport(metrics, System::nanoTime);
         VerifiedWorkloads workloads =
                 new VerifiedWorkloads(config, System.getenv(), metrics, clock, vertx, loop, worker);
         CredentialService credentials = new CredentialService(
@@ -123,13 +123,14 @@ public class Agent {
                 workloads.failures(),
                 router.orElseThrow(() -> new IllegalStateException("Quarkus gave no router")),
                 metrics,
+                limits,
                 loop);
         Health health = new Health(
                 listeners::ready, () -> own.available() && eksAuth.connected(), config.startupGrace(), System::nanoTime);
         metrics.listeners(listeners.states());
         metrics.agentCredentials(own::usable);
         metrics.logLinesDropped(droppedLines);
-        operations.watch(health, metrics);
+        operations.watch(health);
         running = Optional.of(new Running(eksAuth, workloads, renewer, listeners, health, loop));
         onLoop(loop, () -> {
             connect(eksAuth, loop);

@@ -207,17 +207,18 @@ class LimitsIT {
     }
 
     @Test
-    void scrapesAreLimitedForEachSource() throws IOException {
+    void requestsForMetricsAndProbesAreLimitedForEachSourceAndListener() throws IOException {
         try (AgentProcess agent = AgentProcess.start(emulator);
-                RawHttp scraper = new RawHttp(agent.port("metrics"))) {
+                RawHttp scraper = new RawHttp(agent.port("metrics"));
+                RawHttp kubelet = new RawHttp("localhost", agent.port("probes"))) {
             List<Integer> statuses = new ArrayList<>();
-            for (int i = 0; i < 500; i++) {
-                statuses.add(scraper.send(request("GET", "/metrics", "Host: x")).answer().status());
+            for (int i = 0; i < 70; i++) {
+                statuses.add(scraper.send(request("GET", i % 2 == 0 ? "/metrics" : "/x", "Host: x")).answer().status());
             }
 
-            assertThat(statuses.subList(0, 50)).containsOnly(200);
+            assertThat(statuses.subList(0, 50)).containsOnly(200, 404);
             assertThat(statuses).contains(429);
-            assertThat(scraper.send(request("GET", "/healthz", "Host: x")).answer().status()).isEqualTo(200);
+            assertThat(kubelet.send(request("GET", "/healthz", "Host: x")).answer().status()).isEqualTo(200);
         }
     }
 }

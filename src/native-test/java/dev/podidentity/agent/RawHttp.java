@@ -17,7 +17,7 @@ import java.util.Optional;
 /** One connection that sends bytes as they are given, and shows an answer as it comes. */
 final class RawHttp implements AutoCloseable {
 
-    private static final int PATIENCE = (int) Duration.ofSeconds(30).toMillis();
+    private static final Duration PATIENCE = Duration.ofSeconds(30);
 
     private static final int SDK_RETRIES = 5;
 
@@ -28,19 +28,33 @@ final class RawHttp implements AutoCloseable {
     }
 
     RawHttp(String host, int port) throws IOException {
-        socket.setSoTimeout(PATIENCE);
-        socket.connect(new InetSocketAddress(host, port), PATIENCE);
+        this(host, port, PATIENCE);
+    }
+
+    /** A connection that waits for nothing longer than this. */
+    RawHttp(String host, int port, Duration patience) throws IOException {
+        connect(host, port, patience);
     }
 
     /** A connection from a given address of this machine. */
     static RawHttp from(String source, String host, int port) throws IOException {
-        return new RawHttp(new InetSocketAddress(source, 0), host, port);
+        return from(source, host, port, PATIENCE);
     }
 
-    private RawHttp(InetSocketAddress source, String host, int port) throws IOException {
-        socket.setSoTimeout(PATIENCE);
+    /** A connection from a given address of this machine that waits for nothing longer than this. */
+    static RawHttp from(String source, String host, int port, Duration patience) throws IOException {
+        return new RawHttp(new InetSocketAddress(source, 0), host, port, patience);
+    }
+
+    private RawHttp(InetSocketAddress source, String host, int port, Duration patience) throws IOException {
         socket.bind(source);
-        socket.connect(new InetSocketAddress(host, port), PATIENCE);
+        connect(host, port, patience);
+    }
+
+    private void connect(String host, int port, Duration patience) throws IOException {
+        int millis = (int) patience.toMillis();
+        socket.setSoTimeout(millis);
+        socket.connect(new InetSocketAddress(host, port), millis);
     }
 
     /** Sends without reading; whether the other side put an end to it within so many times. */

@@ -1,44 +1,78 @@
 package dev.podidentity.agent.http;
 
 import dev.podidentity.agent.credentials.CredentialService.Waiting;
+import dev.podidentity.agent.loop.Shares;
 import dev.podidentity.agent.observe.Limit;
-import dev.podidentity.agent.observe.Metrics;
+import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelDuplexHandler;
+import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
-import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.ChannelPromise;
 import io.netty.channel.socket.DuplexChannel;
+import io.netty.handler.codec.TooLongFrameException;
+import io.netty.handler.codec.http.HttpUtil;
+import io.netty.handler.codec.http.LastHttpContent;
 import io.netty.util.ReferenceCountUtil;
 import io.netty.util.concurrent.ScheduledFuture;
+import io.vertx.core.http.HttpConnection;
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
 /**
- * One connection of a client, as the first handler of its pipeline: sees to it that the headers of a request come in
- * time, that requests do not pile up, that answers are read, and that the last answer arrives before the connection is
- * closed. Vert.x offers none of the four. Confined to the event loop.
+ * One connection of a client, as the last handler before Vert.x's in its pipeline and in place of Netty's decoder. Gives
+ * Vert.x whole requests, and pays for what is unfinished: for the bytes of a head that is not whole, and for each request
+ * from then on until its answer has been sent. Sees to it that heads come in time, that requests do not pile up, that
+ * nothing is read after a request that is the last or has a body, and that the last answer arrives before the connection
+ * is closed. While nothing is under way it holds nothing of the requests that it had. Confined to the event loop.
  */
-final class ClientConnection extends ChannelInboundHandlerAdapter {
+final class ClientConnection extends ChannelDuplexHandler {
+
+    /** Says that a request is turned away since too much is under way. */
+    static final RuntimeException OVER_BUDGET = new OverBudget();
 
     /** Time for a client that still sends to read its answer; closing at once could take it away again. */
     private static final Duration LINGER = Duration.ofSeconds(1);
-    /** No SDK sends a request before it has the last answer; some tools do, a few. */
-    private static final int MOST_UNANSWERED = 16;
+    private static final Duration RATE_PAUSE = Duration.ofMillis(200);
 
+    private final HttpConnection connection;
     private final Channel channel;
     private final String source;
-    private final Duration headerTimeout;
-    private final Metrics metrics;
+    private final Connections connections;
+    private final ConnectionLimits limits;
+    private final Shares shares;
+    private final RequestHeads heads;
+    /** What each request takes whose answer is not sent yet, the oldest first. Null while there is none. */
+    private ArrayDeque<Integer> unanswered;
+    /** Those of them whose answer is not even written. */
+    private int unwritten;
+    private final ChannelFutureListener sent = written -> answerSent();
     private Optional<ScheduledFuture<?>> headerTimer = Optional.empty();
     private Optional<Waiting> waiting = Optional.empty();
-    private int unanswered;
+    /** What the head that is not whole yet takes. */
+    private int unfinished;
+    /** Why the last request is not to be handled; null if it is. */
+    private Throwable failure;
+    private boolean deaf;
     private boolean closing;
+    private boolean closed;
 
-    ClientConnection(Channel channel, String source, Duration headerTimeout, Metrics metrics) {
-        this.channel = channel;
+    ClientConnection(
+            HttpConnection connection, String source, Connections connections, ConnectionLimits limits, Shares shares) {
+        this.connection = connection;
+        this.channel = Connections.channel(connection);
         this.source = source;
-        this.headerTimeout = headerTimeout;
-        this.metrics = metrics;
+        this.connections = connections;
+        this.limits = limits;
+        this.shares = shares;
+        this.heads = new RequestHeads(limits.largestHeaders());
+    }
+
+    /** Vert.x's side of it. */
+    HttpConnection connection() {
+        return connection;
     }
 
     /** The address at the other end. */
@@ -46,29 +80,24 @@ final class ClientConnection extends ChannelInboundHandlerAdapter {
         return source;
     }
 
-    /** Whether a request has no answer yet. */
+    /** Whether a request has no answer yet, or one that is not sent yet. */
     boolean busy() {
-        return unanswered > 0;
+        return unanswered != null;
     }
 
-    /** Whether the connection is to be closed, and takes no more requests. */
+    /** Whether the connection is to be closed, and answers no more requests. */
     boolean closing() {
         return closing;
     }
 
-    /** The headers of a request are complete. */
-    void requestBegan() {
-        stopHeaderTimer();
-        unanswered++;
-        if (unanswered > MOST_UNANSWERED) {
-            metrics.limited(Limit.PIPELINED_REQUESTS);
-            close();
-        }
+    /** Why the request whose turn it is cannot be handled: it is not HTTP, or too large, or too much is under way. */
+    Optional<Throwable> failure() {
+        return lastRequest() ? Optional.ofNullable(failure) : Optional.empty();
     }
 
-    /** An answer has been written. */
-    void requestEnded() {
-        unanswered--;
+    /** Whether the request whose turn it is is the last one, as nothing was read after it. */
+    boolean lastRequest() {
+        return deaf && unwritten == 1;
     }
 
     /** A request waits for its answer; to be abandoned if the connection closes. */
@@ -76,17 +105,29 @@ final class ClientConnection extends ChannelInboundHandlerAdapter {
         waiting = Optional.of(request);
     }
 
-    /** Reads no more for a while. */
-    void pause(Duration time) {
+    /** The request that waited is about to be answered. Vert.x gives the requests of a connection one after another. */
+    void waitsNoMore() {
+        waiting = Optional.empty();
+    }
+
+    /** Reads no more for a while: the source is over its rate, and turning requests away costs something too. */
+    void pause() {
         channel.config().setAutoRead(false);
         channel.eventLoop().schedule(
-                () -> channel.config().setAutoRead(true), time.toMillis(), TimeUnit.MILLISECONDS);
+                () -> channel.config().setAutoRead(true), RATE_PAUSE.toMillis(), TimeUnit.MILLISECONDS);
     }
 
     /** The connection is closed. */
     void closed() {
+        closed = true;
         closing = true;
-        stopHeaderTimer();
+        deaf = true;
+        drop();
+        if (unanswered != null) {
+            connections.answered(unanswered.size());
+            unanswered.forEach(this::give);
+            unanswered = null;
+        }
         waiting.ifPresent(Waiting::abandon);
         waiting = Optional.empty();
     }
@@ -94,53 +135,155 @@ final class ClientConnection extends ChannelInboundHandlerAdapter {
     /** Closes the connection at once. */
     void close() {
         closing = true;
+        deaf = true;
         channel.close();
     }
 
-    /** From now on takes no more requests; the answer that is about to be written is the last. */
+    /** From now on takes no more requests; the answer that is about to be written is the last. Closes once it is sent. */
     void lastAnswer() {
         closing = true;
+        deaf = true;
+        drop();
+    }
+
+    @Override
+    public void channelRead(ChannelHandlerContext context, Object message) throws Exception {
+        if (!(message instanceof ByteBuf bytes)) {
+            context.fireChannelRead(message);
+            return;
+        }
+        try {
+            read(context, bytes);
+        } catch (TooLongFrameException e) {
+            drop();
+            connections.rejected(Limit.HEADERS, source);
+            pass(context, HeadDecoder.refused(e), 0);
+        } finally {
+            ReferenceCountUtil.release(bytes);
+        }
+    }
+
+    private void read(ChannelHandlerContext context, ByteBuf bytes) throws Exception {
+        while (!deaf && bytes.isReadable()) {
+            ByteBuf head = heads.next(bytes);
+            if (head != null) {
+                drop();
+                request(context, head);
+            } else if (heads.begun()) {
+                keepUnfinished();
+            }
+        }
+    }
+
+    private void request(ChannelHandlerContext context, ByteBuf bytes) throws Exception {
+        int cost = limits.cost(bytes.readableBytes(), heads.lines());
+        if (shares.take(source, cost)) {
+            pass(context, connections.decoder().decode(bytes), cost);
+        } else {
+            connections.rejected(Limit.REQUEST_BYTES, source);
+            pass(context, HeadDecoder.refused(OVER_BUDGET), 0);
+        }
+    }
+
+    /** Gives Vert.x a request. */
+    private void pass(ChannelHandlerContext context, HeadDecoder.Head head, int cost) {
+        if (unanswered == null) {
+            unanswered = new ArrayDeque<>(2);
+        }
+        unanswered.add(cost);
+        unwritten++;
+        connections.asked();
+        if (unanswered.size() > ConnectionLimits.MOST_UNANSWERED) {
+            // Vert.x sends the answers to what was read together when all of it has been handled.
+            context.flush();
+        }
+        if (busy() && unanswered.size() > ConnectionLimits.MOST_UNANSWERED) {
+            connections.rejected(Limit.PIPELINED_REQUESTS, source);
+            close();
+            return;
+        }
+        // What follows could be a body, or the rest of what cannot be read, or is not to be answered.
+        failure = head.failure();
+        deaf = !head.complete() || !HttpUtil.isKeepAlive(head.request());
+        context.fireChannelRead(head.request());
+        if (head.complete()) {
+            context.fireChannelRead(LastHttpContent.EMPTY_LAST_CONTENT);
+        }
+    }
+
+    private void keepUnfinished() {
+        int more = heads.kept() - unfinished;
+        if (more > 0 && !shares.take(source, more)) {
+            connections.rejected(Limit.REQUEST_BYTES, source);
+            drop();
+            close();
+            return;
+        }
+        unfinished += more;
+        if (headerTimer.isEmpty()) {
+            headerTimer = Optional.of(channel.eventLoop().schedule(
+                    this::headersLate, limits.headerTimeout().toMillis(), TimeUnit.MILLISECONDS));
+        }
+    }
+
+    /** Keeps nothing of a head any more: it is whole, or never will be. */
+    private void drop() {
+        heads.clear();
+        give(unfinished);
+        unfinished = 0;
+        headerTimer.ifPresent(timer -> timer.cancel(false));
+        headerTimer = Optional.empty();
+    }
+
+    private void headersLate() {
+        connections.rejected(Limit.HEADER_TIME, source);
+        drop();
+        close();
+    }
+
+    @Override
+    public void write(ChannelHandlerContext context, Object message, ChannelPromise promise) {
+        if (message instanceof LastHttpContent) {
+            unwritten--;
+            context.write(message, promise.unvoid()).addListener(sent);
+        } else {
+            context.write(message, promise);
+        }
+    }
+
+    private void answerSent() {
+        if (closed) {
+            return;
+        }
+        give(unanswered.remove());
+        connections.answered(1);
+        if (unanswered.isEmpty()) {
+            unanswered = null;
+            if (closing) {
+                closeGently();
+            }
+        }
     }
 
     /** Closes the connection, once the client has had time to read the last answer. */
-    void closeGently() {
+    private void closeGently() {
         if (channel.isActive()) {
             ((DuplexChannel) channel).shutdownOutput();
             channel.eventLoop().schedule(() -> channel.close(), LINGER.toMillis(), TimeUnit.MILLISECONDS);
         }
     }
 
-    @Override
-    public void channelRead(ChannelHandlerContext context, Object message) {
-        if (closing) {
-            ReferenceCountUtil.release(message);
-            return;
+    private void give(int bytes) {
+        if (bytes > 0) {
+            shares.give(source, bytes);
         }
-        if (!busy() && headerTimer.isEmpty()) {
-            headerTimer = Optional.of(channel.eventLoop().schedule(
-                    this::headersLate, headerTimeout.toMillis(), TimeUnit.MILLISECONDS));
-        }
-        context.fireChannelRead(message);
     }
 
-    /** Answers pile up only for a client that sends request upon request and reads nothing: no SDK does. */
-    @Override
-    public void channelWritabilityChanged(ChannelHandlerContext context) {
-        if (!channel.isWritable()) {
-            close();
-            return;
+    /** Has no stack trace: it says nothing of the agent, and there is one for many. */
+    private static final class OverBudget extends RuntimeException {
+
+        OverBudget() {
+            super("too much is under way", null, false, false);
         }
-        context.fireChannelWritabilityChanged();
-    }
-
-    private void headersLate() {
-        headerTimer = Optional.empty();
-        metrics.limited(Limit.HEADER_TIME);
-        close();
-    }
-
-    private void stopHeaderTimer() {
-        headerTimer.ifPresent(timer -> timer.cancel(false));
-        headerTimer = Optional.empty();
     }
 }

@@ -1,62 +1,71 @@
 package dev.podidentity.agent.http;
 
+import dev.podidentity.agent.loop.Shares;
 import dev.podidentity.agent.observe.Limit;
+import dev.podidentity.agent.observe.LimitReport;
 import dev.podidentity.agent.observe.Metrics;
 import io.netty.channel.Channel;
 import io.vertx.core.http.HttpConnection;
+import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.net.impl.ConnectionBase;
-import java.time.Duration;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashSet;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 
 /**
- * The open connections of all credentials listeners: how many there may be of one source address, and of all. Where all
- * are taken, the source with the most gives up one that is idle, so that a pod that hoards connections cannot lock out
- * the others. Confined to the event loop.
+ * The open connections of all listeners of one kind: how many there may be of one source address, and of all, and what
+ * their unfinished requests may take. Where all connections are taken, the source with the most gives up one that is
+ * idle, so that a pod that hoards connections cannot lock out the others. Confined to the event loop.
  */
 final class Connections {
 
-    /** Vert.x's name of it in the pipeline. */
-    private static final String ENCODER = "httpEncoder";
+    /** Vert.x's names in the pipeline. */
+    private static final String DECODER = "httpDecoder";
+    private static final String HANDLER = "handler";
 
-    private final int most;
-    private final int mostPerSource;
-    private final Duration headerTimeout;
+    private final ConnectionLimits limits;
+    private final HeadDecoder decoder;
     private final Metrics metrics;
+    private final LimitReport report;
+    private final Shares shares;
     private final Map<HttpConnection, ClientConnection> open = new IdentityHashMap<>();
     /** The connections of each source, the oldest first. */
     private final Map<String, Set<ClientConnection>> bySource = new HashMap<>();
+    /** The sources by how many connections they have, so that the greediest is found at once. */
+    private final TreeMap<Integer, Set<String>> byNumber = new TreeMap<>();
+    private int unanswered;
 
-    Connections(int most, int mostPerSource, Duration headerTimeout, Metrics metrics) {
-        this.most = most;
-        this.mostPerSource = mostPerSource;
-        this.headerTimeout = headerTimeout;
+    /** @param options those of the listeners' servers */
+    Connections(ConnectionLimits limits, HttpServerOptions options, Metrics metrics, LimitReport report) {
+        this.limits = limits;
+        this.decoder = new HeadDecoder(options);
         this.metrics = metrics;
+        this.report = report;
+        this.shares = limits.shares();
     }
 
     /** Takes in a connection that was accepted, or closes it. */
     void opened(HttpConnection connection) {
         Channel channel = channel(connection);
         String source = connection.remoteAddress().hostAddress();
-        if (bySource.getOrDefault(source, Set.of()).size() >= mostPerSource) {
-            metrics.limited(Limit.SOURCE_CONNECTIONS);
+        if (number(source) >= limits.connectionsPerSource()) {
+            rejected(Limit.SOURCE_CONNECTIONS, source);
             channel.close();
             return;
         }
-        if (open.size() >= most && !makeRoomFor(source)) {
-            metrics.limited(Limit.CONNECTIONS);
+        if (open.size() >= limits.connections() && !makeRoomFor(source)) {
+            rejected(Limit.CONNECTIONS, source);
             channel.close();
             return;
         }
-        ClientConnection client = new ClientConnection(channel, source, headerTimeout, metrics);
-        channel.pipeline().addFirst(client).addAfter(ENCODER, null, new RequestTracker(client));
+        ClientConnection client = new ClientConnection(connection, source, this, limits, shares);
+        channel.pipeline().addBefore(HANDLER, null, client).remove(DECODER);
         open.put(connection, client);
-        bySource.computeIfAbsent(source, key -> new LinkedHashSet<>()).add(client);
+        count(source, () -> bySource.computeIfAbsent(source, key -> new LinkedHashSet<>()).add(client));
         metrics.connected(1);
         connection.closeHandler(closed -> forget(connection));
     }
@@ -67,8 +76,28 @@ final class Connections {
     }
 
     /** How many requests are being answered. */
-    long busy() {
-        return open.values().stream().filter(ClientConnection::busy).count();
+    int busy() {
+        return unanswered;
+    }
+
+    /** A request has come in whole. */
+    void asked() {
+        unanswered++;
+    }
+
+    /** The answers to so many requests have been sent, or never will be. */
+    void answered(int requests) {
+        unanswered -= requests;
+    }
+
+    /** A limit turned something of a source away. */
+    void rejected(Limit limit, String source) {
+        report.rejected(limit, source);
+    }
+
+    /** Decodes the heads of all these connections, one after another. */
+    HeadDecoder decoder() {
+        return decoder;
     }
 
     static Channel channel(HttpConnection connection) {
@@ -76,20 +105,15 @@ final class Connections {
     }
 
     private boolean makeRoomFor(String source) {
-        Set<ClientConnection> greediest = bySource.values().stream()
-                .max(Comparator.comparingInt(Set::size))
-                .orElse(Set.of());
-        if (greediest.size() <= bySource.getOrDefault(source, Set.of()).size() + 1) {
+        if (byNumber.isEmpty() || byNumber.lastKey() <= number(source) + 1) {
             return false;
         }
-        Optional<ClientConnection> idle = greediest.stream().filter(client -> !client.busy()).findFirst();
+        String greediest = byNumber.lastEntry().getValue().iterator().next();
+        Optional<ClientConnection> idle =
+                bySource.get(greediest).stream().filter(client -> !client.busy()).findFirst();
         idle.ifPresent(client -> {
-            metrics.limited(Limit.CONNECTIONS);
-            open.entrySet().stream()
-                    .filter(entry -> entry.getValue() == client)
-                    .map(Map.Entry::getKey)
-                    .findFirst()
-                    .ifPresent(this::forget);
+            rejected(Limit.CONNECTIONS, greediest);
+            forget(client.connection());
             client.close();
         });
         return idle.isPresent();
@@ -101,10 +125,28 @@ final class Connections {
             return;
         }
         metrics.connected(-1);
-        bySource.computeIfPresent(client.source(), (key, clients) -> {
+        count(client.source(), () -> bySource.computeIfPresent(client.source(), (key, clients) -> {
             clients.remove(client);
             return clients.isEmpty() ? null : clients;
-        });
+        }));
         client.closed();
+    }
+
+    private int number(String source) {
+        return bySource.getOrDefault(source, Set.of()).size();
+    }
+
+    /** Makes a change to the connections of a source, and counts them. */
+    private void count(String source, Runnable change) {
+        int before = number(source);
+        change.run();
+        byNumber.computeIfPresent(before, (key, sources) -> {
+            sources.remove(source);
+            return sources.isEmpty() ? null : sources;
+        });
+        int now = number(source);
+        if (now > 0) {
+            byNumber.computeIfAbsent(now, key -> new LinkedHashSet<>()).add(source);
+        }
     }
 }

@@ -17,9 +17,6 @@ import dev.podidentity.agent.token.TokenReader;
 import dev.podidentity.agent.token.TokenReading;
 import dev.podidentity.agent.token.TokenVerification;
 import dev.podidentity.agent.token.Verification;
-import io.netty.handler.codec.http.TooLongHttpHeaderException;
-import io.netty.handler.codec.http.TooLongHttpLineException;
-import io.vertx.core.Future;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
@@ -38,8 +35,6 @@ final class CredentialsHandler {
     private static final Logger LOG = Logger.getLogger(CredentialsHandler.class);
 
     private static final int OK = 200;
-    /** A source over its rate is not read from for so long, as turning requests away costs something too. */
-    private static final Duration RATE_PAUSE = Duration.ofMillis(200);
     private static final CharSequence CONTENT_TYPE = HttpHeaders.createOptimized("Content-Type");
     private static final CharSequence CONTENT_LENGTH = HttpHeaders.createOptimized("content-length");
     private static final CharSequence CACHE_CONTROL = HttpHeaders.createOptimized("Cache-Control");
@@ -87,12 +82,17 @@ final class CredentialsHandler {
         draining = true;
     }
 
-    /** Answers a request that Vert.x could read. */
+    /** Answers a request. */
     void handle(HttpServerRequest request) {
         begin(request).ifPresent(exchange -> {
+            Optional<Throwable> failure = exchange.client.failure();
+            if (failure.isPresent()) {
+                exchange.answer(ErrorAnswer.ofUnreadable(failure.get()), CacheOutcome.NONE);
+                return;
+            }
             if (!rate.allows(exchange.client.source(), exchange.began)) {
-                metrics.limited(Limit.SOURCE_REQUESTS);
-                exchange.client.pause(RATE_PAUSE);
+                connections.rejected(Limit.SOURCE_REQUESTS, exchange.client.source());
+                exchange.client.pause();
                 exchange.answer(ErrorAnswer.RATE, CacheOutcome.NONE);
                 return;
             }
@@ -102,24 +102,12 @@ final class CredentialsHandler {
                 return;
             }
             TokenReading reading = tokens.read(request.headers().getAll(HttpHeaders.AUTHORIZATION));
+            // Nobody reads them from here on, and a request may wait.
+            request.headers().clear();
             if (reading instanceof RejectedToken rejected) {
                 exchange.answer(ErrorAnswer.of(rejected), CacheOutcome.NONE);
             } else if (reading instanceof ServiceAccountToken token) {
                 new Asking(exchange, token).begin();
-            }
-        });
-    }
-
-    /** Answers a request that is not HTTP, or too large. */
-    void handleUnreadable(HttpServerRequest request) {
-        begin(request).ifPresent(exchange -> {
-            Throwable cause = request.decoderResult().cause();
-            if (cause instanceof TooLongHttpLineException) {
-                exchange.answerAndClose(ErrorAnswer.LONG_TARGET);
-            } else if (cause instanceof TooLongHttpHeaderException) {
-                exchange.answerAndClose(ErrorAnswer.LARGE_HEADERS);
-            } else {
-                exchange.answerAndClose(ErrorAnswer.MALFORMED);
             }
         });
     }
@@ -195,7 +183,7 @@ final class CredentialsHandler {
 
         void answer(Outcome outcome) {
             if (outcome instanceof Outcome.Served served) {
-                write(OK, served.credentials().body(), draining);
+                write(OK, served.credentials().body(), false);
                 metrics.answered(OK, RequestOutcome.SERVED, served.cache(), System.nanoTime() - began);
                 LOG.trace("Served credentials");
             } else if (outcome instanceof Outcome.Rejected rejected) {
@@ -206,19 +194,11 @@ final class CredentialsHandler {
         }
 
         void answer(ErrorAnswer error, CacheOutcome cache) {
-            // A body that nobody wants would otherwise have to be read to its end.
-            answer(error, cache, draining || RequestGuard.hasBody(request));
-        }
-
-        void answerAndClose(ErrorAnswer error) {
-            answer(error, CacheOutcome.NONE, true);
-        }
-
-        private void answer(ErrorAnswer error, CacheOutcome cache, boolean close) {
             if (error == ErrorAnswer.METHOD) {
                 request.response().putHeader(ALLOW, ALLOWED_METHODS);
             }
-            write(error.status(), error.body(), close);
+            // A body that nobody wants would otherwise have to be read to its end.
+            write(error.status(), error.body(), RequestGuard.hasBody(request));
             metrics.answered(error.status(), error.outcome(), cache, System.nanoTime() - began);
         }
 
@@ -228,22 +208,18 @@ final class CredentialsHandler {
                     .putHeader(CONTENT_TYPE, JSON)
                     .putHeader(CACHE_CONTROL, NO_STORE);
             answered = true;
-            if (close) {
+            client.waitsNoMore();
+            boolean last = close || draining || client.lastRequest();
+            if (last) {
                 client.lastAnswer();
                 response.putHeader(CONNECTION, CLOSE);
             }
-            Future<Void> sent;
             if (request.method().equals(HttpMethod.HEAD)) {
                 // Vert.x would leave out the length of a body that it does not send.
-                sent = response.putHeader(CONTENT_LENGTH, Integer.toString(body.length())).end();
+                response.putHeader(CONTENT_LENGTH, Integer.toString(body.length())).end();
             } else {
-                sent = response.end(body);
+                response.end(body);
             }
-            sent.onComplete(written -> {
-                if (close) {
-                    client.closeGently();
-                }
-            });
         }
     }
 }

@@ -4,6 +4,8 @@ import dev.podidentity.agent.eksauth.EksAuthFailure;
 import dev.podidentity.agent.eksauth.PermanentFailure;
 import dev.podidentity.agent.observe.RequestOutcome;
 import dev.podidentity.agent.token.RejectedToken;
+import io.netty.handler.codec.http.TooLongHttpHeaderException;
+import io.netty.handler.codec.http.TooLongHttpLineException;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.json.JsonObject;
 
@@ -43,11 +45,25 @@ record ErrorAnswer(int status, String code, String message, RequestOutcome outco
     static final ErrorAnswer LONG_TARGET = new ErrorAnswer(URI_TOO_LONG, INVALID_REQUEST,
             "The request line is too long: ask for /v1/credentials", RequestOutcome.BAD_REQUEST);
     static final ErrorAnswer LARGE_HEADERS = new ErrorAnswer(HEADERS_TOO_LARGE, INVALID_REQUEST,
-            "The headers are over 32 KiB: send the token and nothing else", RequestOutcome.BAD_REQUEST);
+            "The headers are over 32 KiB or 64 lines: send the token and nothing else", RequestOutcome.BAD_REQUEST);
     static final ErrorAnswer MALFORMED = new ErrorAnswer(BAD_REQUEST, INVALID_REQUEST,
             "The request is not valid HTTP/1.1", RequestOutcome.BAD_REQUEST);
     static final ErrorAnswer RATE = new ErrorAnswer(TOO_MANY_REQUESTS, "ThrottlingException",
             "Too many requests from this source address: let the SDK cache its credentials", RequestOutcome.LIMITED);
+
+    static final ErrorAnswer BUSY = new ErrorAnswer(UNAVAILABLE, "ThrottlingException",
+            "Too many requests are under way: try again", RequestOutcome.LIMITED);
+
+    /** @param cause what {@link ClientConnection#failure} says */
+    static ErrorAnswer ofUnreadable(Throwable cause) {
+        if (cause == ClientConnection.OVER_BUDGET) {
+            return BUSY;
+        }
+        if (cause instanceof TooLongHttpLineException) {
+            return LONG_TARGET;
+        }
+        return cause instanceof TooLongHttpHeaderException ? LARGE_HEADERS : MALFORMED;
+    }
 
     static ErrorAnswer of(RejectedToken rejected) {
         return switch (rejected.kind()) {

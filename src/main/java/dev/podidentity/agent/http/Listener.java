@@ -10,8 +10,8 @@ import io.vertx.core.Promise;
 import io.vertx.core.http.HttpConnection;
 import io.vertx.core.http.HttpServer;
 import java.time.Duration;
-import java.util.Locale;
 import java.util.Optional;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.jboss.logging.Logger;
 
@@ -28,6 +28,7 @@ final class Listener {
     private final int port;
     private final Supplier<HttpServer> servers;
     private final Handler<HttpConnection> opened;
+    private final Function<String, Future<Boolean>> onThisNode;
     private final Duration retryInterval;
     private final Timers timers;
     private Optional<HttpServer> bound = Optional.empty();
@@ -42,6 +43,7 @@ final class Listener {
     /**
      * @param servers gives a new server, with its handlers for requests, for each attempt to bind
      * @param opened is given each connection
+     * @param onThisNode says whether this node has an address; completes on the event loop
      */
     Listener(
             String name,
@@ -49,6 +51,7 @@ final class Listener {
             int port,
             Supplier<HttpServer> servers,
             Handler<HttpConnection> opened,
+            Function<String, Future<Boolean>> onThisNode,
             Duration retryInterval,
             Timers timers) {
         this.name = name;
@@ -56,6 +59,7 @@ final class Listener {
         this.port = port;
         this.servers = servers;
         this.opened = opened;
+        this.onThisNode = onThisNode;
         this.retryInterval = retryInterval;
         this.timers = timers;
     }
@@ -75,35 +79,34 @@ final class Listener {
             up = true;
             absent = false;
             LOG.infof("Listening", Field.of("listener", name), Field.of("address", address(server.actualPort())));
-        }).otherwise(error -> {
-            failed(error);
+        }).recover(this::failed);
+    }
+
+    private Future<Void> failed(Throwable error) {
+        if (!stopped) {
+            retry = Optional.of(timers.schedule(retryInterval, this::start));
+        }
+        // What cannot be found out counts as the address being there, as readiness must not claim what it does not know.
+        return onThisNode.apply(host).otherwise(true).map(there -> {
+            absent = !there && !up;
+            warn(String.valueOf(error.getMessage()));
             return null;
         });
     }
 
-    private void failed(Throwable error) {
-        String reason = String.valueOf(error.getMessage());
-        absent = !inTheWay(reason);
-        if (!reason.equals(lastError)) {
-            lastError = reason;
-            LOG.warnf("An address cannot be bound; it is tried again",
-                    Field.of("listener", name),
-                    Field.of("address", address(port)),
-                    Field.of("reason", reason),
-                    Field.of("remedy", absent
-                            ? "none is needed on a node without this address; else run 'eks-pod-identity-agent initialize', "
-                                    + "put it on a link, or set --bind-hosts"
-                            : "end the process that has the port, or give this one NET_BIND_SERVICE or another port"));
+    private void warn(String reason) {
+        if (reason.equals(lastError)) {
+            return;
         }
-        if (!stopped) {
-            retry = Optional.of(timers.schedule(retryInterval, this::start));
-        }
-    }
-
-    /** Whether the address is there, but cannot be had; else this node does not have it. */
-    private static boolean inTheWay(String reason) {
-        String text = reason.toLowerCase(Locale.ROOT);
-        return text.contains("in use") || text.contains("permission") || text.contains("not permitted");
+        lastError = reason;
+        LOG.warnf("An address cannot be bound; it is tried again",
+                Field.of("listener", name),
+                Field.of("address", address(port)),
+                Field.of("reason", reason),
+                Field.of("remedy", absent
+                        ? "none is needed on a node without this address; else run 'eks-pod-identity-agent initialize', "
+                                + "put it on a link, or set --bind-hosts"
+                        : "end the process that has the port, or give this one NET_BIND_SERVICE or another port"));
     }
 
     /** Ceases to try, and to accept; what is open stays so. Completes on any thread. */

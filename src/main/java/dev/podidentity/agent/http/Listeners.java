@@ -6,6 +6,7 @@ import dev.podidentity.agent.credentials.CredentialService;
 import dev.podidentity.agent.loop.SourceRateLimit;
 import dev.podidentity.agent.loop.Timers;
 import dev.podidentity.agent.observe.Field;
+import dev.podidentity.agent.observe.LimitReport;
 import dev.podidentity.agent.observe.ListenerState;
 import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.token.TokenReader;
@@ -43,14 +44,14 @@ public final class Listeners {
     public static final String METRICS = "metrics";
 
     private static final String LOCALHOST = "localhost";
-    /** Tokens are 1 to 4 KiB; the SDKs add a few short headers. */
-    private static final int LARGEST_HEADERS = 32 * 1024;
-    private static final int LONGEST_REQUEST_LINE = 8 * 1024;
     /** Connections that wait to be accepted while the loop is busy: as many as a burst of all pods of a node. */
     private static final int BACKLOG = 1024;
-    /** A scraper and the kubelet; whoever else finds the port is not to harm the agent. */
-    private static final int OPERATIONS_CONNECTIONS = 256;
-    private static final int OPERATIONS_CONNECTIONS_PER_SOURCE = 64;
+    /**
+     * What the kernel keeps of each connection, as it counts for the container: it doubles both, for its own part. A read
+     * takes as much as the first, and gives it back at once.
+     */
+    private static final int RECEIVE_BUFFER = 16 * 1024;
+    private static final int SEND_BUFFER = 8 * 1024;
     private static final Duration DRAIN_LOOK = Duration.ofMillis(20);
 
     private final Vertx vertx;
@@ -64,6 +65,7 @@ public final class Listeners {
      * @param scope who shares credentials
      * @param failures is told of pods that get none
      * @param operations answers requests for probes and metrics
+     * @param limits is told what is turned away
      */
     public Listeners(
             Vertx vertx,
@@ -75,12 +77,12 @@ public final class Listeners {
             FailureReport failures,
             Handler<HttpServerRequest> operations,
             Metrics metrics,
+            LimitReport limits,
             Timers timers) {
         this.vertx = vertx;
         this.config = config;
         this.timers = timers;
-        this.clients = new Connections(
-                config.maxConnections(), config.maxConnectionsPerSource(), config.headerTimeout(), metrics);
+        this.clients = new Connections(ConnectionLimits.credentials(config), options(), metrics, limits);
         this.handler = new CredentialsHandler(
                 new SourceRateLimit(config.sourceRequestsPerSecond(), config.sourceRequestBurst()),
                 new RequestGuard(new AllowedHosts(config.allowedHosts().orElse(List.of()))),
@@ -91,38 +93,42 @@ public final class Listeners {
                 failures,
                 clients,
                 metrics);
-        Connections operators = new Connections(
-                OPERATIONS_CONNECTIONS, OPERATIONS_CONNECTIONS_PER_SOURCE, config.headerTimeout(), metrics);
         for (String host : new LinkedHashSet<>(config.bindHosts())) {
             listeners.add(listener(CREDENTIALS, host, config.port(), this::credentialsServer, clients));
         }
-        Supplier<HttpServer> operationsServer = () -> operationsServer(operators, operations);
-        listeners.add(listener(PROBES, LOCALHOST, config.probePort(), operationsServer, operators));
-        listeners.add(listener(METRICS, config.metricsAddress(), config.metricsPort(), operationsServer, operators));
+        listeners.add(operations(PROBES, LOCALHOST, config.probePort(), operations, metrics, limits));
+        listeners.add(operations(METRICS, config.metricsAddress(), config.metricsPort(), operations, metrics, limits));
+    }
+
+    /** Each has limits of its own, so that nobody who can reach the one keeps others out of the other. */
+    private Listener operations(
+            String name, String host, int port, Handler<HttpServerRequest> routes, Metrics metrics, LimitReport limits) {
+        Connections connections =
+                new Connections(ConnectionLimits.operations(config.headerTimeout()), options(), metrics, limits);
+        OperationsGuard guard = new OperationsGuard(routes, connections, System::nanoTime);
+        return listener(name, host, port, () -> vertx.createHttpServer(options()).requestHandler(guard::handle), connections);
     }
 
     private Listener listener(
             String name, String host, int port, Supplier<HttpServer> servers, Connections connections) {
-        return new Listener(name, host, port, servers, connections::opened, config.bindRetryInterval(), timers);
+        return new Listener(
+                name, host, port, servers, connections::opened, this::onThisNode, config.bindRetryInterval(), timers);
+    }
+
+    private Future<Boolean> onThisNode(String host) {
+        return vertx.executeBlocking(() -> NodeAddresses.has(host), false);
     }
 
     private HttpServer credentialsServer() {
-        return vertx.createHttpServer(options())
-                .invalidRequestHandler(handler::handleUnreadable)
-                .requestHandler(handler::handle);
-    }
-
-    private HttpServer operationsServer(Connections operators, Handler<HttpServerRequest> operations) {
-        return vertx.createHttpServer(options())
-                .requestHandler(request -> operators.of(request.connection())
-                        .filter(client -> !client.closing())
-                        .ifPresent(client -> operations.handle(request)));
+        return vertx.createHttpServer(options()).requestHandler(handler::handle);
     }
 
     private HttpServerOptions options() {
         return new HttpServerOptions()
-                .setMaxHeaderSize(LARGEST_HEADERS)
-                .setMaxInitialLineLength(LONGEST_REQUEST_LINE)
+                .setMaxHeaderSize(RequestHeads.LARGEST_HEADERS)
+                .setMaxInitialLineLength(RequestHeads.LONGEST_REQUEST_LINE)
+                .setReceiveBufferSize(RECEIVE_BUFFER)
+                .setSendBufferSize(SEND_BUFFER)
                 .setIdleTimeout((int) Math.min(Integer.MAX_VALUE, config.idleTimeout().toMillis()))
                 .setIdleTimeoutUnit(TimeUnit.MILLISECONDS)
                 .setAcceptBacklog(BACKLOG)
@@ -170,7 +176,7 @@ public final class Listeners {
     }
 
     private void awaitDrained(long until, Promise<Void> drained) {
-        long busy = clients.busy();
+        int busy = clients.busy();
         if (busy == 0) {
             drained.complete();
         } else if (System.nanoTime() - until >= 0) {

@@ -117,7 +117,9 @@ class RawRequestFuzzTest {
                 loop,
                 loop,
                 () -> 0.5);
-        Connections connections = new Connections(100, 100, HEADER_TIMEOUT, metrics);
+        Connections connections = new Connections(
+                ConnectionLimits.credentials(100, 100, HEADER_TIMEOUT), options(), metrics,
+                new LimitReport(metrics, System::nanoTime));
         CredentialsHandler handler = new CredentialsHandler(
                 new SourceRateLimit(0, 1),
                 new RequestGuard(new AllowedHosts(List.of())),
@@ -131,7 +133,6 @@ class RawRequestFuzzTest {
         CompletableFuture<HttpServer> listening = new CompletableFuture<>();
         loop.execute(() -> vertx.createHttpServer(options())
                 .connectionHandler(connections::opened)
-                .invalidRequestHandler(handler::handleUnreadable)
                 .requestHandler(handler::handle)
                 .listen(0, "127.0.0.1")
                 .onComplete(bound -> {

@@ -24,6 +24,7 @@ import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
 import io.vertx.core.http.HttpServer;
+import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.json.JsonObject;
 import java.net.Socket;
 import java.net.URI;
@@ -67,7 +68,9 @@ class VerifiedRequestTest {
     private final BlockingQueue<ServiceAccountToken> asked = new ArrayBlockingQueue<>(10);
     private final List<String> reported = new CopyOnWriteArrayList<>();
     private final CompletableFuture<EksAuthAnswer> eksAuth = new CompletableFuture<>();
-    private final Connections connections = new Connections(100, 100, Duration.ofSeconds(5), metrics);
+    private final Connections connections = new Connections(
+            ConnectionLimits.credentials(100, 100, Duration.ofSeconds(5)), new HttpServerOptions(), metrics,
+            new LimitReport(metrics, System::nanoTime));
     private final HttpClient client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
     private HttpServer server;
 

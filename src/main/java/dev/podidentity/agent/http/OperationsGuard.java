@@ -1,0 +1,61 @@
+package dev.podidentity.agent.http;
+
+import dev.podidentity.agent.loop.SourceRateLimit;
+import dev.podidentity.agent.observe.Limit;
+import io.vertx.core.Handler;
+import io.vertx.core.http.HttpHeaders;
+import io.vertx.core.http.HttpServerRequest;
+import java.util.Optional;
+import java.util.function.LongSupplier;
+
+/**
+ * Stands before the routes of one operations listener, whether a route is found or not: limits the requests of each source
+ * address, and ends the connections of requests that cannot be handled. Confined to the event loop.
+ */
+final class OperationsGuard {
+
+    /** A scrape costs milliseconds of the event loop; Prometheus makes one in some seconds, and the kubelet asks as often. */
+    private static final int REQUESTS_PER_SECOND = 10;
+    private static final int REQUESTS_AT_ONCE = 50;
+
+    private final Handler<HttpServerRequest> routes;
+    private final Connections connections;
+    private final LongSupplier nanos;
+    private final SourceRateLimit rate = new SourceRateLimit(REQUESTS_PER_SECOND, REQUESTS_AT_ONCE);
+
+    /** @param nanos a monotonic clock */
+    OperationsGuard(Handler<HttpServerRequest> routes, Connections connections, LongSupplier nanos) {
+        this.routes = routes;
+        this.connections = connections;
+        this.nanos = nanos;
+    }
+
+    void handle(HttpServerRequest request) {
+        connections.of(request.connection())
+                .filter(client -> !client.closing())
+                .ifPresent(client -> handle(request, client));
+    }
+
+    private void handle(HttpServerRequest request, ClientConnection client) {
+        Optional<Throwable> failure = client.failure();
+        if (client.lastRequest()) {
+            client.lastAnswer();
+            request.response().putHeader(HttpHeaders.CONNECTION, HttpHeaders.CLOSE);
+        }
+        if (!rate.allows(client.source(), nanos.getAsLong())) {
+            connections.rejected(Limit.SCRAPES, client.source());
+            client.pause();
+            answer(request, ErrorAnswer.RATE);
+        } else if (failure.isPresent()) {
+            answer(request, ErrorAnswer.ofUnreadable(failure.get()));
+        } else if (RequestGuard.hasBody(request)) {
+            answer(request, ErrorAnswer.BODY);
+        } else {
+            routes.handle(request);
+        }
+    }
+
+    private static void answer(HttpServerRequest request, ErrorAnswer error) {
+        request.response().setStatusCode(error.status()).end();
+    }
+}
