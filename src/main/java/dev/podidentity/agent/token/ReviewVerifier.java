@@ -229,8 +229,8 @@ public final class ReviewVerifier implements TokenVerifier {
                 land(lastWordOr(token, without.get()));
                 return Turn.DROPPED;
             }
-            asking = true;
             reviewer.review(token).onComplete(this::reviewed);
+            asking = true;
             return Turn.STARTED;
         }
 

@@ -19,25 +19,25 @@ import org.jose4j.jwk.PublicJsonWebKey;
 import org.jose4j.lang.JoseException;
 
 /** Keys that a cluster could sign with, and tokens signed with them. Made once, as RSA keys take a while. */
-final class ClusterKeys {
+public final class ClusterKeys {
 
-    static final KeyPair RSA = rsa(2048);
-    static final KeyPair OTHER_RSA = rsa(2048);
-    static final KeyPair SHORT_RSA = rsa(1024);
-    static final KeyPair P256 = curve("secp256r1");
-    static final KeyPair OTHER_P256 = curve("secp256r1");
-    static final KeyPair P384 = curve("secp384r1");
-    static final KeyPair P521 = curve("secp521r1");
+    public static final KeyPair RSA = rsa(2048);
+    public static final KeyPair OTHER_RSA = rsa(2048);
+    public static final KeyPair SHORT_RSA = rsa(1024);
+    public static final KeyPair P256 = curve("secp256r1");
+    public static final KeyPair OTHER_P256 = curve("secp256r1");
+    public static final KeyPair P384 = curve("secp384r1");
+    public static final KeyPair P521 = curve("secp521r1");
 
     private ClusterKeys() {}
 
     /** A public key as it is published, to be changed at will. */
-    static JsonObject jwk(String id, KeyPair pair) {
+    public static JsonObject jwk(String id, KeyPair pair) {
         return new JsonObject(params(pair, OutputControlLevel.PUBLIC_ONLY)).put("kid", id).put("use", "sig");
     }
 
     /** The same with its private part, which nobody should publish. */
-    static JsonObject privateJwk(String id, KeyPair pair) {
+    public static JsonObject privateJwk(String id, KeyPair pair) {
         return new JsonObject(params(pair, OutputControlLevel.INCLUDE_PRIVATE)).put("kid", id).put("use", "sig");
     }
 
@@ -51,20 +51,20 @@ final class ClusterKeys {
         }
     }
 
-    static String jwks(JsonObject... keys) {
+    public static String jwks(JsonObject... keys) {
         return new JsonObject().put("keys", new JsonArray(List.of(keys))).encode();
     }
 
-    static JsonObject header(String algorithm, String keyId) {
+    public static JsonObject header(String algorithm, String keyId) {
         return new JsonObject().put("alg", algorithm).put("kid", keyId);
     }
 
     /** A token signed as its header's {@code alg} says. */
-    static String sign(JsonObject header, JsonObject claims, PrivateKey key) {
+    public static String sign(JsonObject header, JsonObject claims, PrivateKey key) {
         return sign(header.encode(), claims.encode(), header.getString("alg"), key);
     }
 
-    static String sign(String header, String claims, String algorithm, PrivateKey key) {
+    public static String sign(String header, String claims, String algorithm, PrivateKey key) {
         String signed = Tokens.base64(header) + '.' + Tokens.base64(claims);
         return signed + '.' + Tokens.base64(signature(algorithm, key, signed.getBytes(StandardCharsets.US_ASCII)));
     }
@@ -83,7 +83,7 @@ final class ClusterKeys {
     }
 
     /** A token with an HMAC for a signature. */
-    static String mac(JsonObject header, JsonObject claims, byte[] secret) {
+    public static String mac(JsonObject header, JsonObject claims, byte[] secret) {
         String signed = Tokens.base64(header.encode()) + '.' + Tokens.base64(claims.encode());
         try {
             Mac mac = Mac.getInstance("HmacSHA256");

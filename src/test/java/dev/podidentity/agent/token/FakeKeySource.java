@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.Optional;
 
 /** Publishes keys when a test says so, or at once. */
-final class FakeKeySource implements KeySource {
+public final class FakeKeySource implements KeySource {
 
     private final List<Promise<PublishedKeys>> open = new ArrayList<>();
     private Optional<Future<PublishedKeys>> atOnce = Optional.empty();
@@ -24,24 +24,24 @@ final class FakeKeySource implements KeySource {
         return promise.future();
     }
 
-    int fetches() {
+    public int fetches() {
         return fetches;
     }
 
     /** From now on answers every fetch before it returns. */
-    void answerAtOnce(PublishedKeys keys) {
+    public void answerAtOnce(PublishedKeys keys) {
         atOnce = Optional.of(Future.succeededFuture(keys));
     }
 
-    void failAtOnce(Throwable failure) {
+    public void failAtOnce(Throwable failure) {
         atOnce = Optional.of(Future.failedFuture(failure));
     }
 
-    void answer(PublishedKeys keys) {
+    public void answer(PublishedKeys keys) {
         open.remove(0).complete(keys);
     }
 
-    void fail(Throwable failure) {
+    public void fail(Throwable failure) {
         open.remove(0).fail(failure);
     }
 }

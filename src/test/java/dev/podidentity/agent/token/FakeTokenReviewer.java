@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.Optional;
 
 /** An API server that judges tokens when a test says so, or at once. */
-final class FakeTokenReviewer implements TokenReviewer {
+public final class FakeTokenReviewer implements TokenReviewer {
 
     private final List<Promise<Verification>> open = new ArrayList<>();
     private Optional<Future<Verification>> atOnce = Optional.empty();
@@ -24,28 +24,28 @@ final class FakeTokenReviewer implements TokenReviewer {
         return promise.future();
     }
 
-    int reviews() {
+    public int reviews() {
         return reviews;
     }
 
-    void answerAtOnce(Verification verdict) {
+    public void answerAtOnce(Verification verdict) {
         atOnce = Optional.of(Future.succeededFuture(verdict));
     }
 
-    void failAtOnce(Throwable failure) {
+    public void failAtOnce(Throwable failure) {
         atOnce = Optional.of(Future.failedFuture(failure));
     }
 
-    void answerWhenTold() {
+    public void answerWhenTold() {
         atOnce = Optional.empty();
     }
 
     /** Answers the review that was asked for first. */
-    void answer(Verification verdict) {
+    public void answer(Verification verdict) {
         open.remove(0).complete(verdict);
     }
 
-    void fail(Throwable failure) {
+    public void fail(Throwable failure) {
         open.remove(0).fail(failure);
     }
 }

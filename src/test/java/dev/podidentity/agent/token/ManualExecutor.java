@@ -4,7 +4,7 @@ import java.util.ArrayDeque;
 import java.util.concurrent.Executor;
 
 /** A worker that works when a test says so. */
-final class ManualExecutor implements Executor {
+public final class ManualExecutor implements Executor {
 
     private final ArrayDeque<Runnable> tasks = new ArrayDeque<>();
     private boolean busy;
@@ -21,12 +21,12 @@ final class ManualExecutor implements Executor {
     }
 
     /** From now on tasks wait. */
-    void hold() {
+    public void hold() {
         busy = true;
     }
 
     /** Runs what waits, and from now on everything at once. */
-    void release() {
+    public void release() {
         busy = false;
         while (!tasks.isEmpty()) {
             ran++;
@@ -35,7 +35,7 @@ final class ManualExecutor implements Executor {
     }
 
     /** Runs so many of those that wait, in their order. */
-    void run(int count) {
+    public void run(int count) {
         for (int i = 0; i < count; i++) {
             ran++;
             tasks.remove().run();
@@ -43,17 +43,17 @@ final class ManualExecutor implements Executor {
     }
 
     /** Runs what was given last, as another thread of the worker could before the others. */
-    void runLast() {
+    public void runLast() {
         ran++;
         tasks.removeLast().run();
     }
 
-    int waiting() {
+    public int waiting() {
         return tasks.size();
     }
 
     /** How many tasks have run. */
-    int ran() {
+    public int ran() {
         return ran;
     }
 }

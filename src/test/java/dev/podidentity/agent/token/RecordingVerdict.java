@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.function.Consumer;
 
 /** One who waits for a verdict. */
-final class RecordingVerdict implements Consumer<Verification> {
+public final class RecordingVerdict implements Consumer<Verification> {
 
     private final List<Verification> verdicts = new ArrayList<>();
 
@@ -16,11 +16,11 @@ final class RecordingVerdict implements Consumer<Verification> {
         verdicts.add(verdict);
     }
 
-    boolean waits() {
+    public boolean waits() {
         return verdicts.isEmpty();
     }
 
-    Verification verdict() {
+    public Verification verdict() {
         assertThat(verdicts).as("verdicts").hasSize(1);
         return verdicts.get(0);
     }
