@@ -141,6 +141,47 @@ class EventsIT {
     }
 
     @Test
+    void aPolicyThatRefusesItIsNamedInOneWarning() throws IOException {
+        // Given
+        TokenRequest pod = pod("cart");
+        String path = "/api/v1/namespaces/" + pod.namespace() + "/events";
+        cluster.api().answer(path, 422, "{\"kind\":\"Status\",\"message\":\"ValidatingAdmissionPolicy 'no-events' with binding"
+                + " 'no-events' denied request: no Events\",\"reason\":\"Invalid\",\"code\":422}");
+
+        // When
+        askTwentyTimes(cluster.mint(pod), 403);
+        askTwentyTimes(cluster.mint(cluster.request(pod.namespace(), "cart", "cart-2")), 403);
+
+        // Then
+        String warning = agent.awaitLine(line -> line.contains("The API server refuses an Event"));
+        assertThat(warning).contains("\"level\":\"warning\"", "\"namespace\":\"" + pod.namespace() + '"', "\"status\":422",
+                "ValidatingAdmissionPolicy 'no-events'");
+        assertThat(events(pod)).isEmpty();
+        assertThat(agent.lines("The API server refuses an Event")).isOne();
+    }
+
+    @Test
+    void anApiServerThatHasJustStartedGetsItWithinSeconds() throws IOException {
+        // Given: it refuses everybody until it has read the roles
+        TokenRequest pod = pod("cart");
+        String path = "/api/v1/namespaces/" + pod.namespace() + "/events";
+        cluster.api().answer(path, request -> {
+            cluster.api().answerFromObjects(path);
+            request.response().setStatusCode(403).end("{}");
+        });
+
+        // When
+        String token = cluster.mint(pod);
+        do {
+            askTwentyTimes(token, 403);
+        } while (eventsIn(pod.namespace()).isEmpty());
+
+        // Then
+        assertThat(cluster.api().received("POST " + path)).isGreaterThan(1);
+        assertThat(agent.lines("No Event can be put")).isZero();
+    }
+
+    @Test
     void nobodyPutsOneOnAnothersPod() throws IOException, JoseException {
         // Given
         TokenRequest pod = pod("cart");

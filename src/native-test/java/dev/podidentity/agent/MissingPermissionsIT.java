@@ -49,11 +49,11 @@ class MissingPermissionsIT {
     static Stream<Arguments> features() {
         return Stream.of(
                 arguments(Cluster.KEYS, List.of("--token-verification", "jwks"),
-                        "nonResourceURLs /openid/v1/jwks and /.well-known/openid-configuration with the verb get"),
+                        "nonResourceURLs /openid/v1/jwks with the verb get"),
                 arguments(Cluster.REVIEWS, List.of("--token-verification", "token-review"),
                         "apiGroups authentication.k8s.io, resources tokenreviews with the verb create"),
                 arguments(Cluster.PODS, List.of("--pod-watch"),
-                        "apiGroups \\\"\\\", resources pods with the verbs get, list and watch"),
+                        "apiGroups \\\"\\\", resources pods with the verbs list and watch"),
                 arguments(EVENTS, List.of("--token-verification", "jwks", "--events"),
                         "apiGroups \\\"\\\", resources events with the verb create"),
                 arguments(NODE, List.of("--startup-taint", "agent.example.com/not-ready"),
@@ -70,9 +70,12 @@ class MissingPermissionsIT {
                 Cluster.awaitKeys(agent, cluster.eksAuth());
             }
 
-            // When
-            askAll(agent);
-            String warning = agent.awaitLine(line -> line.contains("\"level\":\"warning\"") && line.contains(rule));
+            // When: it is not the first refusal, which an API server that has just started gives everybody
+            String warning;
+            do {
+                askAll(agent);
+            } while (agent.lines("\"level\":\"warning\"", rule) == 0);
+            warning = agent.awaitLine(line -> line.contains("\"level\":\"warning\"") && line.contains(rule));
             askAll(agent);
 
             // Then

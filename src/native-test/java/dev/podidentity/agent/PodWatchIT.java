@@ -6,12 +6,19 @@ import dev.podidentity.emulator.Gate;
 import dev.podidentity.emulator.TokenRequest;
 import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.PodBuilder;
+import io.vertx.core.http.HttpServerResponse;
 import io.vertx.core.json.JsonObject;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -255,16 +262,133 @@ class PodWatchIT {
             cluster.delete(pod);
             assertThat(ask(agent, token).status()).isEqualTo(200);
 
+            agent.awaitLine(line -> line.contains("The pods of this node cannot be watched"));
+
             // When: it has forgotten what the agent would go on from
+            AtomicLong expired = new AtomicLong();
+            CompletableFuture<Duration> listed = new CompletableFuture<>();
             cluster.api().answer(Cluster.PODS, request -> {
-                cluster.api().answerFromObjects(Cluster.PODS);
-                request.response().setStatusCode(410).end("{}");
+                if (request.getParam("watch") != null) {
+                    expired.set(System.nanoTime());
+                    request.response().setStatusCode(410).end("{}");
+                } else {
+                    listed.complete(Duration.ofNanos(System.nanoTime() - expired.get()));
+                    cluster.api().answerFromObjects(Cluster.PODS);
+                    // The agent asks again.
+                    request.connection().close();
+                }
             });
             cluster.api().restart();
 
-            // Then
+            // Then: the next pause would be 4 to 8 s
+            assertThat(listed.join()).isLessThan(Duration.ofSeconds(4));
             askUntil(403, agent, token);
             assertThat(agent.metric(DROPPED)).isOne();
+        }
+    }
+
+    @Test
+    void watchesWithinSecondsOnceAnApiServerThatHasJustStartedAllowsIt() throws IOException {
+        // Given: it refuses everybody until it has read the roles
+        AtomicInteger refusals = new AtomicInteger();
+        cluster.api().answer(Cluster.PODS, request -> {
+            if (refusals.incrementAndGet() == 2) {
+                cluster.api().answerFromObjects(Cluster.PODS);
+            }
+            request.response().setStatusCode(403).end("{}");
+        });
+
+        // When
+        try (AgentProcess agent = watchingAgent("--pod-watch")) {
+            // Then
+            assertThat(refusals).hasValue(2);
+            assertThat(agent.lines("The agent may not watch the pods")).isZero();
+            assertThat(ask(agent, oldToken(cluster.request("unknown"))).status()).isEqualTo(403);
+        }
+    }
+
+    @Test
+    void podsThatHaveDiedStayDeadWhileTheAgentMayNotWatchAnyMore() throws IOException {
+        try (AgentProcess agent = watchingAgent("--pod-watch")) {
+            // Given
+            Pod dead = cluster.createPod("dead");
+            String deadToken = cluster.mint(cluster.request(dead));
+            ask(agent, deadToken);
+            cluster.delete(dead);
+            askUntil(403, agent, deadToken);
+            String unknown = oldToken(cluster.request("unknown"));
+            assertThat(ask(agent, unknown).status()).isEqualTo(403);
+
+            // When
+            cluster.api().stop();
+            cluster.api().answer(Cluster.PODS, 403, "{}");
+            cluster.api().restart();
+            agent.awaitLine(line -> line.contains("The agent may not watch the pods of this node"));
+
+            // Then
+            assertThat(ask(agent, deadToken).status()).isEqualTo(403);
+            assertThat(ask(agent, unknown).status()).as("what is not known lives").isEqualTo(200);
+
+            // When
+            cluster.api().answerFromObjects(Cluster.PODS);
+
+            // Then
+            askUntil(403, agent, unknown);
+            assertThat(ask(agent, deadToken).status()).isEqualTo(403);
+        }
+    }
+
+    @Test
+    void noPodCanMakeTheListTooLong() {
+        // Given: a page of more than 16 of them is over the limit
+        int pods = 30;
+        String label = "x".repeat(1024 * 1024);
+        cluster.api().answer(Cluster.PODS, request -> {
+            HttpServerResponse response = request.response().setChunked(true);
+            if (request.getParam("watch") != null) {
+                response.write("\n");
+                return;
+            }
+            int from = Integer.parseInt(Optional.ofNullable(request.getParam("continue")).orElse("0"));
+            int to = Math.min(pods, from + Integer.parseInt(request.getParam("limit")));
+            response.write("{\"metadata\":{\"resourceVersion\":\"1\",\"continue\":\"" + (to < pods ? to : "") + "\"},\"items\":[");
+            for (int pod = from; pod < to; pod++) {
+                response.write((pod == from ? "" : ",") + new JsonObject().put("metadata", new JsonObject()
+                        .put("uid", "uid-" + pod)
+                        .put("labels", new JsonObject().put("large", label))).encode());
+            }
+            response.end("]}");
+        });
+
+        // When
+        try (AgentProcess agent = cluster.agent("--pod-watch")) {
+            awaitWatch(agent);
+
+            // Then
+            assertThat(agent.metric("pod_identity_pods")).isEqualTo(pods);
+            assertThat(agent.metric("pod_identity_pods_synced")).isOne();
+        }
+    }
+
+    @Test
+    void aClockOfTheNodeThatWasAheadRefusesNoYoungPod() throws IOException {
+        // Given: the node's clock is two hours ahead of the API server's, which dates tokens
+        Instant now = Instant.now().minus(Duration.ofHours(2));
+        cluster.api().answer(Cluster.PODS, request -> {
+            request.response().putHeader("Date", DateTimeFormatter.RFC_1123_DATE_TIME.format(now.atOffset(ZoneOffset.UTC)));
+            request.response().end(request.getParam("watch") == null
+                    ? "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[]}"
+                    : "{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":\"2\"}}}\n");
+        });
+
+        try (AgentProcess agent = watchingAgent("--pod-watch")) {
+            // When
+            String young = cluster.mint(cluster.request("young").withIssuedAt(now.plusSeconds(5)));
+            String old = cluster.mint(cluster.request("old").withIssuedAt(now.minus(Duration.ofMinutes(5))));
+
+            // Then
+            assertThat(ask(agent, young).status()).isEqualTo(200);
+            assertThat(ask(agent, old).status()).isEqualTo(403);
         }
     }
 

@@ -153,6 +153,39 @@ class StartupTaintIT {
     }
 
     @Test
+    void anApiServerThatHasJustStartedLetsItBeRemovedWithinSeconds() {
+        // Given: it refuses everybody until it has read the roles
+        createNode(OURS);
+        cluster.api().answer(NODE, request -> {
+            cluster.api().answerFromObjects(NODE);
+            request.response().setStatusCode(403).end("{}");
+        });
+
+        // When
+        try (AgentProcess agent = cluster.agent("--startup-taint", KEY)) {
+            awaitRemoved(agent);
+
+            // Then
+            assertThat(agent.lines("The startup taint cannot be removed", "HTTP 403")).isZero();
+        }
+        assertThat(taints()).isEmpty();
+    }
+
+    @Test
+    void aNodeThatIsNotThereIsAWrongName() {
+        try (AgentProcess agent = cluster.agent("--startup-taint", KEY)) {
+            agent.awaitLine(line -> line.contains("The startup taint cannot be removed") && line.contains("HTTP 404")
+                    && line.contains("check that the environment variable NODE_NAME"));
+
+            // When
+            createNode(OURS);
+
+            // Then
+            awaitRemoved(agent);
+        }
+    }
+
+    @Test
     void aNodeWithoutItIsLeftAlone() {
         // Given
         createNode(OTHER);
