@@ -23,7 +23,7 @@ class BlockedLogIT {
 
     private static final Pattern LISTENING = Pattern.compile("\"listener\":\"(\\w+)\",\"address\":\".+:(\\d+)\"");
     /** Each writes a line of some hundred bytes; a pipe holds 64 KiB and the agent's queue half a MiB. */
-    private static final int REQUESTS = 6_000;
+    private static final int REQUESTS = 4_000;
     private static final String DROPPED = "Log lines were dropped here";
 
     private EksAuthEmulator emulator;

@@ -16,6 +16,9 @@ import org.jboss.logmanager.handlers.ConsoleHandler;
 /** Brings the log into the configured shape. */
 public final class Logging {
 
+    /** What the lines that wait for a reader take of the heap at the most. */
+    public static final int MOST_HEAP_BYTES = 512 * 1024;
+
     /** The agent's own log. Those of the libraries stay at INFO or above: at TRACE they would write what goes over the wire. */
     private static final String AGENT = "dev.podidentity";
 

@@ -24,14 +24,13 @@ import org.jboss.logmanager.ExtLogRecord;
 final class QueuedConsole extends ExtHandler {
 
     static final int MOST_LINES = 2_000;
-    /** With the queue's own array and a warning below half a MiB, which is what logs may take of a heap of 32. */
-    static final int MOST_BYTES = 448 * 1024;
+    /** The rest is for the queue's own array, twice while it grows, and for a warning. */
+    static final int MOST_BYTES = Logging.MOST_HEAP_BYTES - 64 * 1024;
     /** What a line takes beside its text: the header of its array, rounded up. */
     static final int OVERHEAD = 24;
 
     private final OutputStream out;
     private final LogLineFormatter lineFormatter;
-    private final Duration patience;
 
     private final ReentrantLock queueLock = new ReentrantLock();
     private final Condition wanted = queueLock.newCondition();
@@ -45,14 +44,15 @@ final class QueuedConsole extends ExtHandler {
     private long missing;
     private long dropped;
     private Thread writer;
+    private long patienceNanos;
 
     /**
-     * @param patience how long {@link #close} waits for what is still to be written
+     * @param patience how long {@link #close} waits, in all, for what is still to be written
      */
     QueuedConsole(OutputStream out, LogLineFormatter lineFormatter, Duration patience) {
         this.out = out;
         this.lineFormatter = lineFormatter;
-        this.patience = patience;
+        this.patienceNanos = patience.toNanos();
         setFormatter(lineFormatter);
     }
 
@@ -189,14 +189,16 @@ final class QueuedConsole extends ExtHandler {
     @Override
     public void flush() {}
 
-    /** Waits for the lines to be written, but not for long: perhaps nobody reads them. */
+    /**
+     * Waits for the lines to be written, but not for long: perhaps nobody reads them. Quarkus closes the log when it stops, and
+     * may log after that: lines are still written then.
+     */
     @Override
     public void close() {
         queueLock.lock();
         try {
-            long left = patience.toNanos();
-            while ((writing || dropping || !lines.isEmpty()) && left > 0) {
-                left = allWritten.awaitNanos(left);
+            while ((writing || dropping || !lines.isEmpty()) && patienceNanos > 0) {
+                patienceNanos = allWritten.awaitNanos(patienceNanos);
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
