@@ -2,7 +2,6 @@ package dev.podidentity.kubernetes;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
-import static org.assertj.core.api.Assumptions.assumeThat;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import io.fabric8.kubernetes.api.model.Event;
@@ -37,6 +36,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -46,8 +46,14 @@ import org.junit.jupiter.params.provider.MethodSource;
  * Kubernetes 1.30 or later that holds nothing of value, without a controller manager or kubelet:
  * {@code -Dapi-server.kubeconfig=} names the file for its administrator. Skipped without.
  */
+@EnabledIfSystemProperty(
+        named = PolicyEnforcementTest.KUBECONFIG,
+        matches = ".+",
+        disabledReason = "there is no API server to apply the manifests to")
 @Timeout(120)
 class PolicyEnforcementTest {
+
+    static final String KUBECONFIG = "api-server.kubeconfig";
 
     private static final String NAMESPACE = "kube-system";
     private static final String AGENT = "eks-pod-identity-agent";
@@ -70,9 +76,8 @@ class PolicyEnforcementTest {
 
     @BeforeAll
     static void apply() {
-        String kubeconfig = System.getProperty("api-server.kubeconfig");
-        assumeThat(kubeconfig).as("api-server.kubeconfig names no API server to apply the manifests to").isNotNull();
-        administrator = new KubernetesClientBuilder().withConfig(Config.fromKubeconfig(new File(kubeconfig))).build();
+        File kubeconfig = new File(System.getProperty(KUBECONFIG));
+        administrator = new KubernetesClientBuilder().withConfig(Config.fromKubeconfig(kubeconfig)).build();
         Manifests.of(Path.of("kubernetes/verified")).objects().stream()
                 // None of these is needed to be allowed what the agent is allowed.
                 .filter(object -> !List.of("DaemonSet", "ConfigMap").contains(object.getKind()))
@@ -100,9 +105,7 @@ class PolicyEnforcementTest {
 
     @AfterAll
     static void disconnect() {
-        if (administrator != null) {
-            administrator.close();
-        }
+        administrator.close();
     }
 
     @BeforeEach
