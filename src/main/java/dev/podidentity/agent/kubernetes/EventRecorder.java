@@ -1,6 +1,8 @@
 package dev.podidentity.agent.kubernetes;
 
 import dev.podidentity.agent.loop.BoundedMap;
+import dev.podidentity.agent.loop.FairQueue;
+import dev.podidentity.agent.loop.FairQueue.Turn;
 import dev.podidentity.agent.loop.RecentKeys;
 import dev.podidentity.agent.loop.RefusalBackoff;
 import dev.podidentity.agent.loop.TokenBucket;
@@ -16,10 +18,8 @@ import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.temporal.ChronoUnit;
-import java.util.ArrayDeque;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Queue;
 import java.util.function.DoubleSupplier;
 import java.util.function.LongSupplier;
 import org.jboss.logging.Logger;
@@ -76,9 +76,9 @@ public final class EventRecorder {
     private final Map<String, Refusals> refusals = new BoundedMap<>(MOST_NAMESPACES);
     /** The statuses that a warning has named. */
     private final RecentKeys<Integer> warned = new RecentKeys<>(QUIET, MOST_STATUSES);
-    private final Queue<Post> waiting = new ArrayDeque<>();
+    /** The namespaces take turns. */
+    private final FairQueue<Post> waiting = new FairQueue<>(MOST_UNDER_WAY, (namespace, post) -> send(post));
     private final TokenBucket permits;
-    private int underWay;
 
     /**
      * @param nodeName this node's name, if it is known
@@ -117,13 +117,12 @@ public final class EventRecorder {
         if (told.contains(about, now) || paused(pod.namespace(), now)) {
             return;
         }
-        if (waiting.size() >= MOST_WAITING || !permits.tryTake(now)) {
+        if (waiting.waiting() >= MOST_WAITING || !permits.tryTake(now)) {
             metrics.event(EventResult.LIMITED);
             return;
         }
         told.add(about, now);
-        waiting.add(new Post(about, pod.namespace(), event(pod, reason, message)));
-        sendNext();
+        waiting.add(pod.namespace(), new Post(about, pod.namespace(), event(pod, reason, message)));
     }
 
     private JsonObject event(VerifiedClaims pod, EventReason reason, String message) {
@@ -174,30 +173,22 @@ public final class EventRecorder {
         return text.substring(0, end);
     }
 
-    private void sendNext() {
-        while (underWay < MOST_UNDER_WAY && !waiting.isEmpty()) {
-            Post next = waiting.remove();
-            if (paused(next.namespace, nanos.getAsLong())) {
-                told.remove(next.about);
-                metrics.event(EventResult.FORBIDDEN);
-            } else {
-                send(next);
-            }
+    private Turn send(Post post) {
+        if (paused(post.namespace, nanos.getAsLong())) {
+            told.remove(post.about);
+            metrics.event(EventResult.FORBIDDEN);
+            return Turn.DROPPED;
         }
-    }
-
-    private void send(Post post) {
-        underWay++;
         String path = "/api/v1/namespaces/" + URLEncoder.encode(post.namespace, StandardCharsets.UTF_8) + "/events";
         api.post(path, post.event).onComplete(sent -> {
-            underWay--;
             if (sent.succeeded()) {
                 answered(post, sent.result());
             } else {
                 tryAgain(post, sent.cause().getMessage());
             }
-            sendNext();
+            waiting.done();
         });
+        return Turn.STARTED;
     }
 
     private void answered(Post post, ApiAnswer answer) {
