@@ -34,6 +34,11 @@ final class FetchQueue {
     /** Each made-up token is an identity of its own, so that remembering its refusal is no use to the next: only the source tells. */
     static final int FAILURES_PER_SECOND = 10;
     static final int FAILURES_AT_ONCE = 100;
+    /**
+     * How many flights may wait for each permit of their source that may be given back. A call takes some tens of
+     * milliseconds, so that a permit serves more than that within the time that a request waits.
+     */
+    private static final int WAITING_FOR_EACH_PERMIT = 4;
 
     private final Shares shares = new Shares(MOST_BYTES, MOST_BYTES_PER_SOURCE, RESERVED_PER_SOURCE);
     private final SourceRateLimit permits = new SourceRateLimit(FAILURES_PER_SECOND, FAILURES_AT_ONCE);
@@ -65,7 +70,7 @@ final class FetchQueue {
      * @return the limit that it would exceed; empty if it was counted in
      */
     Optional<Limit> admit(String source, int bytes) {
-        if (permits.exhausted(source, nanos.getAsLong()) && !holding.containsKey(source)) {
+        if (permits.exhausted(source, nanos.getAsLong()) && queue.waiting(source) >= mostWaiting(source)) {
             return Optional.of(Limit.REFUSALS);
         }
         return shares.take(source, bytes + OVERHEAD) ? Optional.empty() : Optional.of(Limit.FETCHES);
@@ -152,7 +157,7 @@ final class FetchQueue {
         } else if (permits.allows(source, now)) {
             holding.merge(source, 1, Integer::sum);
             flight.paidBy(source);
-        } else if (holding.containsKey(source)) {
+        } else if (queue.waiting(source) <= mostWaiting(source)) {
             return Turn.SOURCE_WAITS;
         } else {
             flight.turnAway(Limit.REFUSALS, source);
@@ -160,6 +165,11 @@ final class FetchQueue {
         }
         flight.call();
         return Turn.STARTED;
+    }
+
+    /** How many flights of a source may wait while it has no permit. */
+    private int mostWaiting(String source) {
+        return WAITING_FOR_EACH_PERMIT * holding.getOrDefault(source, 0);
     }
 
     private void serveAfter(long wait) {

@@ -141,6 +141,12 @@ public final class FairQueue<T> {
         return waiting;
     }
 
+    /** How many things of a source wait. */
+    public int waiting(String source) {
+        LinkedHashSet<T> queue = queues.get(source);
+        return queue == null ? 0 : queue.size();
+    }
+
     /** How many things run. */
     public int running() {
         return running;
