@@ -47,7 +47,7 @@ public final class Listeners {
     /** Connections that wait to be accepted while the loop is busy: as many as a burst of all pods of a node. */
     private static final int BACKLOG = 1024;
     /** What the kernel keeps of each connection counts for the container, and it doubles this for its own part. */
-    private static final int SOCKET_BUFFER = 4 * 1024;
+    static final int SOCKET_BUFFER = 4 * 1024;
     /** There are few connections, and a scrape should not take ten turns. */
     private static final int OPERATIONS_SEND_BUFFER = 64 * 1024;
     private static final Duration DRAIN_LOOK = Duration.ofMillis(20);
