@@ -81,7 +81,7 @@ record Flag(
                     "Requests a second that one source address may make for long. 0 turns the limit off."),
             one("source-request-burst", "COUNT", new Checked.Limit()::convert, "1000",
                     "Requests that one source address may make at once."),
-            one("max-connections", "COUNT", new Checked.Limit()::convert, "4096",
+            one("max-connections", "COUNT", new Checked.Limit()::convert, "2048",
                     "Connections that are open at once at most."),
             one("max-connections-per-source", "COUNT", new Checked.Limit()::convert, "1024",
                     "Connections that one source address may have open at once."),

@@ -123,7 +123,7 @@ public interface AgentConfig {
     int sourceRequestBurst();
 
     /** Connections that are open at once at most, on all bind hosts together. */
-    @WithDefault("4096")
+    @WithDefault("2048")
     @WithConverter(Checked.Limit.class)
     int maxConnections();
 

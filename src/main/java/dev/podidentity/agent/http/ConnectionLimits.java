@@ -35,21 +35,22 @@ record ConnectionLimits(
     /** Requests of one connection without an answer. No SDK sends one before it has the last answer; some tools do, a few. */
     static final int MOST_UNANSWERED = 16;
 
-    static final int CREDENTIALS_BYTES = 6 * MIB;
-    static final int CREDENTIALS_BYTES_PER_SOURCE = 3 * MIB;
+    /** Five hundred waiting requests of SDKs, and half as many of one source address: pods of the node's network share one. */
+    static final int CREDENTIALS_BYTES = 4 * MIB;
+    static final int CREDENTIALS_BYTES_PER_SOURCE = 2 * MIB;
     /** One request of an SDK with the largest usual token. */
-    static final int CREDENTIALS_BYTES_RESERVED = 16 * KIB;
-    /** The objects of a request, and its answer on the way out. */
+    static final int CREDENTIALS_BYTES_RESERVED = 12 * KIB;
+    /** The objects of a request, 2.4 KiB, and its answer on the way out. */
     static final int CREDENTIALS_OVERHEAD = 4 * KIB;
 
-    /** A scraper or two, the kubelet and a person; each listener has as many, so that nobody on one keeps another's out. */
-    static final int OPERATIONS_CONNECTIONS = 32;
-    static final int OPERATIONS_CONNECTIONS_PER_SOURCE = 8;
+    /** A scraper or two and a person, or the kubelet; each listener has as many, so that nobody on one keeps others out of the other. */
+    static final int OPERATIONS_CONNECTIONS = 16;
+    static final int OPERATIONS_CONNECTIONS_PER_SOURCE = 4;
     static final int OPERATIONS_HEADERS = 8 * KIB;
-    static final int OPERATIONS_BYTES = MIB;
+    static final int OPERATIONS_BYTES = 512 * KIB;
     static final int OPERATIONS_BYTES_PER_SOURCE = 256 * KIB;
     static final int OPERATIONS_BYTES_RESERVED = 80 * KIB;
-    /** The text of a scrape, as a string, as bytes and on the way out. */
+    /** The text of a scrape, some 35 KiB, as it is made and on the way out. */
     static final int OPERATIONS_OVERHEAD = 64 * KIB;
 
     static ConnectionLimits credentials(AgentConfig config) {

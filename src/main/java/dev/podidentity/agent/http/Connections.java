@@ -80,6 +80,11 @@ final class Connections {
         return unanswered;
     }
 
+    /** How many bytes are taken by what is unfinished. */
+    long held() {
+        return shares.ofAll();
+    }
+
     /** A request has come in whole. */
     void asked() {
         unanswered++;

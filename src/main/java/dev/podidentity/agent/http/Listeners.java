@@ -46,12 +46,10 @@ public final class Listeners {
     private static final String LOCALHOST = "localhost";
     /** Connections that wait to be accepted while the loop is busy: as many as a burst of all pods of a node. */
     private static final int BACKLOG = 1024;
-    /**
-     * What the kernel keeps of each connection, as it counts for the container: it doubles both, for its own part. A read
-     * takes as much as the first, and gives it back at once.
-     */
-    private static final int RECEIVE_BUFFER = 16 * 1024;
-    private static final int SEND_BUFFER = 8 * 1024;
+    /** What the kernel keeps of each connection counts for the container, and it doubles this for its own part. */
+    static final int SOCKET_BUFFER = 4 * 1024;
+    /** There are few connections, and a scrape should not take ten turns. */
+    private static final int OPERATIONS_SEND_BUFFER = 64 * 1024;
     private static final Duration DRAIN_LOOK = Duration.ofMillis(20);
 
     private final Vertx vertx;
@@ -106,7 +104,7 @@ public final class Listeners {
         Connections connections =
                 new Connections(ConnectionLimits.operations(config.headerTimeout()), options(), metrics, limits);
         OperationsGuard guard = new OperationsGuard(routes, connections, System::nanoTime);
-        return listener(name, host, port, () -> vertx.createHttpServer(options()).requestHandler(guard::handle), connections);
+        return listener(name, host, port, () -> vertx.createHttpServer(options().setSendBufferSize(OPERATIONS_SEND_BUFFER)).requestHandler(guard::handle), connections);
     }
 
     private Listener listener(
@@ -127,13 +125,16 @@ public final class Listeners {
         return new HttpServerOptions()
                 .setMaxHeaderSize(RequestHeads.LARGEST_HEADERS)
                 .setMaxInitialLineLength(RequestHeads.LONGEST_REQUEST_LINE)
-                .setReceiveBufferSize(RECEIVE_BUFFER)
-                .setSendBufferSize(SEND_BUFFER)
+                // As much is read at once, into a buffer that is free again when all of it has been handled.
+                .setReceiveBufferSize(SOCKET_BUFFER)
+                .setSendBufferSize(SOCKET_BUFFER)
                 .setIdleTimeout((int) Math.min(Integer.MAX_VALUE, config.idleTimeout().toMillis()))
                 .setIdleTimeoutUnit(TimeUnit.MILLISECONDS)
                 .setAcceptBacklog(BACKLOG)
-                // No SDK speaks HTTP/2 to this endpoint, and the guards are written for HTTP/1.
-                .setHttp2ClearTextEnabled(false);
+                // No SDK speaks HTTP/2 or WebSocket to this endpoint, and the guards are written for HTTP/1.
+                .setHttp2ClearTextEnabled(false)
+                .setPerMessageWebSocketCompressionSupported(false)
+                .setPerFrameWebSocketCompressionSupported(false);
     }
 
     /** Binds what can be bound, and completes; the rest is retried. */

@@ -68,8 +68,9 @@ class VerifiedRequestTest {
     private final BlockingQueue<ServiceAccountToken> asked = new ArrayBlockingQueue<>(10);
     private final List<String> reported = new CopyOnWriteArrayList<>();
     private final CompletableFuture<EksAuthAnswer> eksAuth = new CompletableFuture<>();
+    private final HttpServerOptions options = new HttpServerOptions().setHttp2ClearTextEnabled(false);
     private final Connections connections = new Connections(
-            ConnectionLimits.credentials(100, 100, Duration.ofSeconds(5)), new HttpServerOptions(), metrics,
+            ConnectionLimits.credentials(100, 100, Duration.ofSeconds(5)), options, metrics,
             new LimitReport(metrics, System::nanoTime));
     private final HttpClient client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
     private HttpServer server;
@@ -107,7 +108,7 @@ class VerifiedRequestTest {
                 connections,
                 metrics);
         CompletableFuture<HttpServer> listening = new CompletableFuture<>();
-        loop.execute(() -> vertx.createHttpServer()
+        loop.execute(() -> vertx.createHttpServer(options)
                 .connectionHandler(connections::opened)
                 .requestHandler(handler::handle)
                 .listen(0, "127.0.0.1")

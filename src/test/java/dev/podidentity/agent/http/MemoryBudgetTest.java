@@ -1,0 +1,151 @@
+package dev.podidentity.agent.http;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.podidentity.agent.config.AgentConfig;
+import io.smallrye.config.WithDefault;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Properties;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+
+/**
+ * All that others can make the agent hold at once fits its heap, and the container that the manifests give it: the
+ * arithmetic of docs/decisions/0010-what-unfinished-work-may-cost.md on the limits as they are.
+ */
+class MemoryBudgetTest {
+
+    private static final long KIB = 1024;
+    private static final long MIB = 1024 * KIB;
+
+    /** The most pods of a node that EKS supports. Each has one address. */
+    private static final long SOURCES = 250;
+
+    // Measured on the native executable.
+    private static final long HEAP_OF_THE_AGENT_ITSELF = 3 * MIB;
+    private static final long CONNECTION = 5_632;
+    private static final long CACHED_IDENTITY = 4 * KIB;
+    private static final long DATA_AND_STACKS = 7 * MIB;
+    private static final long CONNECTION_IN_THE_KERNEL = 5 * KIB;
+
+    // Limits of other packages.
+    private static final long TOKENS_THAT_WAIT_FOR_A_CALL = 4 * MIB;
+    private static final long TOKENS_THAT_WAIT_TO_BE_VERIFIED = 2 * MIB;
+    private static final long REMEMBERED_VERDICTS = 2_000 * KIB;
+    /** Rate limits of 4,096 sources on each of four occasions, and what is remembered of failures and of logged limits. */
+    private static final long REMEMBERED_SOURCES = 3 * MIB / 2;
+    /** The TLS records of a hundred calls. */
+    private static final long CALLS_ON_THE_WIRE = 2 * MIB;
+
+    private static final ConnectionLimits CREDENTIALS = ConnectionLimits.credentials(
+            Integer.parseInt(byDefault("maxConnections")),
+            Integer.parseInt(byDefault("maxConnectionsPerSource")),
+            Duration.ofSeconds(10));
+    private static final ConnectionLimits OPERATIONS = ConnectionLimits.operations(Duration.ofSeconds(10));
+
+    @Test
+    void fitsTheHeapWithEverythingUsedUpAtOnce() throws IOException {
+        assertThat(liveAtWorst() + buildArgument("MaxNewSize")).isLessThanOrEqualTo(buildArgument("MaxHeapSize"));
+    }
+
+    @Test
+    void fitsTheContainerWithEverythingUsedUpAtOnceWhileTheCollectorCopies() throws IOException {
+        long sockets = CREDENTIALS.connections() * (CONNECTION_IN_THE_KERNEL + kernelBuffers());
+        long worst = buildArgument("MaxHeapSize") + liveAtWorst() + buildArgument("MaxDirectMemorySize")
+                + DATA_AND_STACKS + sockets;
+
+        assertThat(worst).isLessThanOrEqualTo(manifest("limits"));
+    }
+
+    @Test
+    void fitsTheRequestOfTheContainerWithAFullCacheAndAConnectionOfEachPod() throws IOException {
+        long live = HEAP_OF_THE_AGENT_ITSELF + cache() + SOURCES * CONNECTION;
+        long usual = 2 * live + buildArgument("MaxNewSize") + DATA_AND_STACKS + SOURCES * CONNECTION_IN_THE_KERNEL;
+
+        assertThat(usual).isLessThanOrEqualTo(manifest("requests"));
+    }
+
+    @Test
+    void fitsTheDirectMemoryWithEveryAnswerUnread() throws IOException {
+        long reads = 2 * Listeners.SOCKET_BUFFER;
+        // A request's answer is a part of what the request pays for.
+        long answers = requests(CREDENTIALS, SOURCES) + 2 * requests(OPERATIONS, OPERATIONS.connections());
+
+        assertThat(answers + reads + CALLS_ON_THE_WIRE).isLessThanOrEqualTo(buildArgument("MaxDirectMemorySize"));
+    }
+
+    @Test
+    void reservesOneRequestOfAnSdkForEachSource() {
+        // Given: the largest usual token, and the headers of the most talkative SDK
+        int token = 4 * 1024;
+        int otherHeaders = 600;
+        int lines = 12;
+        // Then
+        assertThat(CREDENTIALS.cost(token + otherHeaders, lines)).isLessThanOrEqualTo(CREDENTIALS.requestBytesReserved());
+        assertThat(OPERATIONS.cost(OPERATIONS.largestHeaders(), lines)).isLessThanOrEqualTo(OPERATIONS.requestBytesReserved());
+    }
+
+    @Test
+    void letsTwoSourcesHaveAThousandConnectionsEach() {
+        assertThat(CREDENTIALS.connectionsPerSource()).isGreaterThanOrEqualTo(1_000);
+        assertThat(CREDENTIALS.connections()).isGreaterThanOrEqualTo(2 * CREDENTIALS.connectionsPerSource());
+    }
+
+    private static long liveAtWorst() {
+        return HEAP_OF_THE_AGENT_ITSELF
+                + cache()
+                + (CREDENTIALS.connections() + 2L * OPERATIONS.connections()) * CONNECTION
+                + requests(CREDENTIALS, SOURCES)
+                + 2 * requests(OPERATIONS, OPERATIONS.connections())
+                + TOKENS_THAT_WAIT_FOR_A_CALL
+                + TOKENS_THAT_WAIT_TO_BE_VERIFIED
+                + REMEMBERED_VERDICTS
+                + REMEMBERED_SOURCES;
+    }
+
+    private static long cache() {
+        return Long.parseLong(byDefault("maxCacheSize")) * CACHED_IDENTITY;
+    }
+
+    /** The total, and on top of it what is reserved for so many sources. */
+    private static long requests(ConnectionLimits limits, long sources) {
+        return limits.requestBytes() + sources * limits.requestBytesReserved();
+    }
+
+    /** The kernel doubles what is asked for, in each direction. */
+    private static long kernelBuffers() {
+        return 2 * 2 * Listeners.SOCKET_BUFFER;
+    }
+
+    private static String byDefault(String property) {
+        try {
+            return AgentConfig.class.getMethod(property).getAnnotation(WithDefault.class).value();
+        } catch (NoSuchMethodException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static long buildArgument(String name) throws IOException {
+        Properties properties = new Properties();
+        try (InputStream file = MemoryBudgetTest.class.getResourceAsStream("/application.properties")) {
+            properties.load(file);
+        }
+        return number(properties.getProperty("quarkus.native.additional-build-args"), "-R:" + name + "=(\\d+)m");
+    }
+
+    /** @param kind requests or limits */
+    private static long manifest(String kind) throws IOException {
+        return number(Files.readString(Path.of("kubernetes/base/daemonset.yaml")), kind + ":(?:\\s+[^\\n]*\\n)*?\\s+memory: (\\d+)Mi");
+    }
+
+    private static long number(String text, String pattern) {
+        Matcher matcher = Pattern.compile(pattern).matcher(text);
+        assertThat(matcher.find()).as(pattern).isTrue();
+        return Long.parseLong(matcher.group(1)) * MIB;
+    }
+}
