@@ -491,6 +491,16 @@ class JwksVerifierTest {
         }
         assertThat(worker.ran() - before).isEqualTo(1);
         assertThat(source.fetches()).as("fetches: other keys would say nothing else").isEqualTo(1);
+
+        // When
+        for (int i = 0; i < 300; i++) {
+            verify(tokenOf("a", ClusterKeys.OTHER_P256, "forged-" + i));
+        }
+
+        // Then
+        int after = worker.ran();
+        assertThat(verify(token).verdict()).isEqualTo(new NotVerified(Reason.OTHER_ISSUER));
+        assertThat(worker.ran()).isEqualTo(after);
     }
 
     @ParameterizedTest
