@@ -24,6 +24,7 @@ import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpServerResponse;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.function.LongSupplier;
 import org.jboss.logging.Logger;
 
 /**
@@ -54,6 +55,7 @@ final class CredentialsHandler {
     private final FailureReport failures;
     private final Connections connections;
     private final Metrics metrics;
+    private final LongSupplier nanos;
     private boolean draining;
 
     CredentialsHandler(
@@ -65,7 +67,8 @@ final class CredentialsHandler {
             CredentialService credentials,
             FailureReport failures,
             Connections connections,
-            Metrics metrics) {
+            Metrics metrics,
+            LongSupplier nanos) {
         this.rate = rate;
         this.guard = guard;
         this.tokens = tokens;
@@ -75,6 +78,7 @@ final class CredentialsHandler {
         this.failures = failures;
         this.connections = connections;
         this.metrics = metrics;
+        this.nanos = nanos;
     }
 
     /** From now on each answer ends its connection. */
@@ -115,7 +119,7 @@ final class CredentialsHandler {
     private Optional<Exchange> begin(HttpServerRequest request) {
         return connections.of(request.connection())
                 .filter(client -> !client.closing())
-                .map(client -> new Exchange(request, client, System.nanoTime()));
+                .map(client -> new Exchange(request, client, nanos.getAsLong()));
     }
 
     /** What a request with a token waits for: first for what verifying the token gives, then for credentials. */
@@ -147,7 +151,7 @@ final class CredentialsHandler {
                 return;
             }
             Caller caller = Caller.of(token, verdict, scope);
-            Duration waited = Duration.ofNanos(System.nanoTime() - exchange.began);
+            Duration waited = Duration.ofNanos(nanos.getAsLong() - exchange.began);
             forCredentials = Optional.of(credentials.request(caller, exchange.client.source(), waited, outcome -> {
                 exchange.answer(outcome);
                 report(caller, outcome);
@@ -184,7 +188,7 @@ final class CredentialsHandler {
         void answer(Outcome outcome) {
             if (outcome instanceof Outcome.Served served) {
                 write(OK, served.credentials().body(), false);
-                metrics.answered(OK, RequestOutcome.SERVED, served.cache(), System.nanoTime() - began);
+                metrics.answered(OK, RequestOutcome.SERVED, served.cache(), nanos.getAsLong() - began);
                 LOG.trace("Served credentials");
             } else if (outcome instanceof Outcome.Rejected rejected) {
                 answer(ErrorAnswer.of(rejected.token()), rejected.cache());
@@ -199,7 +203,7 @@ final class CredentialsHandler {
             }
             // A body that nobody wants would otherwise have to be read to its end.
             write(error.status(), error.body(), RequestGuard.hasBody(request));
-            metrics.answered(error.status(), error.outcome(), cache, System.nanoTime() - began);
+            metrics.answered(error.status(), error.outcome(), cache, nanos.getAsLong() - began);
         }
 
         private void write(int status, Buffer body, boolean close) {

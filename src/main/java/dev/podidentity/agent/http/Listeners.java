@@ -26,6 +26,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.jboss.logging.Logger;
@@ -54,6 +55,7 @@ public final class Listeners {
 
     private final Vertx vertx;
     private final AgentConfig config;
+    private final LongSupplier nanos;
     private final Timers timers;
     private final CredentialsHandler handler;
     private final Connections clients;
@@ -64,6 +66,7 @@ public final class Listeners {
      * @param failures is told of pods that get none
      * @param operations answers requests for probes and metrics
      * @param limits is told what is turned away
+     * @param nanos a monotonic clock
      */
     public Listeners(
             Vertx vertx,
@@ -76,9 +79,11 @@ public final class Listeners {
             Handler<HttpServerRequest> operations,
             Metrics metrics,
             LimitReport limits,
+            LongSupplier nanos,
             Timers timers) {
         this.vertx = vertx;
         this.config = config;
+        this.nanos = nanos;
         this.timers = timers;
         this.clients = new Connections(ConnectionLimits.credentials(config), options(), metrics, limits);
         this.handler = new CredentialsHandler(
@@ -90,7 +95,8 @@ public final class Listeners {
                 credentials,
                 failures,
                 clients,
-                metrics);
+                metrics,
+                nanos);
         for (String host : new LinkedHashSet<>(config.bindHosts())) {
             listeners.add(listener(CREDENTIALS, host, config.port(), this::credentialsServer, clients));
         }
@@ -103,8 +109,10 @@ public final class Listeners {
             String name, String host, int port, Handler<HttpServerRequest> routes, Metrics metrics, LimitReport limits) {
         Connections connections =
                 new Connections(ConnectionLimits.operations(config.headerTimeout()), options(), metrics, limits);
-        OperationsGuard guard = new OperationsGuard(routes, connections, System::nanoTime);
-        return listener(name, host, port, () -> vertx.createHttpServer(options().setSendBufferSize(OPERATIONS_SEND_BUFFER)).requestHandler(guard::handle), connections);
+        OperationsGuard guard = new OperationsGuard(routes, connections, nanos);
+        HttpServerOptions options = options().setSendBufferSize(OPERATIONS_SEND_BUFFER);
+        return listener(
+                name, host, port, () -> vertx.createHttpServer(options).requestHandler(guard::handle), connections);
     }
 
     private Listener listener(
@@ -162,7 +170,7 @@ public final class Listeners {
 
     /** Stops accepting, lets the requests in flight finish for as long as there is time, and closes everything. */
     public Future<Void> stop(Duration timeout) {
-        long until = System.nanoTime() + timeout.toNanos();
+        long until = nanos.getAsLong() + timeout.toNanos();
         Context loop = vertx.getOrCreateContext();
         Promise<Void> drained = Promise.promise();
         handler.drain();
@@ -180,7 +188,7 @@ public final class Listeners {
         int busy = clients.busy();
         if (busy == 0) {
             drained.complete();
-        } else if (System.nanoTime() - until >= 0) {
+        } else if (nanos.getAsLong() - until >= 0) {
             LOG.warnf("Requests in flight did not finish in time", Field.of("requests", busy));
             drained.complete();
         } else {

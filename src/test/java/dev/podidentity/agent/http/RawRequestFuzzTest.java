@@ -129,7 +129,8 @@ class RawRequestFuzzTest {
                 credentials,
                 (pod, failure) -> { },
                 connections,
-                metrics);
+                metrics,
+                System::nanoTime);
         CompletableFuture<HttpServer> listening = new CompletableFuture<>();
         loop.execute(() -> vertx.createHttpServer(options())
                 .connectionHandler(connections::opened)

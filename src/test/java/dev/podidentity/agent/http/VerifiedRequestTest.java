@@ -106,7 +106,8 @@ class VerifiedRequestTest {
                 credentials,
                 (pod, failure) -> reported.add(pod.pod() + " " + failure.code()),
                 connections,
-                metrics);
+                metrics,
+                System::nanoTime);
         CompletableFuture<HttpServer> listening = new CompletableFuture<>();
         loop.execute(() -> vertx.createHttpServer(options)
                 .connectionHandler(connections::opened)
