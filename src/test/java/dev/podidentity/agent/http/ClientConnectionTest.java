@@ -224,6 +224,40 @@ class ClientConnectionTest {
         assertNothingIsHeld();
     }
 
+    @Test
+    void givesUpAnIdleConnectionOfTheGreediestSourceAndNoneThatIsBusy() throws Exception {
+        // Given
+        listen(new ConnectionLimits(4, 4, 4_000, 20_000, 10_000, 2_500, OVERHEAD, Duration.ofSeconds(30)));
+        answering = false;
+        try (Socket busy = connect(FIRST)) {
+            send(busy, REQUEST);
+            awaitHeld(OVERHEAD);
+            answering = true;
+            try (Socket idle = connect(FIRST); Socket other = connect(FIRST); Socket few = connect(SECOND)) {
+                for (Socket socket : new Socket[] {idle, other, few}) {
+                    send(socket, REQUEST);
+                    answer(socket);
+                }
+                // When
+                try (Socket third = connect(THIRD)) {
+                    send(third, REQUEST);
+                    // Then
+                    assertThat(answer(third)).startsWith("HTTP/1.1 200");
+                    assertThat(rest(idle)).isEmpty();
+                    send(other, REQUEST);
+                    assertThat(answer(other)).startsWith("HTTP/1.1 200");
+                    // Then: nobody has two more than the next one would have
+                    try (Socket another = connect(SECOND)) {
+                        assertThat(rest(another)).isEmpty();
+                    }
+                }
+            }
+        }
+        assertThat(rejected(Limit.CONNECTIONS)).isEqualTo(2);
+        awaitNobody();
+        assertNothingIsHeld();
+    }
+
     private void listen(ConnectionLimits limits) {
         CompletableFuture<Integer> listening = new CompletableFuture<>();
         HttpServerOptions options = new HttpServerOptions()
