@@ -11,8 +11,8 @@ import java.time.Duration;
  */
 final class FailureMemory {
 
-    /** As many as the cache has entries by default. */
-    static final int CAPACITY = 2048;
+    /** Several for each pod of a node. */
+    static final int CAPACITY = 1024;
     /** An identity that nobody asked for in that time starts anew. */
     private static final long FORGOTTEN_AFTER = Duration.ofMinutes(1).toNanos();
 

@@ -24,11 +24,12 @@ import java.util.function.LongSupplier;
  */
 final class FetchQueue {
 
-    /** Thousands of flights with tokens of the usual size, 1 to 2 KiB. Part of the heap's budget: decision 10. */
-    static final long MOST_BYTES = 4L * 1024 * 1024;
-    static final long MOST_BYTES_PER_SOURCE = MOST_BYTES / 4;
-    /** What each source may hold even when others have taken all: some flights. */
-    static final long RESERVED_PER_SOURCE = 16L * 1024;
+    /** A thousand flights with tokens of the usual size, 1 to 2 KiB. Part of the heap's budget: decision 10. */
+    static final long MOST_BYTES = 3L * 1024 * 1024;
+    /** Those of all pods of a node, which may have its address. */
+    static final long MOST_BYTES_PER_SOURCE = MOST_BYTES / 3;
+    /** What each source may hold even when others have taken all: a flight with the largest usual token. */
+    static final long RESERVED_PER_SOURCE = 6L * 1024;
     /** About what a flight takes beside its token. */
     static final int OVERHEAD = 1024;
     /** Each made-up token is an identity of its own, so that remembering its refusal is no use to the next: only the source tells. */

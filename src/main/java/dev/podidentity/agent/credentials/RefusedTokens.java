@@ -13,8 +13,8 @@ import java.util.Optional;
  */
 final class RefusedTokens {
 
-    /** As many as the cache has entries by default. */
-    static final int CAPACITY = 2048;
+    /** Several for each pod of a node. */
+    static final int CAPACITY = 1024;
 
     private final BoundedMap<TokenFingerprint, PermanentFailure> refusals = new BoundedMap<>(CAPACITY);
 

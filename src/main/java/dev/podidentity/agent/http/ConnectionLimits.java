@@ -10,6 +10,7 @@ import java.time.Duration;
  *
  * @param connections open at once
  * @param connectionsPerSource open at once from one source address
+ * @param replacesIdle whether a source that has as many as it may have gives up its oldest idle one for a new one
  * @param largestHeaders bytes of the header lines of a request
  * @param requestBytes what all requests without an answer may take together
  * @param requestBytesPerSource what those of one source address may take
@@ -20,6 +21,7 @@ import java.time.Duration;
 record ConnectionLimits(
         int connections,
         int connectionsPerSource,
+        boolean replacesIdle,
         int largestHeaders,
         int requestBytes,
         int requestBytesPerSource,
@@ -61,6 +63,7 @@ record ConnectionLimits(
         return new ConnectionLimits(
                 connections,
                 connectionsPerSource,
+                false,
                 RequestHeads.LARGEST_HEADERS,
                 CREDENTIALS_BYTES,
                 CREDENTIALS_BYTES_PER_SOURCE,
@@ -74,6 +77,8 @@ record ConnectionLimits(
         return new ConnectionLimits(
                 OPERATIONS_CONNECTIONS,
                 OPERATIONS_CONNECTIONS_PER_SOURCE,
+                // Tools that ask for metrics leave connections open that they do not use again.
+                true,
                 OPERATIONS_HEADERS,
                 OPERATIONS_BYTES,
                 OPERATIONS_BYTES_PER_SOURCE,

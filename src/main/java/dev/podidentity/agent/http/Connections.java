@@ -52,7 +52,8 @@ final class Connections {
     void opened(HttpConnection connection) {
         Channel channel = channel(connection);
         String source = connection.remoteAddress().hostAddress();
-        if (number(source) >= limits.connectionsPerSource()) {
+        if (number(source) >= limits.connectionsPerSource()
+                && !(limits.replacesIdle() && giveUpIdle(source, Limit.SOURCE_CONNECTIONS))) {
             rejected(Limit.SOURCE_CONNECTIONS, source);
             channel.close();
             return;
@@ -113,11 +114,15 @@ final class Connections {
         if (byNumber.isEmpty() || byNumber.lastKey() <= number(source) + 1) {
             return false;
         }
-        String greediest = byNumber.lastEntry().getValue().iterator().next();
+        return giveUpIdle(byNumber.lastEntry().getValue().iterator().next(), Limit.CONNECTIONS);
+    }
+
+    /** Closes the oldest idle connection of a source, if it has one. */
+    private boolean giveUpIdle(String source, Limit limit) {
         Optional<ClientConnection> idle =
-                bySource.get(greediest).stream().filter(client -> !client.busy()).findFirst();
+                bySource.get(source).stream().filter(client -> !client.busy()).findFirst();
         idle.ifPresent(client -> {
-            rejected(Limit.CONNECTIONS, greediest);
+            rejected(limit, source);
             forget(client.connection());
             client.close();
         });

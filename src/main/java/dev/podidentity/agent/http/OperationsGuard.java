@@ -14,14 +14,19 @@ import java.util.function.LongSupplier;
  */
 final class OperationsGuard {
 
-    /** A scrape costs milliseconds of the event loop; Prometheus makes one in some seconds, and the kubelet asks as often. */
-    private static final int REQUESTS_PER_SECOND = 10;
-    private static final int REQUESTS_AT_ONCE = 50;
+    /** A scrape costs milliseconds of the event loop; Prometheus makes one in some seconds. */
+    private static final int SCRAPES_PER_SECOND = 10;
+    private static final int SCRAPES_AT_ONCE = 50;
+    /** Everything else is cheap. The kubelet asks once in some seconds, and whoever waits for the agent to be ready more often. */
+    private static final int REQUESTS_PER_SECOND = 50;
+    private static final int REQUESTS_AT_ONCE = 100;
+    private static final String SCRAPE = "/metrics";
 
     private final Handler<HttpServerRequest> routes;
     private final Connections connections;
     private final LongSupplier nanos;
-    private final SourceRateLimit rate = new SourceRateLimit(REQUESTS_PER_SECOND, REQUESTS_AT_ONCE);
+    private final SourceRateLimit requests = new SourceRateLimit(REQUESTS_PER_SECOND, REQUESTS_AT_ONCE);
+    private final SourceRateLimit scrapes = new SourceRateLimit(SCRAPES_PER_SECOND, SCRAPES_AT_ONCE);
 
     /** @param nanos a monotonic clock */
     OperationsGuard(Handler<HttpServerRequest> routes, Connections connections, LongSupplier nanos) {
@@ -42,7 +47,7 @@ final class OperationsGuard {
             client.lastAnswer();
             request.response().putHeader(HttpHeaders.CONNECTION, HttpHeaders.CLOSE);
         }
-        if (!rate.allows(client.source(), nanos.getAsLong())) {
+        if (!allows(request, client.source())) {
             connections.rejected(Limit.SCRAPES, client.source());
             client.pause();
             answer(request, ErrorAnswer.RATE);
@@ -53,6 +58,11 @@ final class OperationsGuard {
         } else {
             routes.handle(request);
         }
+    }
+
+    private boolean allows(HttpServerRequest request, String source) {
+        long now = nanos.getAsLong();
+        return requests.allows(source, now) && (!SCRAPE.equals(request.path()) || scrapes.allows(source, now));
     }
 
     private static void answer(HttpServerRequest request, ErrorAnswer error) {

@@ -6,7 +6,7 @@ package dev.podidentity.agent.loop;
 public final class SourceRateLimit {
 
     /** A node has some hundreds of pods. The bucket that was used least recently goes first. */
-    private static final int MOST_SOURCES = 4096;
+    private static final int MOST_SOURCES = 1024;
 
     private final int perSecond;
     private final int burst;

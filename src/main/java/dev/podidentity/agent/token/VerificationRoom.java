@@ -13,7 +13,7 @@ final class VerificationRoom {
     /** 256 tokens of usual size: a pod has one or two, but EKS allows a node 250 pods, and all may have its address. */
     static final int MOST_OF_A_SOURCE = 512 * 1024;
     /** What a source has room for though others have taken all. */
-    static final int RESERVE = 16 * 1024;
+    static final int RESERVE = 5 * 1024;
     /** What a token counts for at least, in characters: its flight and those who wait take memory too. */
     private static final int LEAST = 2 * 1024;
 

@@ -36,9 +36,9 @@ class ClientConnectionTest {
 
     private static final int OVERHEAD = 1_000;
     private static final ConnectionLimits LIMITS = new ConnectionLimits(
-            100, 50, 4_000, 20_000, 10_000, 2_500, OVERHEAD, Duration.ofSeconds(30));
+            100, 50, false, 4_000, 20_000, 10_000, 2_500, OVERHEAD, Duration.ofSeconds(30));
     private static final ConnectionLimits AMPLE =
-            new ConnectionLimits(100, 50, 4_000, 200_000, 200_000, 2_500, OVERHEAD, Duration.ofSeconds(30));
+            new ConnectionLimits(100, 50, false, 4_000, 200_000, 200_000, 2_500, OVERHEAD, Duration.ofSeconds(30));
     private static final String HEAD = "GET / HTTP/1.1\r\n";
     private static final String REQUEST = HEAD + "\r\n";
     private static final int PATIENCE_MILLIS = 10_000;
@@ -191,7 +191,7 @@ class ClientConnectionTest {
     @Test
     void timesAHeadThatIsBegunWhileAnotherRequestWaits() throws Exception {
         // Given
-        listen(new ConnectionLimits(100, 50, 4_000, 20_000, 10_000, 2_500, OVERHEAD, Duration.ofMillis(200)));
+        listen(new ConnectionLimits(100, 50, false, 4_000, 20_000, 10_000, 2_500, OVERHEAD, Duration.ofMillis(200)));
         answering = false;
         try (Socket socket = connect(FIRST)) {
             // When
@@ -227,7 +227,7 @@ class ClientConnectionTest {
     @Test
     void givesUpAnIdleConnectionOfTheGreediestSourceAndNoneThatIsBusy() throws Exception {
         // Given
-        listen(new ConnectionLimits(4, 4, 4_000, 20_000, 10_000, 2_500, OVERHEAD, Duration.ofSeconds(30)));
+        listen(new ConnectionLimits(4, 4, false, 4_000, 20_000, 10_000, 2_500, OVERHEAD, Duration.ofSeconds(30)));
         answering = false;
         try (Socket busy = connect(FIRST)) {
             send(busy, REQUEST);
@@ -254,6 +254,32 @@ class ClientConnectionTest {
             }
         }
         assertThat(rejected(Limit.CONNECTIONS)).isEqualTo(2);
+        awaitNobody();
+        assertNothingIsHeld();
+    }
+
+    @Test
+    void givesUpTheOldestIdleConnectionOfASourceForItsNewOneWhereThatIsAllowed() throws Exception {
+        // Given
+        listen(new ConnectionLimits(10, 2, true, 4_000, 20_000, 10_000, 2_500, OVERHEAD, Duration.ofSeconds(30)));
+        answering = false;
+        try (Socket busy = connect(FIRST)) {
+            send(busy, REQUEST);
+            awaitHeld(OVERHEAD);
+            answering = true;
+            try (Socket idle = connect(FIRST)) {
+                send(idle, REQUEST);
+                answer(idle);
+                // When
+                try (Socket another = connect(FIRST)) {
+                    send(another, REQUEST);
+                    // Then
+                    assertThat(answer(another)).startsWith("HTTP/1.1 200");
+                    assertThat(rest(idle)).isEmpty();
+                }
+            }
+        }
+        assertThat(rejected(Limit.SOURCE_CONNECTIONS)).isEqualTo(1);
         awaitNobody();
         assertNothingIsHeld();
     }

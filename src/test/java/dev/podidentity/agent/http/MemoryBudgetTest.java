@@ -6,6 +6,7 @@ import dev.podidentity.agent.config.AgentConfig;
 import io.smallrye.config.WithDefault;
 import java.io.IOException;
 import java.io.InputStream;
+import java.lang.reflect.Field;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -33,12 +34,21 @@ class MemoryBudgetTest {
     private static final long DATA_AND_STACKS = 7 * MIB;
     private static final long CONNECTION_IN_THE_KERNEL = 5 * KIB;
 
-    // Limits of other packages.
-    private static final long TOKENS_THAT_WAIT_FOR_A_CALL = 4 * MIB;
-    private static final long TOKENS_THAT_WAIT_TO_BE_VERIFIED = 2 * MIB;
-    private static final long REMEMBERED_VERDICTS = 2_000 * KIB;
-    /** Rate limits of 4,096 sources on each of four occasions, and what is remembered of failures and of logged limits. */
-    private static final long REMEMBERED_SOURCES = 3 * MIB / 2;
+    // Limits of other packages, which are theirs alone.
+    private static final long TOKENS_THAT_WAIT_FOR_A_CALL = limit("credentials.FetchQueue", "MOST_BYTES")
+            + SOURCES * limit("credentials.FetchQueue", "RESERVED_PER_SOURCE");
+    private static final long TOKENS_THAT_WAIT_TO_BE_VERIFIED = limit("token.VerificationRoom", "MOST")
+            + SOURCES * limit("token.VerificationRoom", "RESERVE");
+    private static final long LOG_LINES = limit("observe.Logging", "MOST_HEAP_BYTES");
+    private static final long VERDICT = KIB;
+    private static final long FAILURE = 256;
+    private static final long REMEMBERED_TOKENS = limit("VerifiedWorkloads", "TOKENS_REMEMBERED") * VERDICT
+            + limit("credentials.FailureMemory", "CAPACITY") * FAILURE
+            + limit("credentials.RefusedTokens", "CAPACITY") * FAILURE;
+    private static final long SOURCE = 112;
+    /** Of requests, of failed calls, and of scrapes and others on two listeners. */
+    private static final int RATES = 6;
+    private static final long REMEMBERED_SOURCES = RATES * limit("loop.SourceRateLimit", "MOST_SOURCES") * SOURCE;
     /** The TLS records of a hundred calls. */
     private static final long CALLS_ON_THE_WIRE = 2 * MIB;
 
@@ -104,8 +114,9 @@ class MemoryBudgetTest {
                 + 2 * requests(OPERATIONS, OPERATIONS.connections())
                 + TOKENS_THAT_WAIT_FOR_A_CALL
                 + TOKENS_THAT_WAIT_TO_BE_VERIFIED
-                + REMEMBERED_VERDICTS
-                + REMEMBERED_SOURCES;
+                + REMEMBERED_TOKENS
+                + REMEMBERED_SOURCES
+                + LOG_LINES;
     }
 
     private static long cache() {
@@ -120,6 +131,17 @@ class MemoryBudgetTest {
     /** The kernel doubles what is asked for, in each direction. */
     private static long kernelBuffers() {
         return 2 * 2 * Listeners.SOCKET_BUFFER;
+    }
+
+    /** A limit of another package, which only this sum needs to see. */
+    private static long limit(String type, String constant) {
+        try {
+            Field field = Class.forName("dev.podidentity.agent." + type).getDeclaredField(constant);
+            field.setAccessible(true);
+            return ((Number) field.get(null)).longValue();
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException(e);
+        }
     }
 
     private static String byDefault(String property) {
