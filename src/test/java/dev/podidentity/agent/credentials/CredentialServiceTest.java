@@ -656,6 +656,17 @@ class CredentialServiceTest {
     }
 
     @Test
+    void servesCredentialsHoweverFarAwayTheirExpiryIs() {
+        // Given
+        fixture.ask(a);
+        fixture.eksAuth.succeed(0, Instant.parse("9999-12-31T23:59:59Z"));
+        // When
+        RecordingAnswer client = fixture.ask(a);
+        // Then
+        assertThat(client.cache()).isEqualTo(CacheOutcome.HIT);
+    }
+
+    @Test
     void waitsForFresherCredentialsThanOnesWithLessThanFifteenMinutesLeft() {
         // Given
         cachedWithTenMinutesLeft();
