@@ -274,7 +274,7 @@ public final class CredentialService {
         }
 
         @Override
-        public void noToken(Flight flight, EksAuthFailure failure) {
+        public void noCredentials(Flight flight, EksAuthFailure failure) {
             renewalFailed(flight, failure);
         }
 

@@ -34,7 +34,7 @@ public record Credentials(Buffer body, Instant fetchedAt, long fetchedAtNanos, I
      * @param nanos of the monotonic clock
      */
     boolean validAt(Instant now, long nanos) {
-        return expiration.isAfter(now) && nanos - fetchedAtNanos < lifetime().toNanos();
+        return expiration.isAfter(now) && Duration.ofNanos(nanos - fetchedAtNanos).compareTo(lifetime()) < 0;
     }
 
     /**

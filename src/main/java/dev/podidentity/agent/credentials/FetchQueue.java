@@ -40,6 +40,8 @@ final class FetchQueue {
      * milliseconds, so that a permit serves more than that within the time that a request waits.
      */
     private static final int WAITING_FOR_EACH_PERMIT = 4;
+    /** The time in which a source gets one permit more. */
+    private static final long UNTIL_NEXT_PERMIT = Duration.ofSeconds(1).toNanos() / FAILURES_PER_SECOND;
 
     private final Shares shares = new Shares(MOST_BYTES, MOST_BYTES_PER_SOURCE, RESERVED_PER_SOURCE);
     private final SourceRateLimit permits = new SourceRateLimit(FAILURES_PER_SECOND, FAILURES_AT_ONCE);
@@ -50,6 +52,7 @@ final class FetchQueue {
     private final Metrics metrics;
     private final LongSupplier nanos;
     private final Timers timers;
+    /** Serves the queue when a permit or the pace allows more. */
     private Optional<Timers.Timer> nextTurn = Optional.empty();
 
     /**
@@ -159,6 +162,7 @@ final class FetchQueue {
             holding.merge(source, 1, Integer::sum);
             flight.paidBy(source);
         } else if (queue.waiting(source) <= mostWaiting(source)) {
+            serveAfter(UNTIL_NEXT_PERMIT);
             return Turn.SOURCE_WAITS;
         } else {
             flight.turnAway(Limit.REFUSALS, source);

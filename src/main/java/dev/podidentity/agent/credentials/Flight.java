@@ -75,8 +75,11 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         /** The flight ends without credentials, by this failure of the identity. */
         void failed(Flight flight, EksAuthFailure failure);
 
-        /** The flight ends without credentials, which says nothing of the identity: no token is left to be used. */
-        void noToken(Flight flight, EksAuthFailure failure);
+        /**
+         * The flight ends without credentials, which says nothing of the identity: no token is left to be used, or a limit
+         * does not allow a call.
+         */
+        void noCredentials(Flight flight, EksAuthFailure failure);
 
         /** Another token of an identity: of a pod that shares the identity's entry. */
         Optional<Caller> sharing(Identity identity, Predicate<Caller> usable);
@@ -232,14 +235,16 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         attempts++;
         means.queue().called();
         means.metrics().calling(1);
-        Caller asking = caller;
         long began = means.nanos().getAsLong();
         // Not thenAcceptAsync(): what went wrong in it would be known to nobody.
-        means.eksAuth().assumeRole(asking.token()).thenAccept(answer -> means.loop().execute(() -> {
+        means.eksAuth().assumeRole(caller.token()).thenAccept(answer -> means.loop().execute(() -> {
             means.metrics().calling(-1);
-            answered(answer, Duration.ofNanos(means.nanos().getAsLong() - began));
-            if (inTurn) {
-                means.queue().done();
+            try {
+                answered(answer, Duration.ofNanos(means.nanos().getAsLong() - began));
+            } finally {
+                if (inTurn) {
+                    means.queue().done();
+                }
             }
         }));
     }
@@ -265,8 +270,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
     }
 
     private void answered(EksAuthAnswer given, Duration took) {
-        boolean overdue = state == State.OVERDUE;
-        if (overdue) {
+        if (state == State.OVERDUE) {
             state = State.OVER;
         }
         means.queue().answered(given);
@@ -274,7 +278,9 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         means.log().called(this, answer, took);
         if (answer instanceof IssuedCredentials issued) {
             keeper.issued(this, issued);
-        } else if (answer instanceof EksAuthFailure failure && !overdue) {
+        } else if (answer instanceof PermanentFailure refusal && refusal.ofToken()) {
+            refused(refusal);
+        } else if (answer instanceof EksAuthFailure failure && !over()) {
             failed(failure);
         }
     }
@@ -289,10 +295,6 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
     }
 
     private void failed(EksAuthFailure failure) {
-        if (failure instanceof PermanentFailure refusal && refusal.ofToken()) {
-            refused(refusal);
-            return;
-        }
         lastFailure = Optional.of(failure);
         // A renewal has one attempt, and the renewer's own pace; unless somebody waits for it by now.
         boolean again = failure instanceof TransientFailure && !(renewal() && deserted());
@@ -314,6 +316,9 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         Caller refused = caller;
         pods.remove(refused);
         keeper.tokenRefused(this, refused, refusal);
+        if (over()) {
+            return;
+        }
         give(new Landing.Failed(refusal), waiter -> waiter.caller().sameToken(refused));
         Optional<Caller> other = means.retry().attemptsLeft(attempts) ? another() : Optional.empty();
         if (other.isPresent()) {
@@ -322,11 +327,10 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
             use(other.get());
             begin();
         } else {
-            keeper.noToken(this, refusal);
+            keeper.noCredentials(this, refusal);
             land(new Landing.Failed(OTHERS_REFUSED), false);
         }
     }
-
 
     /** Ends with credentials, unless it has ended. */
     void succeed(Credentials credentials) {
@@ -335,7 +339,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
 
     /** Ends without a call, as the pods whose tokens it could use are gone. */
     void endForNobody() {
-        keeper.noToken(this, POD_GONE);
+        keeper.noCredentials(this, POD_GONE);
         land(new Landing.Failed(POD_GONE), false);
     }
 
@@ -344,10 +348,18 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         fail(lastFailure.orElseGet(FetchQueue::tooMany));
     }
 
-    /** Ends before its first call, which a limit does not allow. Nothing of it is remembered. */
+    /**
+     * A limit does not let a source pay for its first call: another one that has joined it is to pay, or it ends. Nothing of
+     * it is remembered.
+     */
     void turnAway(Limit limit, String source) {
-        means.limits().rejected(limit, source);
-        land(new Landing.Failed(FetchQueue.tooMany()), false);
+        sources.remove(source);
+        if (sources.isEmpty()) {
+            means.limits().rejected(limit, source);
+            TransientFailure failure = FetchQueue.tooMany();
+            keeper.noCredentials(this, failure);
+            land(new Landing.Failed(failure), false);
+        }
     }
 
     /** A pod has died: its token is used no more, and its requests are turned away. */

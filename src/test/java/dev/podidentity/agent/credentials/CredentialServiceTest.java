@@ -582,6 +582,32 @@ class CredentialServiceTest {
     }
 
     @Test
+    void remembersATokenThatIsRefusedAfterTheFlightsEnd() {
+        // Given
+        fixture.ask(a);
+        fixture.time.advance(FLIGHT_TIMEOUT.plusSeconds(1));
+        // When
+        fixture.eksAuth.fail(0, BAD_TOKEN);
+        fixture.time.advance(Duration.ofMinutes(1));
+        RecordingAnswer client = fixture.ask(a);
+        // Then
+        assertThat(client.failure()).isSameAs(BAD_TOKEN);
+        assertThat(fixture.calls()).isEqualTo(1);
+    }
+
+    @Test
+    void givesTheSlotBackThoughSomethingGoesWrongWithAnAnswer() {
+        // Given
+        fixture = new ServiceFixture(ServiceFixture.concurrentFetches(1));
+        fixture.ask(a);
+        // When
+        fixture.eksAuth.fail(0, null);
+        fixture.ask(b);
+        // Then
+        assertThat(fixture.callsFor(b)).isEqualTo(1);
+    }
+
+    @Test
     void endsAFlightThatNeverGotASlotWithoutACall() {
         // Given
         fixture = new ServiceFixture(ServiceFixture.concurrentFetches(1));
@@ -653,6 +679,17 @@ class CredentialServiceTest {
         // Then
         assertThat(client.cache()).isEqualTo(CacheOutcome.HIT);
         assertThat(fixture.calls()).isEqualTo(1);
+    }
+
+    @Test
+    void servesCredentialsHoweverFarAwayTheirExpiryIs() {
+        // Given
+        fixture.ask(a);
+        fixture.eksAuth.succeed(0, Instant.parse("9999-12-31T23:59:59Z"));
+        // When
+        RecordingAnswer client = fixture.ask(a);
+        // Then
+        assertThat(client.cache()).isEqualTo(CacheOutcome.HIT);
     }
 
     @Test
@@ -1116,6 +1153,27 @@ class CredentialServiceTest {
             assertThat(client.took()).isZero();
         });
         assertThat(fixture.count("pod_identity_limit_rejections", "limit", "refusals")).isEqualTo(50);
+    }
+
+    @Test
+    void callsForWhatWaitsForAPermitAsSoonAsOneComesBackWithTime() {
+        // Given
+        fixture = new ServiceFixture(ServiceFixture.concurrentFetches(1000));
+        fixture.eksAuth.answerAtOnce(BAD_TOKEN);
+        for (int i = 0; i < 99; i++) {
+            fixture.ask(token("made-up-" + i));
+        }
+        fixture.eksAuth.hang();
+        fixture.ask(a);
+        fixture.ask(b);
+        // When
+        fixture.eksAuth.last().answer(UNAVAILABLE);
+        fixture.time.advanceMillis(99);
+        int beforeThePermit = fixture.callsFor(b);
+        fixture.time.advanceMillis(10);
+        // Then
+        assertThat(beforeThePermit).isZero();
+        assertThat(fixture.callsFor(b)).isEqualTo(1);
     }
 
     @Test

@@ -505,6 +505,45 @@ class SharedCredentialsTest {
     }
 
     @Test
+    void asksForAPodThatHasJoinedTheFlightOfASourceWithoutPermits() {
+        // Given
+        fixture = new ServiceFixture(ServiceFixture.concurrentFetches(1));
+        fixture.eksAuth.answerAtOnce(BAD_TOKEN);
+        IntStream.range(0, 99).forEach(i -> fixture.ask(TokenBuilder.token("made-up-" + i), "10.0.0.1"));
+        fixture.eksAuth.hang();
+        fixture.ask(TokenBuilder.token("made-up-99"), "10.0.0.1");
+        RecordingAnswer ofA = fixture.ask(a.verified(ROLE), "10.0.0.1");
+        RecordingAnswer ofB = fixture.ask(b.verified(ROLE), "10.0.0.2");
+        // When
+        fixture.eksAuth.last().answer(BAD_TOKEN);
+        fixture.eksAuth.last().succeed(START.plus(SIX_HOURS));
+        // Then
+        assertThat(ofB.issuedFor()).isEqualTo("a-uid/1");
+        assertThat(ofA.issuedFor()).isEqualTo("a-uid/1");
+        assertThat(fixture.calls()).isEqualTo(101);
+    }
+
+    @Test
+    void postponesARenewalThatALimitEnds() {
+        // Given
+        fixture = new ServiceFixture();
+        fixture.renewer.start();
+        fixture.cached(a.verified(ROLE), Duration.ofMinutes(18));
+        fixture.time.advance(Duration.ofMinutes(12));
+        FakeEksAuth.Call renewal = fixture.eksAuth.last();
+        fixture.eksAuth.answerAtOnce(BAD_TOKEN);
+        IntStream.range(0, 100).forEach(i -> fixture.ask(TokenBuilder.token("made-up-" + i), "10.0.0.1"));
+        RecordingAnswer client = fixture.ask(a.verified(ROLE), "10.0.0.1");
+        // When
+        renewal.answer(UNAVAILABLE);
+        fixture.time.advanceMillis(90);
+        // Then
+        assertThat(client.cache()).isEqualTo(CacheOutcome.STALE);
+        assertThat(fixture.renewals(RenewalResult.FAILED)).isEqualTo(1);
+        assertThat(fixture.calls()).isEqualTo(102);
+    }
+
+    @Test
     void answersTheOthersWhenTheFirstGoesAway() {
         // Given
         RecordingAnswer ofA = fixture.ask(a.verified(ROLE));
