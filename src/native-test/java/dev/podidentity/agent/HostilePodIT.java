@@ -30,6 +30,8 @@ class HostilePodIT {
     private static final Map<String, String> SMALL_JVM =
             Map.of("JAVA_TOOL_OPTIONS", "-Xmx48m -XX:MaxDirectMemorySize=16m -XX:+ExitOnOutOfMemoryError");
     private static final String BEGUN = "GET /v1/credentials HTTP/1.1\r\nHost: 169.254.170.23\r\n";
+    /** More than the garbage of an attack, and less than the heap's maximum; a JVM grows by the code that it compiles, too. */
+    private static final long SOME_KIB = (System.getProperty("agent.executable") == null ? 96 : 24) * 1024;
     /** Descriptors that come and go without an attack: a scrape, calls to EKS Auth. */
     private static final int SOME_DESCRIPTORS = 16;
 
@@ -90,6 +92,21 @@ class HostilePodIT {
     }
 
     @Test
+    void answersThatNobodyReadsDoNotBlockTheOthers() throws IOException {
+        try (AgentProcess agent = AgentProcess.start(emulator, SMALL_JVM, "--source-requests-per-second", "500")) {
+            String token = Emulators.token(emulator, "pod-deaf");
+            RawHttp.askAsSdk(agent.port(), token);
+            attack(agent, connections -> {
+                for (int i = 0; i < 500; i++) {
+                    for (String source : List.of(HOSTILE, ALSO_HOSTILE)) {
+                        connections.open(source, agent.port()).sendUntilRefused(request(token).repeat(10), 1);
+                    }
+                }
+            });
+        }
+    }
+
+    @Test
     void unfinishedHeadersOfTwoSourcesDoNotBlockTheOthers() throws IOException {
         try (AgentProcess agent = AgentProcess.start(emulator, SMALL_JVM)) {
             attack(agent, connections -> {
@@ -108,7 +125,9 @@ class HostilePodIT {
     /** Attacks while a bystander asks, lets it ask on for a while, and looks at what the agent holds when all is over. */
     private static void attack(AgentProcess agent, Attack attack) throws IOException {
         try (Bystander bystander = Bystander.of(agent, GOOD, Emulators.token(emulator, "pod-good"))) {
+            bystander.asks(10);
             long before = descriptors(agent);
+            long memoryBefore = anonymousKib(agent);
             try (Connections connections = new Connections()) {
                 attack.run(connections);
                 bystander.asks(40);
@@ -117,7 +136,16 @@ class HostilePodIT {
                 bystander.asks(5);
             }
             bystander.asks(20);
+            assertThat(anonymousKib(agent)).as("KiB of memory").isLessThan(memoryBefore + SOME_KIB);
         }
+    }
+
+    private static long anonymousKib(AgentProcess agent) throws IOException {
+        return Files.readAllLines(Path.of("/proc/" + agent.pid() + "/status")).stream()
+                .filter(line -> line.startsWith("RssAnon:"))
+                .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")))
+                .findFirst()
+                .orElseThrow();
     }
 
     private static long descriptors(AgentProcess agent) throws IOException {
