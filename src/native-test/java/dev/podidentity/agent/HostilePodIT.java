@@ -97,7 +97,7 @@ class HostilePodIT {
             String token = Emulators.token(emulator, "pod-deaf");
             RawHttp.askAsSdk(agent.port(), token);
             attack(agent, connections -> {
-                for (int i = 0; i < 500; i++) {
+                for (int i = 0; i < 100; i++) {
                     for (String source : List.of(HOSTILE, ALSO_HOSTILE)) {
                         connections.open(source, agent.port()).sendUntilRefused(request(token).repeat(10), 1);
                     }
