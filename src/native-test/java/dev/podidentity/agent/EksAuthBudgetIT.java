@@ -22,6 +22,7 @@ class EksAuthBudgetIT {
 
     private static final String HOSTILE = "127.0.0.2";
     private static final String OTHER = "127.0.0.3";
+    private static final String BYSTANDER = "127.0.0.4";
     private static final int CONNECTIONS = 60;
     /** All of a round together are within what the requests of one source may take. */
     private static final int PIPELINED = 8;
@@ -43,8 +44,10 @@ class EksAuthBudgetIT {
 
     @Test
     void thousandsOfMadeUpTokensAtOnceCostAHundredCallsAndTenASecond() throws IOException {
-        try (AgentProcess agent = AgentProcess.start(emulator)) {
+        try (AgentProcess agent = AgentProcess.start(emulator);
+                Bystander bystander = Bystander.of(agent, BYSTANDER, Emulators.token(emulator, "bystander"))) {
             // Given: none is refused before hundreds are under way
+            emulator.resetCounts();
             emulator.inject(new Fault.Latency(Duration.ofMillis(200)));
 
             // When
@@ -59,13 +62,16 @@ class EksAuthBudgetIT {
                     .isPositive();
             emulator.heal();
             assertThat(askFrom(OTHER, agent, Emulators.token(emulator, "other")).status()).isEqualTo(200);
+            bystander.asks(5);
         }
     }
 
     @Test
     void thousandsOfTokensWhileEksAuthThrottlesCostAHandfulOfCallsASecond() throws IOException {
-        try (AgentProcess agent = AgentProcess.start(emulator)) {
+        try (AgentProcess agent = AgentProcess.start(emulator);
+                Bystander bystander = Bystander.of(agent, BYSTANDER, Emulators.token(emulator, "bystander"))) {
             // Given
+            emulator.resetCounts();
             emulator.inject(Fault.after(Duration.ofMillis(50), new Fault.ErrorAnswer(EksAuthError.THROTTLING)));
 
             // When
@@ -77,6 +83,7 @@ class EksAuthBudgetIT {
             assertThat(answers).hasSize(REQUESTS).extracting(RawHttp.Answer::status).containsOnly(503);
             emulator.heal();
             assertThat(askFrom(OTHER, agent, Emulators.token(emulator, "other")).status()).isEqualTo(200);
+            bystander.asks(5);
         }
     }
 
