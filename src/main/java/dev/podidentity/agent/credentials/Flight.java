@@ -168,7 +168,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
 
     /** The pods that have asked or whose token is used, that live, and whose token was not refused. */
     List<Caller> living() {
-        return pods.all().stream().filter(pod -> !pod.gone(means.living())).toList();
+        return pods.all().stream().filter(this::usable).toList();
     }
 
     /** Whether it has taken so long, or met trouble already, that it is not worth waiting for with old credentials. */
@@ -274,6 +274,8 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         means.log().called(this, answer, took);
         if (answer instanceof IssuedCredentials issued) {
             keeper.issued(this, issued);
+        } else if (answer instanceof PermanentFailure refusal && refusal.ofToken()) {
+            refused(refusal);
         } else if (answer instanceof EksAuthFailure failure && !overdue) {
             failed(failure);
         }
@@ -289,10 +291,6 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
     }
 
     private void failed(EksAuthFailure failure) {
-        if (failure instanceof PermanentFailure refusal && refusal.ofToken()) {
-            refused(refusal);
-            return;
-        }
         lastFailure = Optional.of(failure);
         // A renewal has one attempt, and the renewer's own pace; unless somebody waits for it by now.
         boolean again = failure instanceof TransientFailure && !(renewal() && deserted());
@@ -309,11 +307,17 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         give(new Landing.Failed(failure), Waiter::hasOld);
     }
 
-    /** Tells those who have shown the token, and goes on with another pod's: a refused token says nothing about those. */
+    /**
+     * Remembers the refusal, however late it comes. Tells those who have shown the token, and goes on with another pod's:
+     * a refused token says nothing about those.
+     */
     private void refused(PermanentFailure refusal) {
         Caller refused = caller;
         pods.remove(refused);
         keeper.tokenRefused(this, refused, refusal);
+        if (over()) {
+            return;
+        }
         give(new Landing.Failed(refusal), waiter -> waiter.caller().sameToken(refused));
         Optional<Caller> other = means.retry().attemptsLeft(attempts) ? another() : Optional.empty();
         if (other.isPresent()) {
@@ -326,7 +330,6 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
             land(new Landing.Failed(OTHERS_REFUSED), false);
         }
     }
-
 
     /** Ends with credentials, unless it has ended. */
     void succeed(Credentials credentials) {
