@@ -106,16 +106,20 @@ final class CredentialCache {
         }
     }
 
-    /** Takes a token that EKS Auth has refused out of its entry, which goes with its last one. */
+    /**
+     * Takes a token that EKS Auth has refused out of the entries that hold it: there are two if it could not be verified
+     * at times. An entry goes with its last token. Looks at every entry, as {@link #podGone} does.
+     */
     void refused(Caller caller) {
-        CacheEntry entry = entries.get(caller.identity());
-        if (entry != null) {
+        List<CacheEntry> holding =
+                entries.values().stream().filter(entry -> entry.pods().sameToken(caller).isPresent()).toList();
+        for (CacheEntry entry : holding) {
             change(entry, () -> entry.pods().remove(caller));
             if (entry.pods().size() == 0) {
                 evict(entry, EvictionCause.REFUSED);
             }
-            report();
         }
+        report();
     }
 
     /**

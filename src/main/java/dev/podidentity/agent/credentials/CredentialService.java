@@ -115,7 +115,7 @@ public final class CredentialService {
      */
     public Waiting request(Caller caller, String source, Duration waited, Consumer<Outcome> answer) {
         // First: what others share is not for a token that EKS Auth does not accept.
-        Optional<PermanentFailure> refusal = refusedTokens.refusal(caller.token());
+        Optional<PermanentFailure> refusal = refusal(caller);
         if (refusal.isPresent()) {
             return answered(answer, new Outcome.Failed(refusal.get(), CacheOutcome.REMEMBERED));
         }
@@ -159,7 +159,7 @@ public final class CredentialService {
             Duration waited,
             Consumer<Outcome> answer) {
         metrics.waiting(1);
-        Waiter waiter = new Waiter(flight.known(caller), outcome, old, this::gone, this::valid, given -> {
+        Waiter waiter = new Waiter(flight.known(caller), outcome, old, this::gone, this::refusal, this::valid, given -> {
             metrics.waiting(-1);
             answer.accept(given);
         });
@@ -173,6 +173,10 @@ public final class CredentialService {
 
     private boolean gone(Caller caller) {
         return caller.gone(living);
+    }
+
+    private Optional<PermanentFailure> refusal(Caller caller) {
+        return refusedTokens.refusal(caller.token());
     }
 
     private boolean valid(Credentials credentials) {

@@ -171,7 +171,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
 
     /** The pods that have asked or whose token is used, that live, and whose token was not refused. */
     List<Caller> living() {
-        return pods.all().stream().filter(pod -> !pod.gone(means.living())).toList();
+        return pods.all().stream().filter(this::usable).toList();
     }
 
     /** Whether it has taken so long, or met trouble already, that it is not worth waiting for with old credentials. */
@@ -311,7 +311,10 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         give(new Landing.Failed(failure), Waiter::hasOld);
     }
 
-    /** Tells those who have shown the token, and goes on with another pod's: a refused token says nothing about those. */
+    /**
+     * Remembers the refusal, however late it comes. Tells those who have shown the token, and goes on with another pod's:
+     * a refused token says nothing about those.
+     */
     private void refused(PermanentFailure refusal) {
         Caller refused = caller;
         pods.remove(refused);

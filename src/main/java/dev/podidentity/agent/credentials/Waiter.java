@@ -1,16 +1,19 @@
 package dev.podidentity.agent.credentials;
 
 import dev.podidentity.agent.eksauth.EksAuthFailure;
+import dev.podidentity.agent.eksauth.PermanentFailure;
 import dev.podidentity.agent.eksauth.TransientFailure;
 import dev.podidentity.agent.observe.CacheOutcome;
 import dev.podidentity.agent.token.RejectedToken;
 import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.Predicate;
 
 /**
  * One request that waits for a flight, and what it makes of the landing: nothing that came for others is given to a pod
- * that has died meanwhile, and valid credentials are better than transient trouble. Confined to the event loop.
+ * that has died meanwhile, or for a token that EKS Auth has refused meanwhile, and valid credentials are better than
+ * transient trouble. Confined to the event loop.
  */
 final class Waiter implements Consumer<Landing> {
 
@@ -19,12 +22,14 @@ final class Waiter implements Consumer<Landing> {
     /** Credentials that are valid, though not fresh. */
     private final Optional<Credentials> old;
     private final Predicate<Caller> gone;
+    private final Function<Caller, Optional<PermanentFailure>> refusal;
     private final Predicate<Credentials> valid;
     private final Consumer<Outcome> answer;
 
     /**
      * @param cache how the cache took part so far
      * @param gone whether the pod is known to be gone by then
+     * @param refusal why EKS Auth has refused the token by then, if it has
      * @param valid whether credentials are valid by then
      */
     Waiter(
@@ -32,12 +37,14 @@ final class Waiter implements Consumer<Landing> {
             CacheOutcome cache,
             Optional<Credentials> old,
             Predicate<Caller> gone,
+            Function<Caller, Optional<PermanentFailure>> refusal,
             Predicate<Credentials> valid,
             Consumer<Outcome> answer) {
         this.caller = caller;
         this.cache = cache;
         this.old = old;
         this.gone = gone;
+        this.refusal = refusal;
         this.valid = valid;
         this.answer = answer;
     }
@@ -59,6 +66,10 @@ final class Waiter implements Consumer<Landing> {
     private Outcome outcome(Landing landing) {
         if (landing instanceof Landing.PodGone || gone.test(caller)) {
             return new Outcome.Rejected(RejectedToken.podGone(), cache);
+        }
+        Optional<PermanentFailure> refused = refusal.apply(caller);
+        if (refused.isPresent()) {
+            return new Outcome.Failed(refused.get(), cache);
         }
         if (landing instanceof Landing.Succeeded success) {
             return new Outcome.Served(success.credentials(), cache);

@@ -6,10 +6,10 @@ import org.junit.jupiter.api.extension.AfterAllCallback;
 import org.junit.jupiter.api.extension.BeforeAllCallback;
 import org.junit.jupiter.api.extension.ExtensionContext;
 
-/** Keeps thousands of calls from writing a line each, while the tests of one class run. */
+/** Keeps thousands of calls and tokens from writing a line each, while the tests of one class run. */
 final class QuietLog implements BeforeAllCallback, AfterAllCallback {
 
-    private final Logger logger = Logger.getLogger(CredentialService.class.getName());
+    private final Logger logger = Logger.getLogger("dev.podidentity.agent");
     private Level before;
 
     @Override

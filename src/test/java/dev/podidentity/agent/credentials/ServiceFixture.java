@@ -28,6 +28,7 @@ final class ServiceFixture {
             new CredentialSettings(Duration.ofHours(3), 2000, 3, 10, DEADLINE, FLIGHT_TIMEOUT);
 
     final FakeTime time = new FakeTime();
+    final FakeLoop loop = new FakeLoop();
     final FakeEksAuth eksAuth = new FakeEksAuth(time);
     final SimpleMeterRegistry registry = new SimpleMeterRegistry();
     final Metrics metrics = new Metrics(registry, new BuildInfo("test"), time.clock());
@@ -53,7 +54,7 @@ final class ServiceFixture {
                 time.clock(),
                 time.nanos(),
                 time,
-                new FakeLoop(),
+                loop,
                 () -> random);
         renewer = new Renewer(service, settings, metrics, time.clock(), time.nanos(), time);
     }
@@ -170,6 +171,10 @@ final class ServiceFixture {
 
     double earliestExpirySeconds() {
         return registry.get("pod_identity_earliest_expiry").gauge().value();
+    }
+
+    int queued() {
+        return gauge("pod_identity_upstream_queued");
     }
 
     private int gauge(String name) {

@@ -7,6 +7,7 @@ import static dev.podidentity.agent.credentials.FakeEksAuth.BAD_TOKEN;
 import static dev.podidentity.agent.credentials.FakeEksAuth.DENIED;
 import static dev.podidentity.agent.credentials.FakeEksAuth.UNAVAILABLE;
 import static dev.podidentity.agent.credentials.ServiceFixture.DEADLINE;
+import static dev.podidentity.agent.credentials.ServiceFixture.FLIGHT_TIMEOUT;
 import static dev.podidentity.agent.testing.FakeTime.START;
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -449,6 +450,67 @@ class SharedCredentialsTest {
         // Then
         assertThat(rotated.issuedFor()).isEqualTo("a-uid/2");
         assertThat(old.failure()).isSameAs(EXPIRED);
+    }
+
+    @Test
+    void remembersARefusalThatComesAfterTheFlightsEnd() {
+        // Given: the flight of a ends while its call is under way, and the next one succeeds with the token of b
+        fixture.ask(a.verified(ROLE));
+        fixture.time.advance(FLIGHT_TIMEOUT.plusMillis(300));
+        fixture.ask(b.verified(ROLE));
+        fixture.eksAuth.succeed(1, SIX_HOURS);
+        // When
+        fixture.eksAuth.fail(0, BAD_TOKEN);
+        // Then
+        assertThat(fixture.ask(a.verified(ROLE)).failure()).isSameAs(BAD_TOKEN);
+        assertThat(fixture.ask(b.verified(ROLE)).cache()).isEqualTo(CacheOutcome.HIT);
+    }
+
+    @Test
+    void givesNothingToATokenThatWasRefusedWhileItWaitedForAnotherFlight() {
+        // Given
+        RecordingAnswer ofB = fixture.ask(b.verified(ROLE));
+        RecordingAnswer ofA = fixture.ask(a.verified(ROLE));
+        fixture.ask(a.unverified(ROLE));
+        fixture.eksAuth.fail(1, BAD_TOKEN);
+        // When
+        fixture.eksAuth.succeed(0, SIX_HOURS);
+        // Then
+        assertThat(ofA.failure()).isSameAs(BAD_TOKEN);
+        assertThat(ofB.issuedFor()).isEqualTo("b-uid/1");
+    }
+
+    @Test
+    void doesNotLearnATokenThatWasRefusedWhileItWaitedForAnotherFlight() {
+        // Given
+        fixture.ask(b.verified(ROLE));
+        fixture.ask(a.verified(ROLE, 1, START.plus(Duration.ofHours(30))));
+        fixture.ask(a.unverified(ROLE));
+        fixture.eksAuth.fail(1, BAD_TOKEN);
+        fixture.eksAuth.succeed(0, SIX_HOURS);
+        fixture.renewer.start();
+        // When
+        fixture.time.advance(DUE);
+        // Then
+        assertThat(fixture.eksAuth.last().token()).isEqualTo(b.verified(ROLE).token());
+        fixture.eksAuth.last().succeed(fixture.time.now().plus(SIX_HOURS));
+        assertThat(fixture.renewals(RenewalResult.SUCCESS)).isEqualTo(1);
+    }
+
+    @Test
+    void takesARefusedTokenOutOfTheEntryThatItsPodSharesWhenItCanBeVerified() {
+        // Given
+        fixture.renewer.start();
+        fixture.cached(b.verified(ROLE), SIX_HOURS);
+        fixture.ask(a.verified(ROLE, 1, START.plus(Duration.ofHours(30))));
+        fixture.ask(a.unverified(ROLE));
+        // When
+        fixture.eksAuth.fail(1, BAD_TOKEN);
+        fixture.time.advance(DUE);
+        // Then
+        assertThat(fixture.eksAuth.last().token()).isEqualTo(b.verified(ROLE).token());
+        fixture.eksAuth.last().succeed(fixture.time.now().plus(SIX_HOURS));
+        assertThat(fixture.renewals(RenewalResult.SUCCESS)).isEqualTo(1);
     }
 
     // What is wrong with one pod's address
