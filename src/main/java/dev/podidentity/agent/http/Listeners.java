@@ -104,7 +104,9 @@ public final class Listeners {
         Connections connections =
                 new Connections(ConnectionLimits.operations(config.headerTimeout()), options(), metrics, limits);
         OperationsGuard guard = new OperationsGuard(routes, connections, System::nanoTime);
-        return listener(name, host, port, () -> vertx.createHttpServer(options().setSendBufferSize(OPERATIONS_SEND_BUFFER)).requestHandler(guard::handle), connections);
+        Supplier<HttpServer> server = () -> vertx.createHttpServer(options().setSendBufferSize(OPERATIONS_SEND_BUFFER))
+                .requestHandler(guard::handle);
+        return listener(name, host, port, server, connections);
     }
 
     private Listener listener(
