@@ -44,12 +44,14 @@ final class ClientConnection extends ChannelDuplexHandler {
     private final ConnectionLimits limits;
     private final Shares shares;
     private final RequestHeads heads;
+    private ChannelHandlerContext context;
     /** What each request takes whose answer is not sent yet, the oldest first. Null while there is none. */
     private ArrayDeque<Integer> unanswered;
     /** Those of them whose answer is not even written. */
     private int unwritten;
     private final ChannelFutureListener sent = written -> answerSent();
-    private Optional<ScheduledFuture<?>> headerTimer = Optional.empty();
+    /** Ends the wait for the rest of a head, or for the client to take the last answer. */
+    private Optional<ScheduledFuture<?>> timer = Optional.empty();
     private Optional<Waiting> waiting = Optional.empty();
     /** What the head that is not whole yet takes. */
     private int unfinished;
@@ -132,11 +134,12 @@ final class ClientConnection extends ChannelDuplexHandler {
         waiting = Optional.empty();
     }
 
-    /** Closes the connection at once. */
+    /** Closes the connection at once, whatever the client has not taken yet. */
     void close() {
         closing = true;
         deaf = true;
-        channel.close();
+        // Not the channel: Vert.x would first wait for what is written to be sent.
+        context.close();
     }
 
     /** From now on takes no more requests; the answer that is about to be written is the last. Closes once it is sent. */
@@ -144,49 +147,56 @@ final class ClientConnection extends ChannelDuplexHandler {
         closing = true;
         deaf = true;
         drop();
+        // Whoever goes on sending is never idle, even if it does not read.
+        startTimer(this::close, limits.headerTimeout());
     }
 
     @Override
-    public void channelRead(ChannelHandlerContext context, Object message) throws Exception {
+    public void handlerAdded(ChannelHandlerContext added) {
+        context = added;
+    }
+
+    @Override
+    public void channelRead(ChannelHandlerContext same, Object message) throws Exception {
         if (!(message instanceof ByteBuf bytes)) {
             context.fireChannelRead(message);
             return;
         }
         try {
-            read(context, bytes);
+            read(bytes);
         } catch (TooLongFrameException e) {
             drop();
             connections.rejected(Limit.HEADERS, source);
-            pass(context, HeadDecoder.refused(e), 0);
+            pass(HeadDecoder.refused(e), 0);
         } finally {
             ReferenceCountUtil.release(bytes);
         }
     }
 
-    private void read(ChannelHandlerContext context, ByteBuf bytes) throws Exception {
+    private void read(ByteBuf bytes) throws Exception {
         while (!deaf && bytes.isReadable()) {
             ByteBuf head = heads.next(bytes);
             if (head != null) {
                 drop();
-                request(context, head);
+                request(head);
             } else if (heads.begun()) {
                 keepUnfinished();
             }
         }
     }
 
-    private void request(ChannelHandlerContext context, ByteBuf bytes) throws Exception {
+    private void request(ByteBuf bytes) throws Exception {
         int cost = limits.cost(bytes.readableBytes(), heads.lines());
         if (shares.take(source, cost)) {
-            pass(context, connections.decoder().decode(bytes), cost);
+            pass(connections.decoder().decode(bytes), cost);
         } else {
             connections.rejected(Limit.REQUEST_BYTES, source);
-            pass(context, HeadDecoder.refused(OVER_BUDGET), 0);
+            pass(HeadDecoder.refused(OVER_BUDGET), 0);
         }
     }
 
     /** Gives Vert.x a request. */
-    private void pass(ChannelHandlerContext context, HeadDecoder.Head head, int cost) {
+    private void pass(HeadDecoder.Head head, int cost) {
         if (unanswered == null) {
             unanswered = new ArrayDeque<>(2);
         }
@@ -220,9 +230,8 @@ final class ClientConnection extends ChannelDuplexHandler {
             return;
         }
         unfinished += more;
-        if (headerTimer.isEmpty()) {
-            headerTimer = Optional.of(channel.eventLoop().schedule(
-                    this::headersLate, limits.headerTimeout().toMillis(), TimeUnit.MILLISECONDS));
+        if (timer.isEmpty()) {
+            startTimer(this::headersLate, limits.headerTimeout());
         }
     }
 
@@ -231,8 +240,19 @@ final class ClientConnection extends ChannelDuplexHandler {
         heads.clear();
         give(unfinished);
         unfinished = 0;
-        headerTimer.ifPresent(timer -> timer.cancel(false));
-        headerTimer = Optional.empty();
+        stopTimer();
+    }
+
+    private void startTimer(Runnable task, Duration delay) {
+        stopTimer();
+        if (!closed) {
+            timer = Optional.of(channel.eventLoop().schedule(task, delay.toMillis(), TimeUnit.MILLISECONDS));
+        }
+    }
+
+    private void stopTimer() {
+        timer.ifPresent(scheduled -> scheduled.cancel(false));
+        timer = Optional.empty();
     }
 
     private void headersLate() {
@@ -242,7 +262,7 @@ final class ClientConnection extends ChannelDuplexHandler {
     }
 
     @Override
-    public void write(ChannelHandlerContext context, Object message, ChannelPromise promise) {
+    public void write(ChannelHandlerContext same, Object message, ChannelPromise promise) {
         if (message instanceof LastHttpContent) {
             unwritten--;
             context.write(message, promise.unvoid()).addListener(sent);
@@ -269,7 +289,7 @@ final class ClientConnection extends ChannelDuplexHandler {
     private void closeGently() {
         if (channel.isActive()) {
             ((DuplexChannel) channel).shutdownOutput();
-            channel.eventLoop().schedule(() -> channel.close(), LINGER.toMillis(), TimeUnit.MILLISECONDS);
+            startTimer(this::close, LINGER);
         }
     }
 

@@ -54,6 +54,7 @@ class ClientConnectionTest {
     private volatile Connections connections;
     private int port;
     private volatile boolean answering = true;
+    private volatile String body = "ok";
 
     @AfterEach
     void close() {
@@ -203,6 +204,21 @@ class ClientConnectionTest {
     }
 
     @Test
+    void closesAConnectionThatSendsOnAndDoesNotReadItsLastAnswer() throws Exception {
+        // Given: more than the kernel keeps
+        listen(new ConnectionLimits(100, 50, 4_000, 20_000, 10_000, 2_500, OVERHEAD, Duration.ofMillis(200)));
+        body = "x".repeat(20_000_000);
+        try (Socket socket = connect(FIRST)) {
+            // When
+            send(socket, HEAD + "Connection: close\r\n\r\n");
+            awaitHeld(OVERHEAD);
+            // Then
+            awaitNobody();
+            assertNothingIsHeld();
+        }
+    }
+
+    @Test
     void abandonsARequestWhoseClientGoesAndNoneThatWasAnswered() throws Exception {
         // Given
         listen(LIMITS);
@@ -310,7 +326,7 @@ class ClientConnectionTest {
                     request.response().putHeader("connection", "close");
                 }
                 client.waitsNoMore();
-                request.response().setStatusCode(status).end("ok");
+                request.response().setStatusCode(status).end(body);
             }
         });
     }
