@@ -124,6 +124,7 @@ public class Agent {
                 router.orElseThrow(() -> new IllegalStateException("Quarkus gave no router")),
                 metrics,
                 limits,
+                loop,
                 loop);
         Health health = new Health(
                 listeners::ready, () -> own.available() && eksAuth.connected(), config.startupGrace(), System::nanoTime);
