@@ -125,6 +125,7 @@ public class Agent {
                 metrics,
                 limits,
                 System::nanoTime,
+                loop,
                 loop);
         Health health = new Health(
                 listeners::ready, () -> own.available() && eksAuth.connected(), config.startupGrace(), System::nanoTime);

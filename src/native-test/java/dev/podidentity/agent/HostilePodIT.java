@@ -122,6 +122,21 @@ class HostilePodIT {
         }
     }
 
+    @Test
+    void connectionsThatComeFasterThanTheyCanBeTakenInCostNothing() throws IOException {
+        try (AgentProcess agent = AgentProcess.start(emulator, SMALL_JVM)) {
+            String good = Emulators.token(emulator, "pod-good");
+            attack(agent, connections -> {
+                for (int i = 0; i < 40_000; i++) {
+                    try (RawHttp http = RawHttp.from(HOSTILE, AgentProcess.LOOPBACK, agent.port())) {
+                        http.send(RawHttp.request(good)).reset();
+                    }
+                }
+            });
+            assertThat(agent.metric("pod_identity_limit_rejections_total{limit=\"source_connections\",}")).isPositive();
+        }
+    }
+
     /** Attacks while a bystander asks, lets it ask on for a while, and looks at what the agent holds when all is over. */
     private static void attack(AgentProcess agent, Attack attack) throws IOException {
         try (Bystander bystander = Bystander.of(agent, GOOD, Emulators.token(emulator, "pod-good"))) {

@@ -42,6 +42,20 @@ class OperationsIT {
     }
 
     @Test
+    void aPathThatCannotBeDecodedIsNoErrorOfTheAgent() throws IOException {
+        try (EksAuthEmulator emulator = Emulators.start(); AgentProcess agent = AgentProcess.start(emulator)) {
+            for (String listener : new String[] {"probes", "metrics"}) {
+                try (RawHttp http = new RawHttp("localhost", agent.port(listener))) {
+                    assertThat(http.send(request("GET", "/%zz", "Host: localhost")).answer().status()).isEqualTo(400);
+                }
+            }
+            agent.terminate();
+            agent.awaitExit();
+            assertThat(agent.lines("\"level\":\"error\"")).isZero();
+        }
+    }
+
+    @Test
     void theMetricsPageListsWhatAScrapeShowsAndNothingElse() throws IOException {
         try (EksAuthEmulator emulator = Emulators.start();
                 AgentProcess agent = AgentProcess.start(emulator, "--max-cache-size", "1")) {

@@ -7,6 +7,7 @@ import java.io.InputStream;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.SocketException;
+import java.net.StandardSocketOptions;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -125,6 +126,12 @@ final class RawHttp implements AutoCloseable {
         int length = withoutBody.header("content-length").map(Integer::parseInt).orElse(0);
         byte[] body = head ? new byte[0] : socket.getInputStream().readNBytes(length);
         return new Answer(status, headers, new String(body, StandardCharsets.UTF_8));
+    }
+
+    /** Resets the connection, with no word more. */
+    void reset() throws IOException {
+        socket.setOption(StandardSocketOptions.SO_LINGER, 0);
+        socket.close();
     }
 
     /** Waits until the other side closes, or resets; false if it sends something instead. */

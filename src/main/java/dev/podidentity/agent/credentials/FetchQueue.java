@@ -24,10 +24,10 @@ import java.util.function.LongSupplier;
  */
 final class FetchQueue {
 
-    /** A thousand flights with tokens of the usual size, 1 to 2 KiB. Part of the heap's budget: decision 10. */
-    static final long MOST_BYTES = 3L * 1024 * 1024;
+    /** Some eight hundred flights with tokens of the usual size, 1 to 2 KiB. Part of the heap's budget: decision 10. */
+    static final long MOST_BYTES = 2560L * 1024;
     /** Those of all pods of a node, which may have its address. */
-    static final long MOST_BYTES_PER_SOURCE = MOST_BYTES / 3;
+    static final long MOST_BYTES_PER_SOURCE = 1024L * 1024;
     /** What each source may hold even when others have taken all: a flight with the largest usual token. */
     static final long RESERVED_PER_SOURCE = 6L * 1024;
     /** About what a flight takes beside its token. */

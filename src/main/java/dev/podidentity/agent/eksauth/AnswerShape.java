@@ -15,22 +15,24 @@ import software.amazon.awssdk.core.interceptor.ExecutionAttributes;
 import software.amazon.awssdk.core.interceptor.ExecutionInterceptor;
 
 /**
- * Holds the body of a good answer to the types of the service's model, and to a size. The SDK itself takes a number
- * for a string, and would make it a secret key; and it reads a body of any length into memory.
+ * Holds the body of every answer to a size, and of a good one to the types of the service's model. The SDK itself takes a
+ * number for a string, and would make it a secret key; and it reads a body of any length into memory, an error's too.
  */
 final class AnswerShape implements ExecutionInterceptor {
 
     private static final List<String> STRINGS = List.of("accessKeyId", "secretAccessKey", "sessionToken");
-    /** Session tokens take some KiB; nothing else in an answer is long. */
-    private static final int LARGEST_BODY = 256 * 1024;
+    /**
+     * Session tokens take some KiB; nothing else in an answer is long. As many as calls may be under way are held at once,
+     * and as many as identities may be cached for hours.
+     */
+    static final int LARGEST_BODY = 32 * 1024;
 
     @Override
     public Optional<Publisher<ByteBuffer>> modifyAsyncHttpResponseContent(
             Context.ModifyHttpResponse context, ExecutionAttributes attributes) {
         return context.responsePublisher()
-                .map(body -> context.httpResponse().isSuccessful()
-                        ? subscriber -> body.subscribe(new Checking(subscriber))
-                        : body);
+                .map(body -> subscriber ->
+                        body.subscribe(new Checking(subscriber, context.httpResponse().isSuccessful())));
     }
 
     static void check(Buffer body) throws MalformedException {
@@ -76,16 +78,20 @@ final class AnswerShape implements ExecutionInterceptor {
         }
     }
 
-    /** Hands the body through as it comes, and ends it with an error if it was not of the right shape. */
+    /** Hands the body through as it comes, and ends it with an error if it is too long or not of the right shape. */
     private static final class Checking implements Subscriber<ByteBuffer> {
 
         private final Subscriber<? super ByteBuffer> next;
+        /** Whether it must be of the model's types; what an error says is for the SDK to read. */
+        private final boolean good;
         private final Buffer body = Buffer.buffer();
+        private int length;
         private Subscription subscription;
         private boolean failed;
 
-        Checking(Subscriber<? super ByteBuffer> next) {
+        Checking(Subscriber<? super ByteBuffer> next, boolean good) {
             this.next = next;
+            this.good = good;
         }
 
         @Override
@@ -99,13 +105,16 @@ final class AnswerShape implements ExecutionInterceptor {
             if (failed) {
                 return;
             }
-            byte[] bytes = new byte[part.remaining()];
-            part.duplicate().get(bytes);
-            body.appendBytes(bytes);
-            if (body.length() > LARGEST_BODY) {
+            length += part.remaining();
+            if (length > LARGEST_BODY) {
                 subscription.cancel();
                 fail(new MalformedException("it is over " + LARGEST_BODY + " bytes long"));
                 return;
+            }
+            if (good) {
+                byte[] bytes = new byte[part.remaining()];
+                part.duplicate().get(bytes);
+                body.appendBytes(bytes);
             }
             next.onNext(part);
         }
@@ -123,7 +132,9 @@ final class AnswerShape implements ExecutionInterceptor {
                 return;
             }
             try {
-                check(body);
+                if (good) {
+                    check(body);
+                }
             } catch (MalformedException e) {
                 fail(e);
                 return;

@@ -46,10 +46,10 @@ record ConnectionLimits(
     static final int CREDENTIALS_OVERHEAD = 4 * KIB;
 
     /** A scraper or two and a person, or the kubelet; each listener has as many, so that nobody on one keeps others out of the other. */
-    static final int OPERATIONS_CONNECTIONS = 16;
+    static final int OPERATIONS_CONNECTIONS = 12;
     static final int OPERATIONS_CONNECTIONS_PER_SOURCE = 4;
     static final int OPERATIONS_HEADERS = 8 * KIB;
-    static final int OPERATIONS_BYTES = 512 * KIB;
+    static final int OPERATIONS_BYTES = 384 * KIB;
     static final int OPERATIONS_BYTES_PER_SOURCE = 256 * KIB;
     static final int OPERATIONS_BYTES_RESERVED = 80 * KIB;
     /** The text of a scrape, some 35 KiB, as it is made and on the way out. */

@@ -28,6 +28,7 @@ final class Listener {
     private final int port;
     private final Supplier<HttpServer> servers;
     private final Handler<HttpConnection> opened;
+    private final Supplier<AcceptGate> gates;
     private final Function<String, Future<Boolean>> onThisNode;
     private final Duration retryInterval;
     private final Timers timers;
@@ -43,6 +44,7 @@ final class Listener {
     /**
      * @param servers gives a new server, with its handlers for requests, for each attempt to bind
      * @param opened is given each connection
+     * @param gates gives a new gate for each socket that accepts
      * @param onThisNode says whether this node has an address; completes on the event loop
      */
     Listener(
@@ -51,6 +53,7 @@ final class Listener {
             int port,
             Supplier<HttpServer> servers,
             Handler<HttpConnection> opened,
+            Supplier<AcceptGate> gates,
             Function<String, Future<Boolean>> onThisNode,
             Duration retryInterval,
             Timers timers) {
@@ -59,6 +62,7 @@ final class Listener {
         this.port = port;
         this.servers = servers;
         this.opened = opened;
+        this.gates = gates;
         this.onThisNode = onThisNode;
         this.retryInterval = retryInterval;
         this.timers = timers;
@@ -67,7 +71,7 @@ final class Listener {
     /** Binds the address, now or later; completes after the first attempt, failed or not. */
     Future<Void> start() {
         HttpServer server = servers.get().connectionHandler(connection -> {
-            acceptor = Optional.of(Connections.channel(connection).parent());
+            accepted(Connections.channel(connection).parent());
             opened.handle(connection);
         });
         return server.listen(port, host).<Void>mapEmpty().onSuccess(done -> {
@@ -80,6 +84,14 @@ final class Listener {
             absent = false;
             LOG.infof("Listening", Field.of("listener", name), Field.of("address", address(server.actualPort())));
         }).recover(this::failed);
+    }
+
+    /** Vert.x gives the socket that accepts to nobody, so the first connection brings it. */
+    private void accepted(Channel by) {
+        if (acceptor.isEmpty() || acceptor.get() != by) {
+            acceptor = Optional.of(by);
+            by.pipeline().addFirst(gates.get());
+        }
     }
 
     private Future<Void> failed(Throwable error) {

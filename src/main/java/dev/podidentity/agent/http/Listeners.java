@@ -25,6 +25,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
@@ -57,6 +58,7 @@ public final class Listeners {
     private final AgentConfig config;
     private final LongSupplier nanos;
     private final Timers timers;
+    private final Executor loop;
     private final CredentialsHandler handler;
     private final Connections clients;
     private final List<Listener> listeners = new ArrayList<>();
@@ -67,6 +69,8 @@ public final class Listeners {
      * @param operations answers requests for probes and metrics
      * @param limits is told what is turned away
      * @param nanos a monotonic clock
+     * @param timers runs what comes later, on the event loop
+     * @param loop runs what must run on the event loop
      */
     public Listeners(
             Vertx vertx,
@@ -80,11 +84,13 @@ public final class Listeners {
             Metrics metrics,
             LimitReport limits,
             LongSupplier nanos,
-            Timers timers) {
+            Timers timers,
+            Executor loop) {
         this.vertx = vertx;
         this.config = config;
         this.nanos = nanos;
         this.timers = timers;
+        this.loop = loop;
         this.clients = new Connections(ConnectionLimits.credentials(config), options(), metrics, limits);
         this.handler = new CredentialsHandler(
                 new SourceRateLimit(config.sourceRequestsPerSecond(), config.sourceRequestBurst()),
@@ -118,7 +124,8 @@ public final class Listeners {
     private Listener listener(
             String name, String host, int port, Supplier<HttpServer> servers, Connections connections) {
         return new Listener(
-                name, host, port, servers, connections::opened, this::onThisNode, config.bindRetryInterval(), timers);
+                name, host, port, servers, connections::opened,
+                () -> new AcceptGate(loop, connections::rejected), this::onThisNode, config.bindRetryInterval(), timers);
     }
 
     private Future<Boolean> onThisNode(String host) {

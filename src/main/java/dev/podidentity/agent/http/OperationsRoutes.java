@@ -13,6 +13,7 @@ import java.util.Optional;
  */
 public final class OperationsRoutes {
 
+    private static final int BAD_REQUEST = 400;
     private static final int UNAVAILABLE = 503;
 
     private volatile Optional<Health> watched = Optional.empty();
@@ -22,6 +23,8 @@ public final class OperationsRoutes {
         router.get("/healthz").handler(context -> answer(context, List.of()));
         router.get("/readyz").handler(context ->
                 answer(context, watched.map(Health::unready).orElse(List.of("starting"))));
+        // Vert.x would log an error with a stack trace for each path that cannot be decoded.
+        router.errorHandler(BAD_REQUEST, context -> context.response().setStatusCode(BAD_REQUEST).end());
     }
 
     /** Tells what readiness depends on. */

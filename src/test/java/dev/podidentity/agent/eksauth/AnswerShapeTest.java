@@ -38,7 +38,6 @@ class AnswerShapeTest {
             + "\"assumedRoleUser\":{\"arn\":\"arn\",\"assumeRoleId\":\"id\"},"
             + "\"credentials\":{\"accessKeyId\":\"A\",\"secretAccessKey\":\"S\",\"sessionToken\":\"T\","
             + "\"expiration\":1772370000.5}}";
-    private static final int LARGEST = 256 * 1024;
 
     @ParameterizedTest
     @ValueSource(strings = {
@@ -172,18 +171,19 @@ class AnswerShapeTest {
         assertThat(receiver.errors).singleElement().isInstanceOf(AnswerShape.MalformedException.class);
     }
 
-    @Test
-    void stopsABodyThatIsTooLarge() {
+    @ParameterizedTest
+    @ValueSource(ints = {200, 400, 403, 429, 500})
+    void stopsABodyThatIsTooLarge(int status) {
         // Given
         Receiver receiver = new Receiver();
-        Body body = intercepted(200, receiver);
+        Body body = intercepted(status, receiver);
 
         // When
-        body.next(new byte[LARGEST]);
+        body.next(new byte[AnswerShape.LARGEST_BODY]);
         assertThat(receiver.errors).isEmpty();
         body.next(new byte[1]);
         // A publisher may still be sending when it is told to stop.
-        body.next(new byte[LARGEST]);
+        body.next(new byte[AnswerShape.LARGEST_BODY]);
         body.subscriber.onComplete();
         body.subscriber.onError(new IOException("closed"));
 
@@ -191,7 +191,7 @@ class AnswerShapeTest {
         assertThat(body.cancelled).isTrue();
         assertThat(receiver.errors).singleElement()
                 .isInstanceOf(AnswerShape.MalformedException.class)
-                .asString().contains("over 262144 bytes");
+                .asString().contains("over " + AnswerShape.LARGEST_BODY + " bytes");
         assertThat(receiver.received).hasSize(1);
         assertThat(receiver.completed).isFalse();
     }
@@ -206,7 +206,7 @@ class AnswerShapeTest {
     }
 
     @Test
-    void leavesTheBodyOfAnErrorAlone() {
+    void leavesWhatAnErrorSaysToTheSdk() {
         Receiver receiver = new Receiver();
         Body body = intercepted(400, receiver);
 

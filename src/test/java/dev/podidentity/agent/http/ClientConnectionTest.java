@@ -206,7 +206,7 @@ class ClientConnectionTest {
     @Test
     void closesAConnectionThatSendsOnAndDoesNotReadItsLastAnswer() throws Exception {
         // Given: more than the kernel keeps
-        listen(new ConnectionLimits(100, 50, 4_000, 20_000, 10_000, 2_500, OVERHEAD, Duration.ofMillis(200)));
+        listen(new ConnectionLimits(100, 50, false, 4_000, 20_000, 10_000, 2_500, OVERHEAD, Duration.ofMillis(200)));
         body = "x".repeat(20_000_000);
         try (Socket socket = connect(FIRST)) {
             // When

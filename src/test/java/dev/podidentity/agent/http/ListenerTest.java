@@ -96,6 +96,7 @@ class ListenerTest {
                 port,
                 () -> vertx.createHttpServer().requestHandler(request -> { }),
                 connection -> { },
+                () -> new AcceptGate(loop, (limit, source) -> { }),
                 asked -> onThisNode,
                 RETRY,
                 time);

@@ -30,6 +30,8 @@ class MemoryBudgetTest {
     // Measured on the native executable.
     private static final long HEAP_OF_THE_AGENT_ITSELF = 3 * MIB;
     private static final long CONNECTION = 5_632;
+    /** One that was accepted and waits for the event loop. */
+    private static final long ACCEPTED = 1_280;
     private static final long CACHED_IDENTITY = 4 * KIB;
     private static final long DATA_AND_STACKS = 7 * MIB;
     private static final long CONNECTION_IN_THE_KERNEL = 5 * KIB;
@@ -110,6 +112,7 @@ class MemoryBudgetTest {
         return HEAP_OF_THE_AGENT_ITSELF
                 + cache()
                 + (CREDENTIALS.connections() + 2L * OPERATIONS.connections()) * CONNECTION
+                + (long) AcceptGate.MOST_WITH_RESERVED * ACCEPTED
                 + requests(CREDENTIALS, SOURCES)
                 + 2 * requests(OPERATIONS, OPERATIONS.connections())
                 + TOKENS_THAT_WAIT_FOR_A_CALL
