@@ -90,6 +90,8 @@ public final class PodWatch implements LivingPods, AutoCloseable {
     private boolean expired;
     /** Since the last watch that lasted. */
     private int failures;
+    /** Failures since the last watch that stood, however short. */
+    private int unheard;
     /** Answers 403 since the last watch that stood. */
     private int refusals;
     /** What the log said last, so that it says nothing twice. */
@@ -210,8 +212,10 @@ public final class PodWatch implements LivingPods, AutoCloseable {
 
     private void failed(WatchEnd end, String why) {
         failures++;
+        unheard++;
         over(end, end == WatchEnd.ENDED ? state : State.AWAY);
-        if (failures == TROUBLE && says(State.AWAY)) {
+        // The second is for an outage that follows a watch that stood, and was logged, but did not last.
+        if ((failures == TROUBLE || unheard == TROUBLE) && says(State.AWAY)) {
             LOG.warnf("The pods of this node cannot be watched: those that are not known to be gone live",
                     Field.of("reason", why), Field.of("node", node));
         }
@@ -381,6 +385,7 @@ public final class PodWatch implements LivingPods, AutoCloseable {
                 return;
             }
             refusals = 0;
+            unheard = 0;
             state = State.WATCHED;
             show();
             if (says(State.WATCHED)) {

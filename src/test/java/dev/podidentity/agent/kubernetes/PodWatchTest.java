@@ -911,6 +911,38 @@ class PodWatchTest {
     }
 
     @Test
+    void saysAgainThatItCannotWatchWhenAWatchThatHasStoodDidNotLast() {
+        // Given
+        lists.add(status(500));
+        lists.add(status(500));
+        lists.add(status(500));
+        lists.add(list("100", "a"));
+        watches.add(status(500));
+        start();
+        for (int i = 1; i <= 3; i++) {
+            int failures = i;
+            fixture.until(() -> ends("broken") == failures);
+            fixture.advance(pauses.get(pauses.size() - 1));
+        }
+        untilWatching(1);
+
+        // When
+        server.received().get(4).connection().close();
+        for (int i = 4; i <= 8; i++) {
+            int failures = i;
+            fixture.until(() -> ends("broken") == failures);
+            assertThat(log.lines()).hasSize(failures < 6 ? 2 : 3);
+            fixture.advance(pauses.get(pauses.size() - 1));
+        }
+
+        // Then
+        assertThat(log.lines()).containsExactly(
+                "WARN The pods of this node cannot be watched: those that are not known to be gone live",
+                "INFO The pods of this node are watched",
+                "WARN The pods of this node cannot be watched: those that are not known to be gone live");
+    }
+
+    @Test
     void knowsTheDeadWhileItMayNotWatchAnyMore() {
         // Given
         startSynced("a", "b");
