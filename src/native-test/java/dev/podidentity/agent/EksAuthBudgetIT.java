@@ -25,8 +25,8 @@ class EksAuthBudgetIT {
     private static final String BYSTANDER = "127.0.0.4";
     private static final int CONNECTIONS = 60;
     /** All of a round together are within what the requests of one source may take. */
-    private static final int PIPELINED = 8;
-    private static final int ROUNDS = 8;
+    private static final int PIPELINED = 5;
+    private static final int ROUNDS = 12;
     private static final int REQUESTS = ROUNDS * CONNECTIONS * PIPELINED;
     private static final String REFUSALS = "pod_identity_limit_rejections_total{limit=\"refusals\",}";
 
