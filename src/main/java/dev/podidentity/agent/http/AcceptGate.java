@@ -26,8 +26,7 @@ final class AcceptGate extends ChannelInboundHandlerAdapter {
     private static final int MOST = 768;
     /** Whoever has no connection here gets one in, while others have taken all. */
     private static final int RESERVED = 1;
-    /** With what is reserved: whoever has thousands of addresses must not have as many connections. */
-    static final int MOST_WITH_RESERVED = 1024;
+    static final int MOST_WITH_RESERVED = MOST + Shares.SOURCES * RESERVED;
     /** Each is counted and, now and then, logged; the rest of a flood need not be. */
     private static final int MOST_UNREPORTED = 1024;
 
@@ -64,7 +63,7 @@ final class AcceptGate extends ChannelInboundHandlerAdapter {
     }
 
     private synchronized boolean enter(String source) {
-        if (waiting.ofAll() < MOST_WITH_RESERVED && waiting.take(source, 1)) {
+        if (waiting.take(source, 1)) {
             return true;
         }
         Limit limit = waiting.of(source) < MOST_OF_SOURCE ? Limit.CONNECTIONS : Limit.SOURCE_CONNECTIONS;

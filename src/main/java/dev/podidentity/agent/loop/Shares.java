@@ -6,10 +6,14 @@ import java.util.Optional;
 
 /**
  * Divides a bounded amount of something among source addresses: there is a limit for each source and one for all of
- * them, and a small reserve for each source that the others cannot take from it. So what is held in all may exceed the
- * total by the reserves of the sources that hold something. Not thread-safe.
+ * them, and a small reserve for each source that the others cannot take from it. What is held in all may exceed the total
+ * by the reserves of {@value #SOURCES} sources, and by no more, as one client may have thousands of addresses. Not
+ * thread-safe.
  */
 public final class Shares {
+
+    /** The most pods of a node that EKS supports. Each has one address. */
+    public static final int SOURCES = 250;
 
     private final long total;
     private final long perSource;
@@ -42,7 +46,8 @@ public final class Shares {
             throw new IllegalArgumentException("amount must be at least 1: " + amount);
         }
         long ofSource = of(source) + amount;
-        boolean allowed = ofSource <= reserve || ofSource <= perSource && heldByAll + amount <= total;
+        long most = ofSource <= reserve ? total + SOURCES * reserve : total;
+        boolean allowed = ofSource <= perSource && heldByAll + amount <= most;
         if (allowed) {
             held.put(source, ofSource);
             heldByAll += amount;

@@ -3,6 +3,7 @@ package dev.podidentity.agent.http;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.agent.config.AgentConfig;
+import dev.podidentity.agent.loop.Shares;
 import io.smallrye.config.WithDefault;
 import java.io.IOException;
 import java.io.InputStream;
@@ -24,8 +25,7 @@ class MemoryBudgetTest {
     private static final long KIB = 1024;
     private static final long MIB = 1024 * KIB;
 
-    /** The most pods of a node that EKS supports. Each has one address. */
-    private static final long SOURCES = 250;
+    private static final long SOURCES = Shares.SOURCES;
 
     // Measured on the native executable.
     private static final long HEAP_OF_THE_AGENT_ITSELF = 3 * MIB;

@@ -43,6 +43,21 @@ class SharesTest {
     }
 
     @Test
+    void reservesForAsManySourcesAsANodeHasPodsAndForNoMore() {
+        // Given
+        shares.take("a", PER_SOURCE);
+        shares.take("b", TOTAL - PER_SOURCE);
+
+        // When
+        for (int i = 0; i < 10 * Shares.SOURCES; i++) {
+            shares.take("source-" + i, RESERVE);
+        }
+
+        // Then
+        assertThat(shares.ofAll()).isEqualTo(TOTAL + Shares.SOURCES * RESERVE);
+    }
+
+    @Test
     void hasRoomAgainForWhatIsGivenBack() {
         // Given
         shares.take("a", PER_SOURCE);
