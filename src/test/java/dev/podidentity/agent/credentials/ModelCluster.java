@@ -10,7 +10,6 @@ import java.security.KeyPair;
 import java.security.KeyPairGenerator;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -18,12 +17,16 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * A cluster as it truly is: its keys, the pods of its nodes, the tokens that it has issued, and those that somebody has
  * made up. All tokens are signed for real. What the agent makes of them is compared with what is known here.
  */
 final class ModelCluster {
+
+    /** Signing takes a millisecond or more: what was signed in one run is used again in others. */
+    private static final Map<List<Object>, String> SIGNED = new ConcurrentHashMap<>();
 
     /** The agent's. */
     static final String NODE = "node-1";
@@ -167,7 +170,7 @@ final class ModelCluster {
     /** At times a new pair under an old {@code kid}. */
     private Key newKey() {
         String id = "key-" + (random.nextInt(4) == 0 ? random.nextInt(1 + numbers) : numbers++);
-        return new Key(id, PAIRS.get(random.nextInt(PAIRS.size())));
+        return new Key(id, PAIRS.get(new Random(everUsed.size()).nextInt(PAIRS.size())));
     }
 
     /** Takes a key out of use at once, as it was stolen. */
@@ -194,13 +197,16 @@ final class ModelCluster {
 
     /** Gives a name to a new pod: the same account's name in two namespaces, two accounts in one. */
     Owner newPod(String name) {
+        int number = pods++;
+        // The same in every run, so that what was signed for one can be used in another.
+        Random ofPod = new Random(number);
         return new Owner(
-                random.nextBoolean() ? "shop" : "pay",
-                random.nextInt(3) == 0 ? "till" : "cart",
-                "account-" + (random.nextInt(3) == 0 ? accountGeneration : 0),
+                ofPod.nextInt(4) == 0 ? "pay" : "shop",
+                ofPod.nextInt(4) == 0 ? "till" : "cart",
+                "account-" + (ofPod.nextInt(4) == 0 ? accountGeneration : 0),
                 name,
-                "pod-" + pods++,
-                random.nextInt(8) == 0 ? "node-2" : NODE);
+                "pod-" + number,
+                ofPod.nextInt(8) == 0 ? "node-2" : NODE);
     }
 
     /** Accounts are deleted and made anew under their names. */
@@ -221,17 +227,17 @@ final class ModelCluster {
         boolean bound = random.nextInt(12) > 0;
         // Older API servers name no node.
         String node = bound && random.nextInt(6) > 0 ? owner.node() : "";
-        Duration left = random.nextInt(5) == 0 ? Duration.ofMinutes(1 + random.nextInt(30)) : TOKEN_LIFETIME;
-        return issue(owner, secondIssuer ? otherIssuer : issuer, bound, node, left);
+        Duration age = random.nextInt(5) == 0 ? TOKEN_LIFETIME.minusMinutes(30) : Duration.ZERO;
+        return issue(owner, secondIssuer ? otherIssuer : issuer, bound, node, age);
     }
 
     /** Issues the token that kubelet asks for. */
     Token issueUsual(Owner owner) {
-        return issue(owner, issuer, true, owner.node(), TOKEN_LIFETIME);
+        return issue(owner, issuer, true, owner.node(), Duration.ZERO);
     }
 
-    private Token issue(Owner owner, String iss, boolean bound, String node, Duration left) {
-        Instant expiresAt = time.now().plus(left).truncatedTo(ChronoUnit.SECONDS);
+    private Token issue(Owner owner, String iss, boolean bound, String node, Duration age) {
+        Instant expiresAt = expiry().minus(age);
         Key key = keys.get(keys.size() - 1);
         String raw = signed(key, claims(owner, iss, bound, node, expiresAt));
         return known(new Token(raw, Kind.GENUINE, owner, iss, key, bound, node, expiresAt));
@@ -239,7 +245,7 @@ final class ModelCluster {
 
     /** Makes up a token that claims to be the victim's, or that is made of another token. */
     Token forge(Kind kind, Owner victim, Token other) {
-        Instant expiresAt = time.now().plus(TOKEN_LIFETIME).truncatedTo(ChronoUnit.SECONDS);
+        Instant expiresAt = expiry();
         JsonObject claims = claims(victim, issuer, true, NODE, expiresAt);
         Key key = keys.get(random.nextInt(keys.size()));
         KeyPair own = key.algorithm().equals("RS256") ? ClusterKeys.OTHER_RSA : ClusterKeys.OTHER_P256;
@@ -250,25 +256,19 @@ final class ModelCluster {
                 Key stolen = withdrawn.get(random.nextInt(withdrawn.size()));
                 yield known(new Token(signed(stolen, claims), kind, victim, issuer, stolen, true, NODE, expiresAt));
             }
-            case OWN_KEY -> forged(kind, victim, ClusterKeys.sign(header, claims, own.getPrivate()), expiresAt);
-            case UNKNOWN_KEY -> forged(
-                    kind,
-                    victim,
-                    ClusterKeys.sign(header.put("kid", "own-" + numbers++), claims, own.getPrivate()),
-                    expiresAt);
+            case OWN_KEY -> forged(kind, victim, signed(header, claims, key.algorithm(), own), expiresAt);
+            case UNKNOWN_KEY -> {
+                header.put("kid", "own-" + random.nextInt(10));
+                yield forged(kind, victim, signed(header, claims, key.algorithm(), own), expiresAt);
+            }
             case NO_KEY_ID -> {
                 header.remove("kid");
-                yield forged(kind, victim, ClusterKeys.sign(header, claims, own.getPrivate()), expiresAt);
+                yield forged(kind, victim, signed(header, claims, key.algorithm(), own), expiresAt);
             }
-            case OTHER_ALGORITHM -> forged(
-                    kind,
-                    victim,
-                    ClusterKeys.sign(
-                            header.put("alg", key.algorithm().equals("RS256") ? "ES256" : "RS256").encode(),
-                            claims.encode(),
-                            key.algorithm(),
-                            own.getPrivate()),
-                    expiresAt);
+            case OTHER_ALGORITHM -> {
+                header.put("alg", key.algorithm().equals("RS256") ? "ES256" : "RS256");
+                yield forged(kind, victim, signed(header, claims, key.algorithm(), own), expiresAt);
+            }
             case CHANGED_CLAIMS -> {
                 String[] parts = other.raw().split("\\.");
                 yield forged(kind, victim, parts[0] + '.' + Tokens.base64(claims.encode()) + '.' + parts[2], expiresAt);
@@ -299,8 +299,20 @@ final class ModelCluster {
         return tokens.computeIfAbsent(token.raw(), raw -> token);
     }
 
+    /** Of a token that was issued in this half hour. */
+    private Instant expiry() {
+        long halfHours = time.elapsed().toMinutes() / 30;
+        return FakeTime.START.plus(TOKEN_LIFETIME).plus(Duration.ofMinutes(30 * halfHours));
+    }
+
     private static String signed(Key key, JsonObject claims) {
-        return ClusterKeys.sign(ClusterKeys.header(key.algorithm(), key.id()), claims, key.pair().getPrivate());
+        return signed(ClusterKeys.header(key.algorithm(), key.id()), claims, key.algorithm(), key.pair());
+    }
+
+    private static String signed(JsonObject header, JsonObject claims, String algorithm, KeyPair pair) {
+        return SIGNED.computeIfAbsent(
+                List.of(header.encode(), claims.encode(), algorithm, pair),
+                same -> ClusterKeys.sign(header.encode(), claims.encode(), algorithm, pair.getPrivate()));
     }
 
     /** The same token with a bit set beyond its signature's end, where no byte has room for it. */
@@ -327,7 +339,6 @@ final class ModelCluster {
                 .put("nbf", issuedAt)
                 .put("iss", iss)
                 .put("sub", "system:serviceaccount:" + owner.namespace() + ':' + owner.account())
-                .put("jti", "token-" + numbers++)
                 .put("kubernetes.io", kubernetes);
     }
 }

@@ -78,8 +78,8 @@ class VerifiedServiceModelTest {
     private static final int FETCHES = 3;
     /** What one call may take, as those who make them promise. */
     private static final Duration ATTEMPT_TIMEOUT = Duration.ofSeconds(5);
-    /** The longest pause of a verifier that may not ask, and a bit. */
-    private static final Duration LONGEST_PAUSE = Duration.ofMinutes(11);
+    /** Longer than the longest pause of a verifier that may not ask, and than tokens of one text are issued for. */
+    private static final Duration RECOVERY = Duration.ofMinutes(31);
     private static final SourceFailure DOWN = new SourceFailure("The API server does not answer", false);
     private static final SourceFailure MAY_NOT = new SourceFailure("The agent may not ask", true);
     private static final String API_SERVER = "https://kubernetes.default.svc";
@@ -283,7 +283,7 @@ class VerifiedServiceModelTest {
                     fixture.time.setClockAhead(Duration.ZERO);
                 }
             }
-            switch (random.nextInt(36)) {
+            switch (random.nextInt(38)) {
                 case 0, 1, 2, 3, 4, 5, 6, 7 -> ask(anyOf(living));
                 case 8, 9, 10 -> forge();
                 case 11 -> ask(dead.isEmpty() ? anyOf(living) : anyOf(dead));
@@ -303,8 +303,8 @@ class VerifiedServiceModelTest {
                     wrongFor = 1 + random.nextInt(10);
                     fixture.time.setClockAhead(Duration.ofHours(random.nextBoolean() ? 2 : -2));
                 }
-                case 31, 32 -> ask(anyOf(living));
-                case 33 -> awayFor = random.nextInt(2) * random.nextInt(20);
+                case 31, 32, 33, 34 -> ask(anyOf(living));
+                case 35 -> awayFor = random.nextInt(2) * random.nextInt(20);
                 default -> advance(
                         random.nextInt(3) == 0
                                 ? Duration.ofMinutes(1 + random.nextInt(200))
@@ -642,7 +642,7 @@ class VerifiedServiceModelTest {
             } else if (how == 2) {
                 counts.count(Event.THROTTLED);
                 answer(call, new TransientFailure(TransientFailure.Reason.THROTTLED, "call " + call.number()));
-            } else if (!accepts(token) || how == 3) {
+            } else if (!accepts(token) || how == 3 || how == 8) {
                 counts.count(Event.TOKEN_REFUSED);
                 refused.add(token);
                 answer(call, new PermanentFailure(
@@ -723,14 +723,15 @@ class VerifiedServiceModelTest {
             release();
             List.copyOf(questions).forEach(Question::end);
             fixture.eksAuth.open().forEach(this::end);
-            fixture.time.advance(LONGEST_PAUSE);
+            fixture.time.advance(RECOVERY);
             check();
             assertThat(waiting).isEmpty();
             for (Owner owner : living) {
                 if (owner.node().equals(ModelCluster.NODE)) {
-                    Client client = request(cluster.issueUsual(owner));
-                    assertThat(client.verdict).as("verdict on %s", client.token).isInstanceOf(VerifiedClaims.class);
-                    assertThat(client.answer.outcome()).as("answer to %s", client.token).isInstanceOf(Outcome.Served.class);
+                    Token token = cluster.issueUsual(owner);
+                    Client client = request(token);
+                    assertThat(client.verdict).as("verdict on %s", token).isInstanceOf(VerifiedClaims.class);
+                    assertThat(client.answer.outcome()).as("answer to %s", token).isInstanceOf(Outcome.Served.class);
                 }
             }
             check();
