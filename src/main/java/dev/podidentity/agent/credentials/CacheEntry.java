@@ -16,11 +16,11 @@ final class CacheEntry {
     private Credentials credentials;
     private boolean used;
     private Duration renewAfter = Duration.ZERO;
-    /** In nanoseconds of the monotonic clock. */
+    /** When it may be renewed again, in nanoseconds of the monotonic clock. */
     private long retryAt;
     private int failedRenewals;
     private int shortLived;
-    /** The same. */
+    /** Until when short-lived credentials are handed out although they are not fresh, by the same clock. */
     private long heldUntil;
 
     CacheEntry(Identity identity) {

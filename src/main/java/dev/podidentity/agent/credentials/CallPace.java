@@ -23,7 +23,7 @@ final class CallPace {
     private boolean slowed;
     private double rateAtCut;
     private long cutAt;
-    /** Calls since the begin of the second that is counted, and those of the last one. */
+    /** Calls in the second that is being counted, and in the one before it. */
     private int calls;
     private int callsBefore;
     private long countedFrom;

@@ -26,6 +26,17 @@ public sealed interface Identity {
         public ExactToken {
             Objects.requireNonNull(fingerprint, "fingerprint");
         }
+
+        /** Written out, as a native executable interprets what a record has by itself, and every request looks one up. */
+        @Override
+        public boolean equals(Object other) {
+            return other instanceof ExactToken that && fingerprint.equals(that.fingerprint);
+        }
+
+        @Override
+        public int hashCode() {
+            return fingerprint.hashCode();
+        }
     }
 
     /**
@@ -47,6 +58,22 @@ public sealed interface Identity {
             Objects.requireNonNull(serviceAccount, "serviceAccount");
             Objects.requireNonNull(serviceAccountUid, "serviceAccountUid");
             Objects.requireNonNull(podUid, "podUid");
+        }
+
+        /** Written out for the same reason; first what tells most apart. */
+        @Override
+        public boolean equals(Object other) {
+            return other instanceof VerifiedWorkload that
+                    && serviceAccountUid.equals(that.serviceAccountUid)
+                    && podUid.equals(that.podUid)
+                    && serviceAccount.equals(that.serviceAccount)
+                    && namespace.equals(that.namespace)
+                    && issuer.equals(that.issuer);
+        }
+
+        @Override
+        public int hashCode() {
+            return 31 * serviceAccountUid.hashCode() + podUid.hashCode();
         }
     }
 }

@@ -28,8 +28,8 @@ import org.jboss.logging.Logger;
  * knows. Of each pod only the UID is kept. Confined to the event loop.
  *
  * <p>What it does not know lives: before the first list, while the API server is away, and while the agent may not watch.
- * A pod that was seen to be deleted, or to finish, is gone for good in every state, as no UID is given twice; the last
- * 10,000 of them are remembered.
+ * A pod that was seen to be deleted, or to finish, stays gone in every state, unless the API server shows it to live after
+ * all; the last 10,000 of them are remembered.
  */
 public final class PodWatch implements LivingPods, AutoCloseable {
 

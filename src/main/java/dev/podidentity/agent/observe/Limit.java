@@ -20,8 +20,8 @@ public enum Limit {
     SCRAPES("let whoever scrapes the metrics port ask less often"),
     /** Calls to EKS Auth that wait. */
     FETCHES("none if EKS Auth is slow; else see what this pod asks for, or raise --max-concurrent-fetches"),
-    /** Calls of a source address for which EKS Auth keeps refusing them. */
-    REFUSALS("see what tokens this pod sends: EKS Auth refuses them"),
+    /** Calls of a source address whose calls keep failing, for whatever reason. */
+    REFUSALS("see why the calls of this source fail: EKS Auth refuses its tokens, or is in trouble itself"),
     /** The time for the headers of a request. */
     HEADER_TIME("see why this pod does not finish its requests");
 

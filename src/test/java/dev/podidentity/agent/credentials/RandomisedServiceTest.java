@@ -11,9 +11,11 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
@@ -22,8 +24,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * Clients that come and go at random, an EKS Auth that answers, fails and hangs at random, and time that passes in
- * steps of milliseconds to hours: what must hold, holds after every step. A seed makes a run that can be repeated.
+ * Clients that come and go at random, tokens that are replaced when EKS Auth has refused them, an EKS Auth that answers,
+ * fails and hangs at random, and time that passes in steps of milliseconds to hours: what must hold, holds after every
+ * step. A seed makes a run that can be repeated.
  */
 @ExtendWith(QuietLog.class)
 class RandomisedServiceTest {
@@ -69,6 +72,9 @@ class RandomisedServiceTest {
         private final Map<Integer, Instant> issuedAt = new HashMap<>();
         /** What an answer is checked for is collected: thrown into the service, it might get lost there. */
         private final List<AssertionError> violations = new ArrayList<>();
+        /** Refused by EKS Auth: no pod may be served by them, and no call made with them, ever again. */
+        private final Set<String> refusedTokens = new HashSet<>();
+        private int tokensMade;
         private int served;
 
         Run(long seed) {
@@ -83,13 +89,11 @@ class RandomisedServiceTest {
                     ServiceFixture.DEADLINE,
                     ServiceFixture.FLIGHT_TIMEOUT));
             // Tokens of one workload, in threes: their claims are the same.
-            tokens = IntStream.range(0, TOKENS)
-                    .mapToObj(i -> TokenBuilder.of("token-" + i)
-                            .claiming(new WorkloadClaims("namespace", "account-" + i / 3, "pod", "pod-uid", ""))
-                            .expiringAt(FakeTime.START.plus(Duration.ofHours(10_000)))
-                            .build())
-                    .toList();
+            tokens = new ArrayList<>(IntStream.range(0, TOKENS).mapToObj(this::token).toList());
             fixture.eksAuth.script(call -> {
+                if (refusedTokens.contains(call.token().raw())) {
+                    violations.add(new AssertionError("A call with a refused token"));
+                }
                 fixture.time.schedule(ATTEMPT_TIMEOUT, () -> end(call, 9));
                 if (random.nextInt(4) == 0) {
                     end(call, random.nextInt(10));
@@ -98,10 +102,17 @@ class RandomisedServiceTest {
             fixture.renewer.start();
         }
 
+        private ServiceAccountToken token(int place) {
+            return TokenBuilder.of("token-" + tokensMade++)
+                    .claiming(new WorkloadClaims("namespace", "account-" + place / 3, "pod", "pod-uid", ""))
+                    .expiringAt(FakeTime.START.plus(Duration.ofHours(10_000)))
+                    .build();
+        }
+
         void step() {
             fixture.random = random.nextDouble();
             switch (random.nextInt(10)) {
-                case 0, 1, 2, 3 -> ask(tokens.get(random.nextInt(TOKENS)));
+                case 0, 1, 2, 3 -> ask(random.nextInt(TOKENS));
                 case 4 -> withAny(waiting, Client::abandon);
                 case 5, 6, 7 -> withAny(fixture.eksAuth.open(), call -> end(call, random.nextInt(10)));
                 case 8 -> fixture.time.advanceMillis(1 + random.nextInt(3000));
@@ -117,7 +128,12 @@ class RandomisedServiceTest {
             };
         }
 
-        private void ask(ServiceAccountToken token) {
+        private void ask(int place) {
+            // Now and then once more with a token that was refused.
+            if (refusedTokens.contains(tokens.get(place).raw()) && random.nextBoolean()) {
+                tokens.set(place, token(place));
+            }
+            ServiceAccountToken token = tokens.get(place);
             Client client = new Client(token);
             waiting.add(client);
             client.answer.waitsFor(fixture.service.request(
@@ -142,6 +158,9 @@ class RandomisedServiceTest {
                 call.answer(FakeEksAuth.DENIED);
             } else if (how == 7) {
                 call.answer(FakeEksAuth.THROTTLED);
+            } else if (how == 8 && random.nextInt(4) == 0) {
+                refusedTokens.add(call.token().raw());
+                call.answer(FakeEksAuth.BAD_TOKEN);
             } else {
                 call.answer(FakeEksAuth.UNAVAILABLE);
             }
@@ -167,6 +186,9 @@ class RandomisedServiceTest {
             check();
             assertThat(waiting).isEmpty();
             assertThat(served).as("requests that got credentials").isPositive();
+            assertThat(fixture.service.entries())
+                    .allSatisfy(entry -> assertThat(entry.pods().all())
+                            .noneMatch(pod -> refusedTokens.contains(pod.token().raw())));
         }
 
         private <T> void withAny(List<T> list, Consumer<T> action) {
@@ -179,10 +201,12 @@ class RandomisedServiceTest {
         private final class Client implements Consumer<Outcome> {
 
             private final ServiceAccountToken token;
+            private final boolean refusedBefore;
             private final RecordingAnswer answer = new RecordingAnswer(fixture.time);
 
             Client(ServiceAccountToken token) {
                 this.token = token;
+                this.refusedBefore = refusedTokens.contains(token.raw());
             }
 
             void abandon() {
@@ -205,8 +229,12 @@ class RandomisedServiceTest {
                 answer.accept(outcome);
                 assertThat(answer.answers()).isEqualTo(1);
                 assertThat(answer.took()).isLessThanOrEqualTo(ServiceFixture.DEADLINE);
+                if (refusedBefore) {
+                    assertThat(answer.failure()).isSameAs(FakeEksAuth.BAD_TOKEN);
+                }
                 if (outcome instanceof Outcome.Served) {
                     served++;
+                    assertThat(refusedTokens).doesNotContain(token.raw());
                     checkCredentials();
                 } else if (answer.failure() instanceof PermanentFailure) {
                     refused.put(token.raw(), fixture.time.now());

@@ -32,8 +32,8 @@ class VerificationRoomTest {
         }
 
         // Then
-        assertThat(entered("10.0.1.1", USUAL, 100)).isEqualTo(8);
-        assertThat(entered("10.0.1.2", LONG, 100)).isEqualTo(2);
+        assertThat(entered("10.0.1.1", USUAL, 100)).isEqualTo(2);
+        assertThat(entered("10.0.1.2", 4 * 1024, 100)).isEqualTo(1);
     }
 
     @Test
