@@ -9,29 +9,27 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
 /**
  * A pod that attacks the agent harms itself: while it does, another pod gets its cached credentials and the kubelet its
  * answers, each in time ({@link Bystander}), and afterwards the agent has what it had before.
  */
 @Timeout(180)
+@EnabledIfSystemProperty(named = "agent.executable", matches = ".+", disabledReason = "only the executable has its memory")
 class HostilePodIT {
 
     private static final String HOSTILE = "127.0.0.2";
     private static final String ALSO_HOSTILE = "127.0.0.3";
     private static final String GOOD = "127.0.0.4";
-    /** As small as the native executable's heap is, as far as a JVM can be: its own classes take half of it. */
-    private static final Map<String, String> SMALL_JVM =
-            Map.of("JAVA_TOOL_OPTIONS", "-Xmx48m -XX:MaxDirectMemorySize=16m -XX:+ExitOnOutOfMemoryError");
     private static final String BEGUN = "GET /v1/credentials HTTP/1.1\r\nHost: 169.254.170.23\r\n";
-    /** More than the garbage of an attack, and less than the heap's maximum; a JVM grows by the code that it compiles, too. */
-    private static final long SOME_KIB = (System.getProperty("agent.executable") == null ? 96 : 24) * 1024;
+    /** More than the garbage of an attack, and less than the heap's maximum. */
+    private static final long SOME_KIB = 24 * 1024;
     /** Descriptors that come and go without an attack: a scrape, calls to EKS Auth. */
     private static final int SOME_DESCRIPTORS = 16;
 
@@ -49,7 +47,7 @@ class HostilePodIT {
 
     @Test
     void headersInLittlePiecesCostNothing() throws IOException {
-        try (AgentProcess agent = AgentProcess.start(emulator, SMALL_JVM)) {
+        try (AgentProcess agent = AgentProcess.start(emulator)) {
             attack(agent, connections -> {
                 for (int i = 0; i < 100; i++) {
                     connections.open(HOSTILE, agent.port()).sendUntilRefused(BEGUN + "a:\r\n".repeat(7_900), 1);
@@ -62,7 +60,7 @@ class HostilePodIT {
 
     @Test
     void headersInLittlePiecesOnTheMetricsPortCostNothing() throws IOException {
-        try (AgentProcess agent = AgentProcess.start(emulator, SMALL_JVM)) {
+        try (AgentProcess agent = AgentProcess.start(emulator)) {
             attack(agent, connections -> {
                 for (int i = 0; i < 100; i++) {
                     connections.open(i % 2 == 0 ? HOSTILE : ALSO_HOSTILE, agent.port("metrics"))
@@ -75,7 +73,7 @@ class HostilePodIT {
 
     @Test
     void anAnsweredConnectionKeepsNothingOfItsRequest() throws IOException {
-        try (AgentProcess agent = AgentProcess.start(emulator, SMALL_JVM)) {
+        try (AgentProcess agent = AgentProcess.start(emulator)) {
             String good = Emulators.token(emulator, "pod-forged");
             String unsigned = good.substring(0, good.lastIndexOf('.') + 1);
             attack(agent, connections -> {
@@ -93,7 +91,7 @@ class HostilePodIT {
 
     @Test
     void answersThatNobodyReadsDoNotBlockTheOthers() throws IOException {
-        try (AgentProcess agent = AgentProcess.start(emulator, SMALL_JVM, "--source-requests-per-second", "500")) {
+        try (AgentProcess agent = AgentProcess.start(emulator, "--source-requests-per-second", "500")) {
             String token = Emulators.token(emulator, "pod-deaf");
             RawHttp.askAsSdk(agent.port(), token);
             attack(agent, connections -> {
@@ -108,7 +106,7 @@ class HostilePodIT {
 
     @Test
     void unfinishedHeadersOfTwoSourcesDoNotBlockTheOthers() throws IOException {
-        try (AgentProcess agent = AgentProcess.start(emulator, SMALL_JVM)) {
+        try (AgentProcess agent = AgentProcess.start(emulator)) {
             attack(agent, connections -> {
                 for (int i = 0; i < 1_000; i++) {
                     for (String source : List.of(HOSTILE, ALSO_HOSTILE)) {
@@ -124,7 +122,7 @@ class HostilePodIT {
 
     @Test
     void connectionsThatComeFasterThanTheyCanBeTakenInCostNothing() throws IOException {
-        try (AgentProcess agent = AgentProcess.start(emulator, SMALL_JVM)) {
+        try (AgentProcess agent = AgentProcess.start(emulator)) {
             String good = Emulators.token(emulator, "pod-good");
             attack(agent, connections -> {
                 for (int i = 0; i < 40_000; i++) {
