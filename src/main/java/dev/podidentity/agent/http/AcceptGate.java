@@ -3,6 +3,7 @@ package dev.podidentity.agent.http;
 import dev.podidentity.agent.loop.Shares;
 import dev.podidentity.agent.observe.Limit;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandler;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import java.net.InetSocketAddress;
@@ -17,8 +18,10 @@ import java.util.function.BiConsumer;
  * opens and closes connections as fast as it can would fill the heap with them. What is beyond is closed by the thread
  * that accepts, which costs little, so that a flood does not keep other sources waiting.
  *
- * <p>One for each socket that accepts, as a handler in its pipeline. Used by the thread that accepts and by the event loop.
+ * <p>One for all sockets of a kind that accept, as a handler in their pipelines. Used by the threads that accept and by the
+ * event loop.
  */
+@ChannelHandler.Sharable
 final class AcceptGate extends ChannelInboundHandlerAdapter {
 
     /** Of one source: a burst of twice a node's pods, which may share an address, while the loop is busy. */
@@ -27,22 +30,38 @@ final class AcceptGate extends ChannelInboundHandlerAdapter {
     /** Whoever has no connection here gets one in, while others have taken all. */
     private static final int RESERVED = 1;
     static final int MOST_WITH_RESERVED = MOST + Shares.SOURCES * RESERVED;
+    /** Of probes, or of metrics, whoever opens them. */
+    static final int MOST_OF_OPERATIONS = 64;
     /** Each is counted and, now and then, logged; the rest of a flood need not be. */
     private static final int MOST_UNREPORTED = 1024;
 
+    private final int mostOfSource;
     private final Executor loop;
     private final BiConsumer<Limit, String> rejected;
     // Both guarded by this.
-    private final Shares waiting = new Shares(MOST, MOST_OF_SOURCE, RESERVED);
+    private final Shares waiting;
     private final List<Runnable> unreported = new ArrayList<>();
 
+    private AcceptGate(int most, int mostOfSource, int reserved, Executor loop, BiConsumer<Limit, String> rejected) {
+        this.waiting = new Shares(most, mostOfSource, reserved);
+        this.mostOfSource = mostOfSource;
+        this.loop = loop;
+        this.rejected = rejected;
+    }
+
     /**
+     * The gate of pods.
+     *
      * @param loop the event loop that takes the connections in
      * @param rejected is told on the event loop of connections that were closed, by which limit and of what source
      */
-    AcceptGate(Executor loop, BiConsumer<Limit, String> rejected) {
-        this.loop = loop;
-        this.rejected = rejected;
+    static AcceptGate ofPods(Executor loop, BiConsumer<Limit, String> rejected) {
+        return new AcceptGate(MOST, MOST_OF_SOURCE, RESERVED, loop, rejected);
+    }
+
+    /** The gate of probes, or of metrics; the same as {@link #ofPods} otherwise. */
+    static AcceptGate ofOperations(Executor loop, BiConsumer<Limit, String> rejected) {
+        return new AcceptGate(MOST_OF_OPERATIONS, MOST_OF_OPERATIONS / 2, 0, loop, rejected);
     }
 
     @Override
@@ -66,7 +85,7 @@ final class AcceptGate extends ChannelInboundHandlerAdapter {
         if (waiting.take(source, 1)) {
             return true;
         }
-        Limit limit = waiting.of(source) < MOST_OF_SOURCE ? Limit.CONNECTIONS : Limit.SOURCE_CONNECTIONS;
+        Limit limit = waiting.of(source) < mostOfSource ? Limit.CONNECTIONS : Limit.SOURCE_CONNECTIONS;
         if (unreported.isEmpty()) {
             loop.execute(this::report);
         }

@@ -28,7 +28,7 @@ final class Listener {
     private final int port;
     private final Supplier<HttpServer> servers;
     private final Handler<HttpConnection> opened;
-    private final Supplier<AcceptGate> gates;
+    private final AcceptGate gate;
     private final Function<String, Future<Boolean>> onThisNode;
     private final Duration retryInterval;
     private final Timers timers;
@@ -44,7 +44,7 @@ final class Listener {
     /**
      * @param servers gives a new server, with its handlers for requests, for each attempt to bind
      * @param opened is given each connection
-     * @param gates gives a new gate for each socket that accepts
+     * @param gate bounds the connections that have been accepted and not been opened yet
      * @param onThisNode says whether this node has an address; completes on the event loop
      */
     Listener(
@@ -53,7 +53,7 @@ final class Listener {
             int port,
             Supplier<HttpServer> servers,
             Handler<HttpConnection> opened,
-            Supplier<AcceptGate> gates,
+            AcceptGate gate,
             Function<String, Future<Boolean>> onThisNode,
             Duration retryInterval,
             Timers timers) {
@@ -62,7 +62,7 @@ final class Listener {
         this.port = port;
         this.servers = servers;
         this.opened = opened;
-        this.gates = gates;
+        this.gate = gate;
         this.onThisNode = onThisNode;
         this.retryInterval = retryInterval;
         this.timers = timers;
@@ -90,7 +90,7 @@ final class Listener {
     private void accepted(Channel by) {
         if (acceptor.isEmpty() || acceptor.get() != by) {
             acceptor = Optional.of(by);
-            by.pipeline().addFirst(gates.get());
+            by.pipeline().addFirst(gate);
         }
     }
 

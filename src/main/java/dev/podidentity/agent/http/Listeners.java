@@ -103,8 +103,9 @@ public final class Listeners {
                 clients,
                 metrics,
                 nanos);
+        AcceptGate gate = AcceptGate.ofPods(loop, clients::rejected);
         for (String host : new LinkedHashSet<>(config.bindHosts())) {
-            listeners.add(listener(CREDENTIALS, host, config.port(), this::credentialsServer, clients));
+            listeners.add(listener(CREDENTIALS, host, config.port(), this::credentialsServer, clients, gate));
         }
         listeners.add(operations(PROBES, LOCALHOST, config.probePort(), operations, metrics, limits));
         listeners.add(operations(METRICS, config.metricsAddress(), config.metricsPort(), operations, metrics, limits));
@@ -118,14 +119,15 @@ public final class Listeners {
         OperationsGuard guard = new OperationsGuard(routes, connections, nanos);
         HttpServerOptions options = options().setSendBufferSize(OPERATIONS_SEND_BUFFER);
         return listener(
-                name, host, port, () -> vertx.createHttpServer(options).requestHandler(guard::handle), connections);
+                name, host, port, () -> vertx.createHttpServer(options).requestHandler(guard::handle), connections,
+                AcceptGate.ofOperations(loop, connections::rejected));
     }
 
     private Listener listener(
-            String name, String host, int port, Supplier<HttpServer> servers, Connections connections) {
+            String name, String host, int port, Supplier<HttpServer> servers, Connections connections, AcceptGate gate) {
         return new Listener(
                 name, host, port, servers, connections::opened,
-                () -> new AcceptGate(loop, connections::rejected), this::onThisNode, config.bindRetryInterval(), timers);
+                gate, this::onThisNode, config.bindRetryInterval(), timers);
     }
 
     private Future<Boolean> onThisNode(String host) {

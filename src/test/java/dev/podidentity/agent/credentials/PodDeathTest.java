@@ -398,8 +398,8 @@ class PodDeathTest {
         // Given
         fixture = new ServiceFixture(ServiceFixture.concurrentFetches(1));
         fixture.ask(b.verified(POD));
-        IntStream.range(0, 5000).forEach(i -> fixture.ask(Pod.of("pod-" + i).verified(POD), "10.0." + i));
-        IntStream.range(0, 5000).forEach(i -> fixture.die("pod-" + i + "-uid"));
+        IntStream.range(0, 2000).forEach(i -> fixture.ask(Pod.of("pod-" + i).verified(POD), "10.0." + i));
+        IntStream.range(0, 2000).forEach(i -> fixture.die("pod-" + i + "-uid"));
         Pod last = Pod.of("last");
         RecordingAnswer answer = fixture.ask(last.verified(POD), "10.1.0.1");
         // When

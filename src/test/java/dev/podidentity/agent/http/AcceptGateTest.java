@@ -24,7 +24,7 @@ class AcceptGateTest {
     private final Queue<Runnable> loop = new ArrayDeque<>();
     private final List<String> rejections = new ArrayList<>();
     private final EmbeddedChannel acceptor = new EmbeddedChannel(
-            new AcceptGate(loop::add, (limit, source) -> rejections.add(limit + " " + source)));
+            AcceptGate.ofPods(loop::add, (limit, source) -> rejections.add(limit + " " + source)));
 
     @AfterEach
     void close() {

@@ -96,7 +96,7 @@ class ListenerTest {
                 port,
                 () -> vertx.createHttpServer().requestHandler(request -> { }),
                 connection -> { },
-                () -> new AcceptGate(loop, (limit, source) -> { }),
+                AcceptGate.ofPods(loop, (limit, source) -> { }),
                 asked -> onThisNode,
                 RETRY,
                 time);
