@@ -240,7 +240,7 @@ public final class CredentialService {
         public void issued(Flight flight, IssuedCredentials issued) {
             long now = nanos.getAsLong();
             Credentials credentials = Credentials.of(issued, clock.instant(), now);
-            // It may come after the flight's end: whoever tries again, or waits for the next flight, will be glad of it.
+            // Kept even if it comes after the flight's end, for those who try again or wait for the next flight.
             Flight current = flights.find(flight.identity());
             List<Caller> sharing = new ArrayList<>(flight.living());
             if (current != null && current != flight) {

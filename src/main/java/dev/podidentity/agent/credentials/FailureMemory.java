@@ -5,8 +5,8 @@ import dev.podidentity.agent.loop.BoundedMap;
 import java.time.Duration;
 
 /**
- * The failures of a moment ago, so that whoever asks again at once gets the same answer without a call. Bounded: the one
- * that was looked at least recently is forgotten first. Goes by a monotonic clock, so that a failure that a wrong clock
+ * Recent failures, so that whoever asks again at once gets the same answer without a call. Bounded: the failure that was
+ * looked up least recently is forgotten first. Goes by a monotonic clock, so that a failure that a wrong clock
  * has caused does not outlive its correction. Confined to the event loop.
  */
 final class FailureMemory {

@@ -32,7 +32,7 @@ final class FetchQueue {
     static final long RESERVED_PER_SOURCE = 6L * 1024;
     /** About what a flight takes beside its token. */
     static final int OVERHEAD = 1024;
-    /** Each made-up token is an identity of its own, so that remembering its refusal is no use to the next: only the source tells. */
+    /** By source, as each made-up token is an identity of its own: remembering its refusal does not stop the next one. */
     static final int FAILURES_PER_SECOND = 10;
     static final int FAILURES_AT_ONCE = 100;
     /**

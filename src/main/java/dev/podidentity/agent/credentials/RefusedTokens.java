@@ -8,7 +8,7 @@ import java.util.Optional;
 
 /**
  * The tokens that EKS Auth has refused, and why. What it says of one token stays so until the token expires, after which
- * nobody can show it any more. Bounded: the one that was looked at least recently is forgotten first, and EKS Auth is
+ * nobody can show it any more. Bounded: the token that was looked up least recently is forgotten first, and EKS Auth is
  * asked again if it comes once more. Confined to the event loop.
  */
 final class RefusedTokens {
