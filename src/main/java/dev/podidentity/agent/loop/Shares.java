@@ -2,7 +2,6 @@ package dev.podidentity.agent.loop;
 
 import java.util.HashMap;
 import java.util.Map;
-import java.util.Optional;
 
 /**
  * Divides a bounded amount of something among source addresses: there is a limit for each source and one for all of
@@ -74,10 +73,5 @@ public final class Shares {
     /** What all sources hold together. */
     public long ofAll() {
         return heldByAll;
-    }
-
-    /** The source that holds most, if any holds something. */
-    public Optional<String> largest() {
-        return held.entrySet().stream().max(Map.Entry.comparingByValue()).map(Map.Entry::getKey);
     }
 }

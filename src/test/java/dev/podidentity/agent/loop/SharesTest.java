@@ -78,17 +78,6 @@ class SharesTest {
         // Then
         assertThat(shares.of("a")).isZero();
         assertThat(shares.ofAll()).isZero();
-        assertThat(shares.largest()).isEmpty();
-    }
-
-    @Test
-    void namesTheSourceThatHoldsMost() {
-        shares.take("a", 10);
-        shares.take("b", 11);
-        assertThat(shares.largest()).contains("b");
-
-        shares.give("b", 11);
-        assertThat(shares.largest()).contains("a");
     }
 
     @Test
@@ -132,12 +121,10 @@ class SharesTest {
             for (int source = 0; source < 12; source++) {
                 assertThat(shares.of("source-" + source)).isEqualTo(of(all, "source-" + source));
             }
-            assertThat(shares.largest().map(shares::of).orElse(0L)).isEqualTo(largest(all));
         }
 
         // Then
         all.forEach(held -> shares.give(held.source, held.amount));
-        assertThat(shares.largest()).isEmpty();
     }
 
     private record Held(String source, long amount) {}
@@ -148,9 +135,5 @@ class SharesTest {
 
     private static long ofAll(List<Held> all) {
         return all.stream().mapToLong(Held::amount).sum();
-    }
-
-    private static long largest(List<Held> all) {
-        return all.stream().mapToLong(held -> of(all, held.source)).max().orElse(0);
     }
 }
