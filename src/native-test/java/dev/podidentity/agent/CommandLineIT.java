@@ -140,11 +140,11 @@ class CommandLineIT {
     @EnabledIfSystemProperty(named = "agent.executable", matches = ".+")
     void whoFollowsTheAdviceAboutTheHeapIsNotGivenItAgain() {
         try (EksAuthEmulator emulator = Emulators.start();
-                AgentProcess advised = AgentProcess.start(emulator, "--max-cache-size", "3000")) {
-            assertThat(advised.output()).anyMatch(line -> line.contains("may be too small") && line.contains("-Xmx47m"));
+                AgentProcess advised = AgentProcess.start(emulator, "--max-cache-size", "4000")) {
+            assertThat(advised.output()).anyMatch(line -> line.contains("may be too small") && line.contains("-Xmx63m"));
         }
         try (EksAuthEmulator emulator = Emulators.start();
-                AgentProcess following = AgentProcess.start(emulator, "--max-cache-size", "3000", "-Xmx47m")) {
+                AgentProcess following = AgentProcess.start(emulator, "--max-cache-size", "4000", "-Xmx63m")) {
             assertThat(following.output()).noneMatch(line -> line.contains("may be too small"));
         }
     }
