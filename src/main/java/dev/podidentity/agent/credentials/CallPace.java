@@ -15,7 +15,7 @@ final class CallPace {
     private static final long CUT_INTERVAL = 1_000_000_000L;
     private static final double DECREASE = 0.5;
     /** Calls a second, each second. A node that is throttled all the time makes about as many a second. */
-    private static final int GROWTH = 5;
+    static final int GROWTH = 5;
     private static final double LEAST = 2;
     /** No node needs as much for long, so this is no limit any more. */
     private static final double UNLIMITED = 100;

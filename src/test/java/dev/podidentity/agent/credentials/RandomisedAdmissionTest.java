@@ -34,6 +34,8 @@ class RandomisedAdmissionTest {
     private static final int FETCHES = 60;
     private static final int PODS = 12;
     private static final Duration SIX_HOURS = Duration.ofHours(6);
+    /** When every one of these credentials is due, at any place of the spread. */
+    private static final Duration DUE = Duration.ofMinutes(200);
 
     static LongStream seeds() {
         return LongStream.range(0, RUNS);
@@ -59,7 +61,7 @@ class RandomisedAdmissionTest {
         /** Else the sources are never slowed down by anything but their own permits. */
         private final boolean throttling;
         private final ServiceFixture fixture = new ServiceFixture(new CredentialSettings(
-                Duration.ofHours(3), 2000, 0, FETCHES, ServiceFixture.DEADLINE, ServiceFixture.FLIGHT_TIMEOUT));
+                Duration.ofHours(3), 2000, 3, FETCHES, ServiceFixture.DEADLINE, ServiceFixture.FLIGHT_TIMEOUT));
         private final List<RecordingAnswer> clients = new ArrayList<>();
         /** The sources of tokens that only one source has shown. */
         private final Map<String, Integer> shownBy = new HashMap<>();
@@ -176,6 +178,9 @@ class RandomisedAdmissionTest {
             checkRoom();
             checkSlots();
             fixture.settle();
+            checkSuccesses();
+            checkThrottled();
+            fixture.settle();
         }
 
         private void checkPermits() {
@@ -187,6 +192,34 @@ class RandomisedAdmissionTest {
                 assertThat(fixture.waiting()).as("requests that wait for a permit that nobody holds").isZero();
             }
             fixture.time.advance(Duration.ofMinutes(1));
+        }
+
+        /** Whose calls all succeed may make any number of them: more than may fail, and at once. */
+        private void checkSuccesses() {
+            fixture.eksAuth.issueAtOnce(SIX_HOURS);
+            int before = fixture.calls();
+            flood(0, 3 * FetchQueue.FAILURES_AT_ONCE);
+            assertThat(fixture.calls() - before).as("calls").isEqualTo(3 * FetchQueue.FAILURES_AT_ONCE);
+        }
+
+        /** While every call is throttled, the whole node makes about as many a second as its rate grows by, renewals included. */
+        private void checkThrottled() {
+            fixture.eksAuth.answerAtOnce(FakeEksAuth.THROTTLED);
+            fixture.time.advance(DUE);
+            fixture.renewer.start();
+            askForSeconds(10);
+            int before = fixture.calls();
+            askForSeconds(10);
+            assertThat(fixture.calls() - before)
+                    .as("calls in ten seconds")
+                    .isBetween(5 * CallPace.GROWTH, 12 * CallPace.GROWTH);
+        }
+
+        private void askForSeconds(int seconds) {
+            for (int quarter = 0; quarter < 4 * seconds; quarter++) {
+                flood(random.nextInt(SOURCES), 3);
+                fixture.time.advanceMillis(250);
+            }
         }
 
         private void checkSlots() {

@@ -68,7 +68,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 @ExtendWith(QuietLog.class)
 class VerifiedServiceModelTest {
 
-    private static final int RUNS = 10;
+    private static final int RUNS = 15;
     private static final int STEPS = 300;
     /** How often everything has to happen in all runs. */
     private static final int OFTEN = RUNS / 2;
