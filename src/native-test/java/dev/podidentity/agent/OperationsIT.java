@@ -22,6 +22,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
 /** Probes, metrics, and listeners that fail alone. */
 class OperationsIT {
@@ -52,6 +53,19 @@ class OperationsIT {
             agent.terminate();
             agent.awaitExit();
             assertThat(agent.lines("\"level\":\"error\"")).isZero();
+        }
+    }
+
+    /** On a JVM both are a part of the machine's memory. */
+    @Test
+    @EnabledIfSystemProperty(named = "agent.executable", matches = ".+")
+    void memoryIsShownAgainstTheLimitsOfTheBuild() throws IOException {
+        try (EksAuthEmulator emulator = Emulators.start(); AgentProcess agent = AgentProcess.start(emulator)) {
+            long direct = (long) agent.metric("pod_identity_direct_memory_max_bytes");
+            long heap = (long) agent.metric("pod_identity_heap_max_bytes");
+
+            assertThat(Files.readString(Path.of("src/main/resources/application.properties")))
+                    .contains("-R:MaxDirectMemorySize=" + (direct >> 20) + "m", "-R:MaxHeapSize=" + (heap >> 20) + "m");
         }
     }
 

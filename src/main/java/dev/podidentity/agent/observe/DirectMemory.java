@@ -15,7 +15,7 @@ final class DirectMemory {
         return counted >= 0 ? counted : PooledByteBufAllocator.DEFAULT.metric().usedDirectMemory();
     }
 
-    /** Bytes that may be taken. */
+    /** Bytes that may be taken; the native executable has {@link DirectMemoryMax} instead. */
     static double max() {
         return PlatformDependent.maxDirectMemory();
     }
