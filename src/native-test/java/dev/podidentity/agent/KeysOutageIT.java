@@ -90,7 +90,7 @@ class KeysOutageIT {
         try (AgentProcess agent = cluster.agent("--token-verification", "jwks")) {
             // Given
             assertThat(agent.awaitLine(line -> line.contains("keys that tokens are verified with cannot be fetched")))
-                    .contains("is not reached: check --api-server");
+                    .contains("cannot be reached: check --api-server");
             assertEachForItself(agent);
             assertThat(agent.metric(NO_KEYS)).isEqualTo(3);
 

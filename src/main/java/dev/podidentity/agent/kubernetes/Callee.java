@@ -53,7 +53,7 @@ record Callee(String name, String reach, String trust) {
             return failure("does not speak TLS with the agent: " + trust);
         }
         if (cause(thrown, ConnectException.class).isPresent()) {
-            return failure("is not reached: " + reach);
+            return failure("cannot be reached: " + reach);
         }
         if (cause(thrown, IOException.class).isPresent()) {
             return failure("cannot be talked to: " + reach);

@@ -148,7 +148,7 @@ public final class FairQueue<T> {
     }
 
     /** How many things run. */
-    public int running() {
+    int running() {
         return running;
     }
 

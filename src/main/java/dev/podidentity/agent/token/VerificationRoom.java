@@ -8,7 +8,7 @@ import dev.podidentity.agent.loop.Shares;
  */
 final class VerificationRoom {
 
-    /** A sixteenth of the native executable's heap. */
+    /** A share of the heap: {@code docs/decisions/0010-what-unfinished-work-may-cost.md}. */
     static final int MOST = 2 * 1024 * 1024;
     /** 256 tokens of usual size: a pod has one or two, but EKS allows a node 250 pods, and all may have its address. */
     static final int MOST_OF_A_SOURCE = 512 * 1024;

@@ -258,7 +258,7 @@ class ApiServerTest {
         SourceFailure failure = fixture.failure(() -> nobody.get("/api", JSON));
 
         assertThat(failure).hasMessage(
-                "The API server at " + url + " is not reached: check --api-server, and that this node reaches it");
+                "The API server at " + url + " cannot be reached: check --api-server, and that this node reaches it");
         assertThat(failure.forbidden()).isFalse();
     }
 
