@@ -9,7 +9,7 @@ import java.util.OptionalInt;
  *
  * @param clocks how wrong the agent's clock was, from when on; it is right before the first
  * @param pauses of the test itself, in which it saw nothing
- * @param delays how long the agent's threads had waited for a processor in all, by when; in order
+ * @param delays how long the agent's event loop had waited for a processor in all, by when; in order
  * @param log what must not stand in the agent's log
  */
 public record History(
@@ -79,7 +79,7 @@ public record History(
      * A process of the agent.
      *
      * @param ready when it listened
-     * @param verifies from when on it verified tokens, and so shares; as {@code ready} where each token is for itself
+     * @param verifies when it had the keys to verify tokens with, without which it does not share
      * @param told when it was told to end; as {@code ended} if it was not told
      * @param ended when it had ended; {@link Long#MAX_VALUE} if it did not
      */

@@ -4,7 +4,7 @@ import java.util.List;
 import java.util.TreeMap;
 
 /**
- * The time that is nobody's fault: the test itself stood still, or threads of the agent could have run and got no processor.
+ * The time that is nobody's fault: the test itself stood still, or the agent's event loop could have run and got no processor.
  */
 final class Stalls {
 

@@ -246,64 +246,87 @@ class CheckerTest {
 
     // What is kept
 
-    @Test
-    void findsThatValidCredentialsAreRefusedWhileEksAuthIsDown() {
-        day.serve(ANNA, 100, day.issue(ANNA, 50)).trouble(Trouble.REFUSING, 1_000, 5_000)
-                .refuse(ANNA, 2_000, 503, UNAVAILABLE);
+    /** Credentials that the agent has given to the client thrice, from the given second on, long after it began. */
+    private void held(Client client, long second, Credentials issued) {
+        for (long at = second * 1_000; at < second * 1_000 + 300; at += 100) {
+            day.serve(client, at, issued);
+        }
+    }
+
+    private void refusedWhileEksAuthIsDown(Client client) {
+        day.trouble(Trouble.REFUSING, 30_000, 35_000).refuse(client, 31_000, 503, UNAVAILABLE);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void findsThatValidCredentialsAreRefusedWhileEksAuthIsDown(Sharing sharing) {
+        day.life(sharing, 0, 100_000);
+        held(ANNA, 20, day.issue(ANNA, 50));
+        refusedWhileEksAuthIsDown(ANNA);
         assertFound(Invariant.KEPT_CREDENTIALS);
     }
 
     @Test
-    void findsThatAPodsOtherTokenIsRefusedThatWasServedBefore() {
-        day.serve(ANNAS_OTHER_TOKEN, 90, day.issue(ANNA, 40)).serve(ANNA, 100, day.issue(ANNA, 50))
-                .trouble(Trouble.REFUSING, 1_000, 5_000).refuse(ANNAS_OTHER_TOKEN, 2_000, 503, UNAVAILABLE);
+    void findsThatWhatAnotherTokenOfThePodGotIsRefused() {
+        held(ANNAS_OTHER_TOKEN, 20, day.issue(ANNA, 40));
+        held(ANNA, 21, day.issue(ANNA, 50));
+        refusedWhileEksAuthIsDown(ANNAS_OTHER_TOKEN);
         assertFound(Invariant.KEPT_CREDENTIALS);
     }
 
     @Test
     void allowsThatThoseWhoHaveNothingAreRefused() {
-        day.serve(ANNA, 100, day.issue(ANNA, 50)).trouble(Trouble.REFUSING, 1_000, 5_000)
-                .refuse(BERT, 2_000, 503, UNAVAILABLE)
-                .refuse(ANNAS_OTHER_POD, 2_000, 503, UNAVAILABLE)
-                .refuse(ANNAS_OTHER_TOKEN, 2_000, 503, UNAVAILABLE);
+        held(ANNA, 20, day.issue(ANNA, 50));
+        refusedWhileEksAuthIsDown(BERT);
+        refusedWhileEksAuthIsDown(ANNAS_OTHER_POD);
+        assertFine();
+    }
+
+    @Test
+    void allowsThatATokenIsRefusedThatMayNotHaveBeenVerifiedBefore() {
+        day.life(Sharing.POD, 0, 100_000);
+        held(ANNA, 8, day.issue(ANNA, 50));
+        refusedWhileEksAuthIsDown(ANNA);
         assertFine();
     }
 
     @Test
     void allowsThatCredentialsAreRefusedThatExpire() {
-        day.serve(ANNA, 100, day.issue(ANNA, 50, 3_000)).trouble(Trouble.REFUSING, 1_000, 5_000)
-                .refuse(ANNA, 2_000, 503, UNAVAILABLE);
+        held(ANNA, 20, day.issue(ANNA, 50, 32_000));
+        refusedWhileEksAuthIsDown(ANNA);
         assertFine();
     }
 
     @Test
     void allowsThatWhatReplacedThemHasExpired() {
-        day.issue(ANNA, 500, 1_500);
-        day.serve(ANNA, 100, day.issue(ANNA, 50)).trouble(Trouble.REFUSING, 1_000, 5_000)
-                .refuse(ANNA, 2_000, 503, UNAVAILABLE);
+        held(ANNA, 20, day.issue(ANNA, 50));
+        day.issue(ANNA, 21_000, 25_000);
+        refusedWhileEksAuthIsDown(ANNA);
         assertFine();
     }
 
     @Test
     void allowsThatTheyHaveExpiredByAClockThatIsAhead() {
-        day.serve(ANNA, 100, day.issue(ANNA, 50)).trouble(Trouble.CLOCK_JUMPS, 1_000, 5_000)
-                .clock(1_000, Duration.ofHours(7)).refuse(ANNA, 2_000, 503, UNAVAILABLE);
+        held(ANNA, 20, day.issue(ANNA, 50));
+        day.clock(30_500, Duration.ofHours(7));
+        refusedWhileEksAuthIsDown(ANNA);
         assertFine();
     }
 
     @Test
     void knowsThatAnotherProcessHasAnEmptyCache() {
-        day.life(Sharing.POD, 0, Ending.SIGKILL, 1_000, 137).life(Sharing.POD, 1_100, 9_000)
-                .serve(ANNA, 100, day.issue(ANNA, 50)).trouble(Trouble.KILLED, 1_000, 1_100)
-                .refuse(ANNA, 2_000, 503, UNAVAILABLE);
+        day.life(Sharing.TOKEN, 0, Ending.SIGKILL, 28_000, 137).life(Sharing.TOKEN, 28_100, 100_000)
+                .trouble(Trouble.KILLED, 28_000, 28_100);
+        held(ANNA, 20, day.issue(ANNA, 50));
+        refusedWhileEksAuthIsDown(ANNA);
         assertFine();
     }
 
     @Test
     void knowsThatARefusalTakesCredentialsAway() {
-        day.serve(ANNA, 100, day.issue(ANNA, 50)).trouble(Trouble.NO_ASSOCIATION, 1_000, 5_000, "anna")
-                .trouble(Trouble.REFUSING, 6_000, 9_000)
-                .refuse(ANNA, 8_000, 503, UNAVAILABLE);
+        held(ANNA, 20, day.issue(ANNA, 50));
+        day.trouble(Trouble.NO_ASSOCIATION, 25_000, 26_000, "anna");
+        refusedWhileEksAuthIsDown(ANNA);
         assertFine();
     }
 
