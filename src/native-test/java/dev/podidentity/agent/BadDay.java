@@ -169,11 +169,8 @@ public final class BadDay {
         say("seed %d", seed);
         agent.missing().forEach(missing -> say("left out: %s", missing));
         try {
-            for (int account = 0; account < SERVICE_ACCOUNTS; account++) {
-                cluster.eksAuth().associate(Emulators.NAMESPACE, serviceAccount(account), ROLE + serviceAccount(account));
-            }
             for (int slot = 0; slot < PODS; slot++) {
-                pods.add(newPod(slot));
+                pods.add(newPod(slot, serviceAccount(slot % SERVICE_ACCOUNTS)));
             }
             say("%d pods", PODS);
             agent.start(Sharing.TOKEN);
@@ -196,7 +193,7 @@ public final class BadDay {
         while (now.getAsLong() < lastStart) {
             goSlowly(schedule.next(true));
         }
-        goSlowly(new Phase(List.of(Trouble.TERMINATED), Optional.of(Sharing.POD)));
+        goSlowly(new Phase(List.of(Trouble.TERMINATED), Optional.of(Sharing.SERVICE_ACCOUNT)));
         agent.awaitVerification();
         while (now.getAsLong() < end) {
             goSlowly(schedule.next(false));
@@ -247,8 +244,9 @@ public final class BadDay {
         return "sa" + index;
     }
 
-    private SdkClients.Pod newPod(int slot) {
-        Pod pod = cluster.createPod(serviceAccount(slot % SERVICE_ACCOUNTS), "pod-" + slot + "-" + tokens);
+    private SdkClients.Pod newPod(int slot, String serviceAccount) {
+        cluster.eksAuth().associate(Emulators.NAMESPACE, serviceAccount, ROLE + serviceAccount);
+        Pod pod = cluster.createPod(serviceAccount, "pod-" + slot + "-" + tokens);
         objects.put(slot, pod);
         return withNewToken(slot, random.nextBoolean());
     }
@@ -266,13 +264,16 @@ public final class BadDay {
         return new SdkClients.Pod(client, token);
     }
 
-    /** Some pods get a new token, and some are replaced by others. */
+    /** Some pods get a new token, and some are replaced by others, of the same service account or of a new one. */
     private void replacePods() {
         for (int i = 0; i < NEWCOMERS; i++) {
             int slot = random.nextInt(PODS);
-            SdkClients.Pod next = random.nextBoolean()
-                    ? newPod(slot)
-                    : withNewToken(slot, pods.get(slot).client().patient());
+            Client old = pods.get(slot).client();
+            SdkClients.Pod next = switch (random.nextInt(3)) {
+                case 0 -> withNewToken(slot, old.patient());
+                case 1 -> newPod(slot, old.serviceAccount());
+                default -> newPod(slot, serviceAccount(SERVICE_ACCOUNTS + tokens));
+            };
             pods.set(slot, next);
             clients.put(next);
         }
@@ -326,6 +327,8 @@ public final class BadDay {
         if (!violations.isEmpty()) {
             say("the last lines of the agent's log:");
             agent.tail().forEach(line -> out.println("  " + line));
+            agent.unformatted().entrySet().stream().limit(SHOWN).forEach(line ->
+                    out.println("  not JSON, " + line.getValue() + " times: " + line.getKey()));
         }
         say("%d violations; seed %d", violations.size(), seed);
         return violations;

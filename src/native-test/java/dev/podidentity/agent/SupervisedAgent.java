@@ -26,6 +26,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
@@ -42,13 +43,14 @@ final class SupervisedAgent implements AutoCloseable {
 
     /** As in the manifest of the DaemonSet. */
     private static final long MEMORY_LIMIT = 160L << 20;
-    private static final long LITTLE_MEMORY = 24L << 20;
+    /** The request of the manifest. */
+    private static final long LITTLE_MEMORY = 40L << 20;
     private static final long MORE_MEMORY = 4L << 20;
     private static final Path CONTROL_GROUPS = Path.of("/sys/fs/cgroup/memory");
     private static final Duration PATIENCE = Duration.ofSeconds(60);
     private static final long SAMPLE_EVERY_MILLIS = 50;
     private static final int VITALS_EVERY = 20;
-    private static final int TAIL = 200;
+    private static final int TAIL = 50;
     /** As much of its thread's name as the kernel keeps. */
     private static final String EVENT_LOOP = "ntloop-thread";
     private static final String WRONG_SUBJECT = "EKS Auth answered for another service account";
@@ -66,6 +68,7 @@ final class SupervisedAgent implements AutoCloseable {
     private final ConcurrentLinkedQueue<Vitals> vitals = new ConcurrentLinkedQueue<>();
     private final ConcurrentLinkedQueue<ClockError> clocks = new ConcurrentLinkedQueue<>();
     private final ConcurrentLinkedQueue<String> complaints = new ConcurrentLinkedQueue<>();
+    private final Map<String, Integer> unformatted = new ConcurrentHashMap<>();
     private final Deque<String> tail = new ArrayDeque<>();
     private final ScheduledExecutorService sampler = Executors.newSingleThreadScheduledExecutor(task -> {
         Thread thread = new Thread(task, "sampler");
@@ -267,6 +270,11 @@ final class SupervisedAgent implements AutoCloseable {
         return List.copyOf(complaints);
     }
 
+    /** The lines of its output that are no log lines, and how often they came. */
+    Map<String, Integer> unformatted() {
+        return Map.copyOf(unformatted);
+    }
+
     /** The last lines of its log that are about more than one request. */
     List<String> tail() {
         synchronized (tail) {
@@ -281,15 +289,17 @@ final class SupervisedAgent implements AutoCloseable {
         if (line.contains("\"level\":\"error\"") && !line.contains(WRONG_SUBJECT)) {
             complaints.add("an error: " + line);
         }
+        if (!line.startsWith("{") && !line.contains("java.lang.OutOfMemoryError")) {
+            unformatted.merge(line, 1, Integer::sum);
+        }
         if (AgentProcess.LISTENING.matcher(line).results().anyMatch(found -> found.group(1).equals("credentials"))) {
             run.ready = now.getAsLong();
             run.listens.complete(null);
         }
         if (line.contains("Tokens are verified with these keys")) {
-            run.verifies = now.getAsLong();
             run.hasKeys.complete(null);
         }
-        if (!line.contains("\"level\":\"trace\"")) {
+        if (line.startsWith("{") && !line.contains("\"level\":\"trace\"")) {
             synchronized (tail) {
                 tail.add(line);
                 if (tail.size() > TAIL) {
@@ -323,7 +333,6 @@ final class SupervisedAgent implements AutoCloseable {
         private final CompletableFuture<Void> hasKeys = new CompletableFuture<>();
         private final CompletableFuture<Void> over = new CompletableFuture<>();
         private volatile long ready = Long.MAX_VALUE;
-        private volatile long verifies = Long.MAX_VALUE;
         private volatile Ending ending = Ending.NOT_TOLD;
         private volatile long told = Long.MAX_VALUE;
         private volatile long ended = Long.MAX_VALUE;
@@ -386,7 +395,6 @@ final class SupervisedAgent implements AutoCloseable {
             return new Life(
                     sharing,
                     ready,
-                    sharing == Sharing.TOKEN ? ready : verifies,
                     ending,
                     Math.min(told, ended),
                     ended,

@@ -16,6 +16,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -47,12 +48,6 @@ public final class Checker {
     private static final long ON_THE_WAY = Duration.ofSeconds(2).toNanos();
     /** An error after such a wait is the agent's patience at its end; EKS Auth, which is this test, may have been slow. */
     private static final long WAITED = Duration.ofMillis(800).toNanos();
-    /**
-     * A token that cannot be verified in time stands for itself, and finds nothing of what it got so once it is verified. So
-     * keys come into effect only after a while, and a token only after it was served a few times.
-     */
-    private static final long BACKLOG = Duration.ofSeconds(10).toNanos();
-    private static final int KNOWN_AFTER = 3;
     private static final int EXIT_AFTER_SIGTERM = 0;
     private static final int EXIT_AFTER_SIGKILL = 137;
     private static final int EXIT_WITHOUT_HEAP = 3;
@@ -302,8 +297,7 @@ public final class Checker {
                 .toList();
         for (Life life : day.lives()) {
             Map<String, Exchange> holders = new HashMap<>();
-            Map<Integer, Integer> times = new HashMap<>();
-            long verifies = life.sharing() == Sharing.TOKEN ? life.ready() : life.verifies() + BACKLOG;
+            Set<Integer> sharing = new HashSet<>();
             int next = 0;
             for (Exchange exchange : refused) {
                 if (!life.contains(exchange.start(), exchange.end())) {
@@ -311,20 +305,32 @@ public final class Checker {
                 }
                 for (; next < byEnd.size() && byEnd.get(next).end() <= exchange.start(); next++) {
                     Exchange served = byEnd.get(next);
-                    if (verifies <= served.start() && life.contains(served.start(), served.end())) {
+                    if (life.contains(served.start(), served.end()) && shares(life, served)) {
                         holders.put(sharers(life, served.client()), served);
-                        times.merge(served.client().token(), 1, Integer::sum);
+                        sharing.add(served.client().token());
                     }
                 }
                 Exchange holder = holders.get(sharers(life, exchange.client()));
-                boolean known = times.getOrDefault(exchange.client().token(), 0) >= KNOWN_AFTER;
-                if (holder != null && known && keeps(life, holder, exchange)) {
+                if (holder != null && sharing.contains(exchange.client().token()) && keeps(life, holder, exchange)) {
                     found(Invariant.KEPT_CREDENTIALS, exchange, ((Answer) exchange.reply()).status() + " "
                             + ((Answer) exchange.reply()).body() + " though the agent served "
                             + holder.client() + " at " + holder.start() / 1_000_000 + " ms");
                 }
             }
         }
+    }
+
+    /**
+     * Whether what was served is known to be what the token shares with others. A token that could not be verified in time
+     * stands for itself, and finds nothing of what it got so once it has been verified.
+     */
+    private boolean shares(Life life, Exchange served) {
+        return life.sharing() == Sharing.TOKEN
+                || credentials(served).filter(issued -> issued.token() != served.client().token()).isPresent();
+    }
+
+    private Optional<Credentials> credentials(Exchange served) {
+        return json((Answer) served.reply()).map(body -> byKey.get(body.getString("AccessKeyId")));
     }
 
     private static String sharers(Life life, Client client) {
@@ -345,10 +351,11 @@ public final class Checker {
         boolean refusedMeanwhile = day.troubles().stream()
                 .anyMatch(span -> refuses(span, exchange.client()) && span.overlaps(
                         holder.start() - span.trouble().recovery().toNanos(), exchange.end() + MARGIN));
-        Credentials held = json((Answer) holder.reply()).map(body -> byKey.get(body.getString("AccessKeyId"))).orElse(null);
-        if (refusedMeanwhile || held == null) {
+        Optional<Credentials> latest = credentials(holder);
+        if (refusedMeanwhile || latest.isEmpty()) {
             return false;
         }
+        Credentials held = latest.get();
         String sharers = sharers(life, exchange.client());
         return day.credentials().stream()
                 .filter(credentials -> credentials == held

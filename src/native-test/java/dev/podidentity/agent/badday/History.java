@@ -79,12 +79,10 @@ public record History(
      * A process of the agent.
      *
      * @param ready when it listened
-     * @param verifies when it had the keys to verify tokens with, without which it does not share
      * @param told when it was told to end; as {@code ended} if it was not told
      * @param ended when it had ended; {@link Long#MAX_VALUE} if it did not
      */
-    public record Life(
-            Sharing sharing, long ready, long verifies, Ending ending, long told, long ended, OptionalInt exitCode) {
+    public record Life(Sharing sharing, long ready, Ending ending, long told, long ended, OptionalInt exitCode) {
 
         boolean contains(long start, long end) {
             return ready <= start && end <= told;

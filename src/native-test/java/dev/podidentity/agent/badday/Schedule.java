@@ -5,6 +5,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.Deque;
 import java.util.EnumSet;
 import java.util.List;
@@ -64,16 +65,19 @@ public final class Schedule {
     /** Each kind once, with another where they fit. */
     public List<Phase> each() {
         List<List<Trouble>> phases = new ArrayList<>();
-        // Only a process that starts notices the file within seconds.
-        phases.add(new ArrayList<>(List.of(Trouble.KILLED, Trouble.HALF_WRITTEN_CREDENTIALS)));
-        List<Trouble> others = new ArrayList<>(possible);
-        others.removeAll(phases.get(0));
-        Collections.shuffle(others, random);
-        for (Trouble trouble : others) {
-            phases.stream()
-                    .filter(phase -> phase.size() < MOST && fits(trouble, phase))
-                    .findFirst()
-                    .ifPresentOrElse(phase -> phase.add(trouble), () -> phases.add(new ArrayList<>(List.of(trouble))));
+        for (Trouble trouble : shuffled(OF_EKS_AUTH)) {
+            phases.add(new ArrayList<>(List.of(trouble)));
+        }
+        // Some phases for each process; and only one that starts notices the file within seconds.
+        phases.get(phases.size() / 3).addAll(List.of(Trouble.KILLED, Trouble.HALF_WRITTEN_CREDENTIALS));
+        phases.get(2 * phases.size() / 3).add(Trouble.TERMINATED);
+        for (Trouble trouble : shuffled(possible)) {
+            if (phases.stream().noneMatch(phase -> phase.contains(trouble))) {
+                phases.stream()
+                        .filter(phase -> fits(trouble, phase))
+                        .min(Comparator.comparingInt(List::size))
+                        .ifPresent(phase -> phase.add(trouble));
+            }
         }
         return phases.stream().map(this::phase).toList();
     }
@@ -86,11 +90,15 @@ public final class Schedule {
 
     private Trouble take() {
         if (next.isEmpty()) {
-            List<Trouble> all = new ArrayList<>(possible);
-            Collections.shuffle(all, random);
-            next.addAll(all);
+            next.addAll(shuffled(possible));
         }
         return next.remove();
+    }
+
+    private List<Trouble> shuffled(Set<Trouble> troubles) {
+        List<Trouble> shuffled = new ArrayList<>(troubles);
+        Collections.shuffle(shuffled, random);
+        return shuffled;
     }
 
     private static boolean fits(Trouble candidate, Collection<Trouble> troubles) {

@@ -34,8 +34,8 @@ public enum Trouble {
     CLOCK_JUMPS(Effect.CALLS_FAIL),
     /** A pod with forged tokens, unfinished requests and connections that it resets. */
     HOSTILE_POD,
-    /** Some clients take all descriptors that the agent may have. */
-    NO_DESCRIPTORS(Effect.CALLS_FAIL, Effect.UNREACHABLE),
+    /** Some clients take all descriptors that the agent may have, which then takes its want of a socket for a bad answer. */
+    NO_DESCRIPTORS(Effect.CALLS_FAIL, Effect.ANSWERS_ARE_BAD, Effect.UNREACHABLE),
     /** The memory limit is lower than the agent's manifest has it. */
     LITTLE_MEMORY(Effect.CALLS_FAIL, Effect.UNREACHABLE, Effect.EXITS),
     /** SIGTERM, and a start as the kubelet does it. */

@@ -246,60 +246,66 @@ class CheckerTest {
 
     // What is kept
 
-    /** Credentials that the agent has given to the client thrice, from the given second on, long after it began. */
-    private void held(Client client, long second, Credentials issued) {
-        for (long at = second * 1_000; at < second * 1_000 + 300; at += 100) {
-            day.serve(client, at, issued);
-        }
-    }
-
     private void refusedWhileEksAuthIsDown(Client client) {
         day.trouble(Trouble.REFUSING, 30_000, 35_000).refuse(client, 31_000, 503, UNAVAILABLE);
     }
 
-    @ParameterizedTest
-    @EnumSource
-    void findsThatValidCredentialsAreRefusedWhileEksAuthIsDown(Sharing sharing) {
-        day.life(sharing, 0, 100_000);
-        held(ANNA, 20, day.issue(ANNA, 50));
+    /** So that what a client holds is what is cached for its token, and for nobody else. */
+    private void byToken() {
+        day.life(Sharing.TOKEN, 0, 100_000);
+    }
+
+    @Test
+    void findsThatValidCredentialsAreRefusedWhileEksAuthIsDown() {
+        byToken();
+        day.serve(ANNA, 20_000, day.issue(ANNA, 50));
         refusedWhileEksAuthIsDown(ANNA);
         assertFound(Invariant.KEPT_CREDENTIALS);
     }
 
     @Test
-    void findsThatWhatAnotherTokenOfThePodGotIsRefused() {
-        held(ANNAS_OTHER_TOKEN, 20, day.issue(ANNA, 40));
-        held(ANNA, 21, day.issue(ANNA, 50));
-        refusedWhileEksAuthIsDown(ANNAS_OTHER_TOKEN);
+    void findsThatWhatAPodsOtherTokenGotIsRefused() {
+        day.serve(ANNA, 20_000, day.issue(ANNAS_OTHER_TOKEN, 50));
+        refusedWhileEksAuthIsDown(ANNA);
         assertFound(Invariant.KEPT_CREDENTIALS);
     }
 
     @Test
-    void allowsThatThoseWhoHaveNothingAreRefused() {
-        held(ANNA, 20, day.issue(ANNA, 50));
-        refusedWhileEksAuthIsDown(BERT);
-        refusedWhileEksAuthIsDown(ANNAS_OTHER_POD);
-        assertFine();
+    void findsThatWhatAnotherPodGotIsRefused() {
+        day.life(Sharing.SERVICE_ACCOUNT, 0, 100_000).serve(ANNA, 20_000, day.issue(ANNAS_OTHER_POD, 50));
+        refusedWhileEksAuthIsDown(ANNA);
+        assertFound(Invariant.KEPT_CREDENTIALS);
     }
 
     @Test
     void allowsThatATokenIsRefusedThatMayNotHaveBeenVerifiedBefore() {
-        day.life(Sharing.POD, 0, 100_000);
-        held(ANNA, 8, day.issue(ANNA, 50));
+        day.life(Sharing.SERVICE_ACCOUNT, 0, 100_000).serve(ANNA, 20_000, day.issue(ANNA, 50));
         refusedWhileEksAuthIsDown(ANNA);
+        assertFine();
+    }
+
+    @Test
+    void allowsThatThoseWhoHaveNothingAreRefused() {
+        byToken();
+        day.serve(ANNA, 20_000, day.issue(ANNA, 50));
+        refusedWhileEksAuthIsDown(BERT);
+        refusedWhileEksAuthIsDown(ANNAS_OTHER_POD);
+        refusedWhileEksAuthIsDown(ANNAS_OTHER_TOKEN);
         assertFine();
     }
 
     @Test
     void allowsThatCredentialsAreRefusedThatExpire() {
-        held(ANNA, 20, day.issue(ANNA, 50, 32_000));
+        byToken();
+        day.serve(ANNA, 20_000, day.issue(ANNA, 50, 32_000));
         refusedWhileEksAuthIsDown(ANNA);
         assertFine();
     }
 
     @Test
     void allowsThatWhatReplacedThemHasExpired() {
-        held(ANNA, 20, day.issue(ANNA, 50));
+        byToken();
+        day.serve(ANNA, 20_000, day.issue(ANNA, 50));
         day.issue(ANNA, 21_000, 25_000);
         refusedWhileEksAuthIsDown(ANNA);
         assertFine();
@@ -307,7 +313,8 @@ class CheckerTest {
 
     @Test
     void allowsThatTheyHaveExpiredByAClockThatIsAhead() {
-        held(ANNA, 20, day.issue(ANNA, 50));
+        byToken();
+        day.serve(ANNA, 20_000, day.issue(ANNA, 50));
         day.clock(30_500, Duration.ofHours(7));
         refusedWhileEksAuthIsDown(ANNA);
         assertFine();
@@ -317,14 +324,15 @@ class CheckerTest {
     void knowsThatAnotherProcessHasAnEmptyCache() {
         day.life(Sharing.TOKEN, 0, Ending.SIGKILL, 28_000, 137).life(Sharing.TOKEN, 28_100, 100_000)
                 .trouble(Trouble.KILLED, 28_000, 28_100);
-        held(ANNA, 20, day.issue(ANNA, 50));
+        day.serve(ANNA, 20_000, day.issue(ANNA, 50));
         refusedWhileEksAuthIsDown(ANNA);
         assertFine();
     }
 
     @Test
     void knowsThatARefusalTakesCredentialsAway() {
-        held(ANNA, 20, day.issue(ANNA, 50));
+        byToken();
+        day.serve(ANNA, 20_000, day.issue(ANNA, 50));
         day.trouble(Trouble.NO_ASSOCIATION, 25_000, 26_000, "anna");
         refusedWhileEksAuthIsDown(ANNA);
         assertFine();

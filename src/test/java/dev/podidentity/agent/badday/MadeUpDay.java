@@ -109,7 +109,7 @@ final class MadeUpDay {
 
     MadeUpDay life(Sharing sharing, long ready, Ending ending, long end, int exitCode) {
         lives.add(new Life(
-                sharing, ready * NANOS, ready * NANOS, ending, end * NANOS, (end + 10) * NANOS, OptionalInt.of(exitCode)));
+                sharing, ready * NANOS, ending, end * NANOS, (end + 10) * NANOS, OptionalInt.of(exitCode)));
         return this;
     }
 
