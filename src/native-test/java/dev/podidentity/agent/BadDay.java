@@ -25,14 +25,12 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
-import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
-import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -57,7 +55,7 @@ public final class BadDay {
     /** More than there are pods, so that those of pods that are gone go first. */
     private static final int CACHED = 700;
     static final String ROLE = "arn:aws:iam::123456789012:role/";
-    /** Before all jumps of the clock. */
+    /** Of the first pods: valid by a clock that is set back, too. */
     private static final Duration TOKEN_AGE = Duration.ofHours(3);
     private static final Duration LONGEST_REST = Duration.ofSeconds(4);
     /** Until the agent reads its credentials file again, and longer. */
@@ -71,6 +69,7 @@ public final class BadDay {
     private static final Logger LINES_OF_THE_API_SERVER = Logger.getLogger("io.fabric8.mockwebserver");
 
     private final long seed;
+    private final Rules rules;
     private final PrintStream out;
     private final long began = System.nanoTime();
     private final Instant midnight = Instant.now();
@@ -88,8 +87,9 @@ public final class BadDay {
     private final List<Span> spans = new ArrayList<>();
     private int tokens;
 
-    private BadDay(Path directory, long seed, PrintStream out) throws IOException, InterruptedException {
+    private BadDay(Path directory, long seed, Rules rules, PrintStream out) throws IOException, InterruptedException {
         this.seed = seed;
+        this.rules = rules;
         this.out = out;
         this.random = new Random(seed);
         this.cluster = Cluster.start(directory);
@@ -128,7 +128,7 @@ public final class BadDay {
     /** A day by chance, of about this length; gives what must not have happened. */
     static List<Violation> run(long seed, Duration length) throws IOException, InterruptedException {
         return inDirectory(directory -> {
-            BadDay day = new BadDay(directory, seed, System.out);
+            BadDay day = new BadDay(directory, seed, Rules.usual(), System.out);
             return day.live(() -> day.pass(length));
         });
     }
@@ -136,7 +136,7 @@ public final class BadDay {
     /** A day with each kind of trouble once, as fast as it goes. */
     static List<Violation> runEach(long seed) throws IOException, InterruptedException {
         return inDirectory(directory -> {
-            BadDay day = new BadDay(directory, seed, System.out);
+            BadDay day = new BadDay(directory, seed, Rules.withoutRest(), System.out);
             return day.live(day::passEach);
         });
     }
@@ -170,7 +170,7 @@ public final class BadDay {
         agent.missing().forEach(missing -> say("left out: %s", missing));
         try {
             for (int slot = 0; slot < PODS; slot++) {
-                pods.add(newPod(slot, serviceAccount(slot % SERVICE_ACCOUNTS)));
+                pods.add(newPod(slot, serviceAccount(slot % SERVICE_ACCOUNTS), TOKEN_AGE));
             }
             say("%d pods", PODS);
             agent.start(Sharing.TOKEN);
@@ -187,7 +187,7 @@ public final class BadDay {
     }
 
     private void pass(Duration length) throws IOException, InterruptedException {
-        Schedule schedule = new Schedule(seed, possible());
+        Schedule schedule = new Schedule(seed, agent.possible());
         long end = now.getAsLong() + length.toNanos();
         long lastStart = now.getAsLong() + length.dividedBy(4).toNanos();
         while (now.getAsLong() < lastStart) {
@@ -207,20 +207,9 @@ public final class BadDay {
     }
 
     private void passEach() throws IOException, InterruptedException {
-        for (Phase phase : new Schedule(seed, possible()).each()) {
+        for (Phase phase : new Schedule(seed, agent.possible()).each()) {
             go(phase, SHORT_TROUBLE);
         }
-    }
-
-    private Set<Trouble> possible() {
-        Set<Trouble> possible = EnumSet.allOf(Trouble.class);
-        if (!agent.clockMoves()) {
-            possible.remove(Trouble.CLOCK_JUMPS);
-        }
-        if (!agent.limitsMemory()) {
-            possible.remove(Trouble.LITTLE_MEMORY);
-        }
-        return possible;
     }
 
     private void go(Phase phase, Duration length) throws IOException, InterruptedException {
@@ -244,21 +233,21 @@ public final class BadDay {
         return "sa" + index;
     }
 
-    private SdkClients.Pod newPod(int slot, String serviceAccount) {
+    private SdkClients.Pod newPod(int slot, String serviceAccount, Duration age) {
         cluster.eksAuth().associate(Emulators.NAMESPACE, serviceAccount, ROLE + serviceAccount);
         Pod pod = cluster.createPod(serviceAccount, "pod-" + slot + "-" + tokens);
         objects.put(slot, pod);
-        return withNewToken(slot, random.nextBoolean());
+        return withNewToken(slot, random.nextBoolean(), age);
     }
 
-    /** @param patient whether its client is */
-    private SdkClients.Pod withNewToken(int slot, boolean patient) {
+    private SdkClients.Pod withNewToken(int slot, boolean patient, Duration age) {
         Pod pod = objects.get(slot);
         Client client = new Client(slot, ClientKind.values()[slot % ClientKind.values().length],
                 "127.0.1." + (1 + slot % SOURCES), patient, false,
-                pod.getSpec().getServiceAccountName(), pod.getMetadata().getName(), tokens++);
+                pod.getSpec().getServiceAccountName(), pod.getMetadata().getName(), tokens++,
+                now.getAsLong() - age.toNanos());
         String token = cluster.mint(cluster.request(pod)
-                .withIssuedAt(Instant.now().minus(TOKEN_AGE))
+                .withIssuedAt(Instant.now().minus(age))
                 .withAlgorithm(random.nextBoolean() ? Algorithm.RS256 : Algorithm.ES256));
         owners.put(token, client);
         return new SdkClients.Pod(client, token);
@@ -270,9 +259,9 @@ public final class BadDay {
             int slot = random.nextInt(PODS);
             Client old = pods.get(slot).client();
             SdkClients.Pod next = switch (random.nextInt(3)) {
-                case 0 -> withNewToken(slot, old.patient());
-                case 1 -> newPod(slot, old.serviceAccount());
-                default -> newPod(slot, serviceAccount(SERVICE_ACCOUNTS + tokens));
+                case 0 -> withNewToken(slot, old.patient(), Duration.ZERO);
+                case 1 -> newPod(slot, old.serviceAccount(), Duration.ZERO);
+                default -> newPod(slot, serviceAccount(SERVICE_ACCOUNTS + tokens), Duration.ZERO);
             };
             pods.set(slot, next);
             clients.put(next);
@@ -314,10 +303,10 @@ public final class BadDay {
         say("the test stood still for %.1f s, the agent's event loop waited %.1f s for a processor",
                 history.pauses().stream().mapToLong(pause -> pause.to() - pause.from()).sum() / 1e9,
                 history.delays().stream().mapToLong(History.Delay::nanos).max().orElse(0) / 1e9);
-        Checker.quietPhases(history, Rules.usual()).forEach(vitals -> say(
+        Checker.quietPhases(history, rules).forEach(vitals -> say(
                 "at rest: %.1f MB of anonymous memory, %d descriptors, %d threads",
                 vitals.anonymousKib() * 1024 / 1e6, vitals.descriptors(), vitals.threads()));
-        List<Violation> violations = Checker.check(history, Rules.usual());
+        List<Violation> violations = Checker.check(history, rules);
         Map<Invariant, List<Violation>> byInvariant = violations.stream()
                 .collect(Collectors.groupingBy(Violation::invariant, TreeMap::new, Collectors.toList()));
         byInvariant.forEach((invariant, found) -> {

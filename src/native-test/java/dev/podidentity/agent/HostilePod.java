@@ -1,6 +1,5 @@
 package dev.podidentity.agent;
 
-import dev.podidentity.agent.badday.Client;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
 import io.vertx.core.file.FileSystemOptions;
@@ -65,10 +64,7 @@ final class HostilePod implements AutoCloseable {
             return;
         }
         SdkClients.Pod victim = victims.get(random.nextInt(victims.size()));
-        Client client = victim.client();
-        clients.askOnce(new SdkClients.Pod(
-                new Client(-1, client.kind(), source, true, true, client.serviceAccount(), client.pod(), client.token()),
-                forged(victim.token(), victims.get(random.nextInt(victims.size())).token())));
+        clients.askOnce(new SdkClients.Pod(victim.client().forged(source), forged(victim.token(), victims.get(random.nextInt(victims.size())).token())));
     }
 
     /** What one pod's token says with the signature of another's, or with its own, one bit of which is wrong. */

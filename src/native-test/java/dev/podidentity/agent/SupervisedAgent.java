@@ -6,6 +6,7 @@ import dev.podidentity.agent.badday.History.Ending;
 import dev.podidentity.agent.badday.History.Life;
 import dev.podidentity.agent.badday.History.Sharing;
 import dev.podidentity.agent.badday.History.Vitals;
+import dev.podidentity.agent.badday.Trouble;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -18,12 +19,14 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
@@ -63,6 +66,7 @@ final class SupervisedAgent implements AutoCloseable {
     private final LongSupplier now;
     private final Optional<Path> controlGroup;
     private final boolean clockMoves;
+    private final boolean limitsDescriptors = hasPrlimit();
     private final List<Run> runs = new ArrayList<>();
     private final ConcurrentLinkedQueue<Delay> delays = new ConcurrentLinkedQueue<>();
     private final ConcurrentLinkedQueue<Vitals> vitals = new ConcurrentLinkedQueue<>();
@@ -121,15 +125,30 @@ final class SupervisedAgent implements AutoCloseable {
         if (controlGroup.isEmpty()) {
             missing.add("there is no memory limit: no control group can be made in " + CONTROL_GROUPS);
         }
+        if (!limitsDescriptors) {
+            missing.add("descriptors do not run out: there is no prlimit");
+        }
         return missing;
     }
 
-    boolean clockMoves() {
-        return clockMoves;
+    /** The troubles that can be made with it here. */
+    Set<Trouble> possible() {
+        Set<Trouble> possible = EnumSet.allOf(Trouble.class);
+        if (!clockMoves) {
+            possible.remove(Trouble.CLOCK_JUMPS);
+        }
+        if (controlGroup.isEmpty()) {
+            possible.remove(Trouble.LITTLE_MEMORY);
+        }
+        if (!limitsDescriptors) {
+            possible.remove(Trouble.NO_DESCRIPTORS);
+        }
+        return possible;
     }
 
-    boolean limitsMemory() {
-        return controlGroup.isPresent();
+    private static boolean hasPrlimit() {
+        return Stream.of(System.getenv().getOrDefault("PATH", "").split(":"))
+                .anyMatch(directory -> Files.isExecutable(Path.of(directory, "prlimit")));
     }
 
     /** Starts it, and waits until it listens. */

@@ -48,6 +48,9 @@ public final class Checker {
     private static final long ON_THE_WAY = Duration.ofSeconds(2).toNanos();
     /** An error after such a wait is the agent's patience at its end; EKS Auth, which is this test, may have been slow. */
     private static final long WAITED = Duration.ofMillis(800).toNanos();
+    /** So it may have been if the machine was so busy while the agent's calls may have been under way. */
+    private static final long BUSY = Duration.ofSeconds(1).toNanos();
+    private static final long LONGEST_FLIGHT = Duration.ofSeconds(15).toNanos();
     private static final int EXIT_AFTER_SIGTERM = 0;
     private static final int EXIT_AFTER_SIGKILL = 137;
     private static final int EXIT_WITHOUT_HEAP = 3;
@@ -214,10 +217,13 @@ public final class Checker {
         if (answer.status() == 503) {
             boolean fails = around.stream().anyMatch(span -> span.trouble().failsCalls());
             boolean bad = around.stream().anyMatch(span -> span.trouble().makesBadAnswers());
-            boolean waited = exchange.end() - exchange.start() >= WAITED;
+            boolean waited = exchange.end() - exchange.start() >= WAITED
+                    || stalls.within(exchange.start() - LONGEST_FLIGHT, exchange.end()) >= BUSY;
             explained = code.equals(UNAVAILABLE) && (fails || waited)
                     || code.equals(THROTTLED) && fails
                     || code.equals(INTERNAL) && bad;
+        } else if (answer.status() == 400) {
+            explained = code.equals("InvalidTokenException") && notYetValid(exchange);
         } else {
             explained = answer.status() == 403 && code.equals("ResourceNotFoundException")
                     && around.stream().anyMatch(span -> refuses(span, client));
@@ -226,6 +232,12 @@ public final class Checker {
             found(Invariant.EXPLAINED_ERROR, exchange, answer.status() + " " + answer.body() + " while "
                     + around.stream().map(Span::trouble).toList());
         }
+    }
+
+    /** Whether the token is one of the future by the agent's clock. */
+    private boolean notYetValid(Exchange exchange) {
+        long clock = exchange.start() + ahead(exchange.start(), exchange.end(), true).toNanos();
+        return clock < exchange.client().issued() + MARGIN;
     }
 
     private static boolean refuses(Span span, Client client) {
@@ -300,7 +312,7 @@ public final class Checker {
             Set<Integer> sharing = new HashSet<>();
             int next = 0;
             for (Exchange exchange : refused) {
-                if (!life.contains(exchange.start(), exchange.end())) {
+                if (!life.contains(exchange.start(), exchange.end()) || notYetValid(exchange)) {
                     continue;
                 }
                 for (; next < byEnd.size() && byEnd.get(next).end() <= exchange.start(); next++) {
@@ -343,7 +355,7 @@ public final class Checker {
 
     private static String sharers(Life life, Credentials credentials) {
         return sharers(life, new Client(0, ClientKind.GO, "", false, false,
-                credentials.serviceAccount(), credentials.pod(), credentials.token()));
+                credentials.serviceAccount(), credentials.pod(), credentials.token(), 0));
     }
 
     /** Whether the agent must still have had what the holder got, or what replaced it. */

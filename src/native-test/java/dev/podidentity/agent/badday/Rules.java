@@ -19,4 +19,9 @@ public record Rules(
     public static Rules usual() {
         return new Rules(Duration.ofMillis(500), Duration.ofSeconds(12), 24 * 1024, 4 * 1024, 64, 4);
     }
+
+    /** For a day on which the agent is never left alone, so that it does not settle; on a machine that may be busy. */
+    public static Rules withoutRest() {
+        return new Rules(Duration.ofSeconds(1), Duration.ofDays(1), 0, 0, 0, 0);
+    }
 }

@@ -74,7 +74,7 @@ class CheckerTest {
 
     @Test
     void findsCredentialsForAForgedToken() {
-        day.serve(MadeUpDay.hostile(ANNA), 100, day.issue(ANNA, 50));
+        day.serve(ANNA.forged("127.0.9.1"), 100, day.issue(ANNA, 50));
         assertFound(Invariant.OWN_CREDENTIALS);
     }
 
@@ -206,6 +206,25 @@ class CheckerTest {
         assertFine();
         day.exchange(ANNA, 2_000, 2_010, error(503, UNAVAILABLE, "EKS Auth has not answered within 900 ms"));
         assertFound(Invariant.EXPLAINED_ERROR);
+    }
+
+    @Test
+    void allowsThatTheMachineWasTooBusyForEksAuth() {
+        day.pause(2_000, 3_500).exchange(ANNA, 9_000, 9_700, error(503, UNAVAILABLE, "EKS Auth has not answered"));
+        assertFine();
+        day.exchange(ANNA, 30_000, 30_700, error(503, UNAVAILABLE, "EKS Auth has not answered"));
+        assertFound(Invariant.EXPLAINED_ERROR);
+    }
+
+    @Test
+    void allowsThatATokenIsRefusedAsOneOfTheFutureByAClockThatIsBehind() {
+        Client late = new Client(0, ClientKind.JAVA, "127.0.1.1", true, false, "anna", "anna-0", 1, 5_000_000_000L);
+        day.clock(10_000, Duration.ofHours(-2)).clock(20_000, Duration.ZERO)
+                .refuse(late, 12_000, 400, "InvalidTokenException");
+        assertFine();
+        day.refuse(ANNA, 12_000, 400, "InvalidTokenException").refuse(late, 25_000, 400, "InvalidTokenException");
+        assertThat(day.check()).extracting(Violation::invariant)
+                .containsExactly(Invariant.EXPLAINED_ERROR, Invariant.EXPLAINED_ERROR);
     }
 
     // How soon

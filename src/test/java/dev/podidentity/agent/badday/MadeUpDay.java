@@ -33,11 +33,8 @@ final class MadeUpDay {
     private final List<String> log = new ArrayList<>();
 
     static Client client(int slot, ClientKind kind, String serviceAccount, String pod, int token) {
-        return new Client(slot, kind, "127.0.1.1", true, false, serviceAccount, pod, token);
-    }
-
-    static Client hostile(Client victim) {
-        return new Client(-1, victim.kind(), "127.0.9.1", true, true, victim.serviceAccount(), victim.pod(), victim.token());
+        return new Client(slot, kind, "127.0.1.1", true, false, serviceAccount, pod, token,
+                -Duration.ofHours(3).toNanos());
     }
 
     List<Violation> check() {
