@@ -94,7 +94,6 @@ public class Agent {
                 config.maxCacheSize(),
                 config.maxServiceQps(),
                 config.maxConcurrentFetches(),
-                config.requestDeadline(),
                 config.flightTimeout());
         VerifiedWorkloads workloads =
                 new VerifiedWorkloads(config, System.getenv(), metrics, clock, vertx, loop, worker);
@@ -178,6 +177,10 @@ public class Agent {
         if (config.endpoint().isEmpty() && !config.audience().equals(AgentConfig.DEFAULT_AUDIENCE)) {
             throw new ConfigurationException("--audience must be " + AgentConfig.DEFAULT_AUDIENCE
                     + " unless --endpoint is given: \"" + config.audience() + '"');
+        }
+        if (config.patientRequestDeadline().compareTo(config.requestDeadline()) < 0) {
+            throw new ConfigurationException("--patient-request-deadline must not be under --request-deadline: \""
+                    + config.patientRequestDeadline().toMillis() + "ms\"");
         }
         if (config.attemptTimeout().compareTo(config.flightTimeout()) > 0) {
             throw new ConfigurationException("--attempt-timeout must not be over --flight-timeout: \""

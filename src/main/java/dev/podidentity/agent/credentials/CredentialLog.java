@@ -62,6 +62,7 @@ final class CredentialLog {
             LOG.debugf("A call to EKS Auth failed",
                     Field.of("code", failure.code()),
                     Field.of("remedy", failure.message()),
+                    Field.of("said", failure.said().inWords()),
                     Field.of("attempt", flight.attempts()),
                     Field.of("millis", took.toMillis()));
         }
@@ -89,6 +90,7 @@ final class CredentialLog {
             LOG.warnf("No credentials from EKS Auth",
                     Field.of("code", failure.code()),
                     Field.of("remedy", failure.message()),
+                    Field.of("said", failure.said().inWords()),
                     // Claims, and facts only if the token was verified.
                     Field.of("namespace", flight.caller().token().claims().namespace()),
                     Field.of("serviceAccount", flight.caller().token().claims().serviceAccount()),

@@ -99,6 +99,7 @@ public final class Listeners {
                 verification,
                 scope,
                 credentials,
+                new ClientDeadlines(config.requestDeadline(), config.patientRequestDeadline()),
                 failures,
                 clients,
                 metrics,
