@@ -75,8 +75,9 @@ class LimitsIT {
 
             // Then
             assertThat(answers.subList(0, 3)).allSatisfy(answer -> assertThat(answer.status()).isEqualTo(404));
-            RawHttp.Answer throttled = answers.stream().filter(answer -> answer.status() == 429).findFirst().orElseThrow();
+            RawHttp.Answer throttled = answers.stream().filter(answer -> answer.status() == 503).findFirst().orElseThrow();
             assertThat(throttled.header("content-type")).contains("application/json");
+            assertThat(throttled.header("retry-after")).contains("1");
             assertThat(new JsonObject(throttled.body()).getString("Code")).isEqualTo("ThrottlingException");
         }
     }

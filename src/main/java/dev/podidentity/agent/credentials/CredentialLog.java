@@ -68,6 +68,21 @@ final class CredentialLog {
         }
     }
 
+    /** Calls for all identities have begun to fail. */
+    void outageBegan(TransientFailure failure) {
+        metrics.outage(true);
+        LOG.warnf("Calls to EKS Auth fail for all pods of this node; one in a while is made until it answers",
+                Field.of("code", failure.code()),
+                Field.of("remedy", failure.message()),
+                Field.of("said", failure.said().inWords()));
+    }
+
+    /** EKS Auth has answered again. */
+    void outageEnded() {
+        metrics.outage(false);
+        LOG.infof("EKS Auth answers again");
+    }
+
     /** EKS Auth has answered for another service account than the token's. */
     void wrongSubject(Caller caller, IssuedCredentials issued) {
         metrics.wrongSubject();

@@ -86,11 +86,11 @@ public final class CredentialService {
         this.cache = new CredentialCache(settings.cacheCapacity(), metrics);
         this.renewal = new RenewalPolicy(settings.retention());
         this.failures = new FailureMemory(retry);
-        this.queue = new FetchQueue(settings.concurrentFetches(), metrics, nanos, timers);
+        this.log = new CredentialLog(metrics, nanos);
+        this.queue = new FetchQueue(settings.concurrentFetches(), metrics, log, nanos, timers);
         this.living = living;
         this.metrics = metrics;
         this.limits = limits;
-        this.log = new CredentialLog(metrics, nanos);
         this.clock = clock;
         this.nanos = nanos;
         this.random = random;

@@ -15,8 +15,8 @@ import java.util.Optional;
  */
 final class FailureMemory {
 
-    /** Several for each pod of a node. */
-    static final int CAPACITY = 1024;
+    /** Two for each pod of the largest node. */
+    static final int CAPACITY = 512;
     /** An identity for which nobody asked in that time starts anew. */
     private static final long FORGOTTEN_AFTER = Duration.ofMinutes(1).toNanos();
     /** Trouble that is over sooner is not worth a line in the log, unless somebody got no credentials for it. */

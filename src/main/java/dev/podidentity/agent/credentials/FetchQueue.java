@@ -53,6 +53,7 @@ final class FetchQueue {
     private final CallPace pace;
     private final Outage outage = new Outage();
     private final Metrics metrics;
+    private final CredentialLog log;
     private final LongSupplier nanos;
     private final Timers timers;
     /** Serves the queue when a permit or the pace allows more. */
@@ -62,10 +63,11 @@ final class FetchQueue {
      * @param slots how many calls for waiting pods run at once
      * @param nanos a monotonic clock
      */
-    FetchQueue(int slots, Metrics metrics, LongSupplier nanos, Timers timers) {
+    FetchQueue(int slots, Metrics metrics, CredentialLog log, LongSupplier nanos, Timers timers) {
         this.queue = new FairQueue<>(slots, this::turn);
         this.pace = new CallPace(nanos.getAsLong());
         this.metrics = metrics;
+        this.log = log;
         this.nanos = nanos;
         this.timers = timers;
     }
@@ -148,7 +150,10 @@ final class FetchQueue {
         }
         boolean before = outage.lasts();
         outage.answered(identity, answer, now);
-        if (before && !outage.lasts()) {
+        if (!before && outage.lasts()) {
+            log.outageBegan((TransientFailure) answer);
+        } else if (before && !outage.lasts()) {
+            log.outageEnded();
             queue.serve();
             metrics.fetchesQueued(queue.waiting());
         }

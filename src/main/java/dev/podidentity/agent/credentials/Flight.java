@@ -353,6 +353,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         if (state == State.OVERDUE) {
             state = State.OVER;
         }
+        means.queue().answered(identity, given);
         EksAuthAnswer answer = checked(given);
         means.log().called(this, answer, took);
         if (answer instanceof IssuedCredentials issued) {
@@ -365,8 +366,6 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         } else if (answer instanceof TransientFailure failure && !over()) {
             failed(failure);
         }
-        // Last, as it may let others call.
-        means.queue().answered(identity, given);
     }
 
     /** An answer for somebody else is none. */

@@ -38,6 +38,8 @@ public final class Metrics {
     static final String UPSTREAM_FAILURES = "pod_identity_upstream_failures";
     /** Calls to EKS Auth that wait for their turn. */
     static final String UPSTREAM_QUEUED = "pod_identity_upstream_queued";
+    /** Whether calls to EKS Auth fail for all identities, so that only one in a while is made. */
+    static final String UPSTREAM_OUTAGE = "pod_identity_upstream_outage";
     /** Calls to EKS Auth under way. */
     static final String UPSTREAM_IN_FLIGHT = "pod_identity_upstream_in_flight";
     /** Answers of EKS Auth that were thrown away, as they name another service account than the token's. */
@@ -110,6 +112,7 @@ public final class Metrics {
     private final MeterRegistry registry;
     private final AtomicInteger calling = new AtomicInteger();
     private final AtomicInteger queued = new AtomicInteger();
+    private final AtomicInteger outage = new AtomicInteger();
     private final AtomicInteger waiting = new AtomicInteger();
     private final AtomicInteger connections = new AtomicInteger();
     private final AtomicInteger entries = new AtomicInteger();
@@ -133,6 +136,7 @@ public final class Metrics {
         this.registry = registry;
         gauge(UPSTREAM_IN_FLIGHT, "Calls to EKS Auth under way", calling);
         gauge(UPSTREAM_QUEUED, "Calls to EKS Auth that wait for their turn", queued);
+        gauge(UPSTREAM_OUTAGE, "Whether calls to EKS Auth fail for all identities", outage);
         gauge(WAITING_REQUESTS, "Requests that wait for a call to EKS Auth", waiting);
         gauge(CONNECTIONS, "Open connections to all listeners", connections);
         gauge(CACHE_ENTRIES, "Identities with credentials in the cache", entries);
@@ -244,6 +248,11 @@ public final class Metrics {
     /** So many calls to EKS Auth wait for their turn now. */
     public void fetchesQueued(int now) {
         queued.set(now);
+    }
+
+    /** Calls to EKS Auth fail for all identities now, or do not any more. */
+    public void outage(boolean now) {
+        outage.set(now ? 1 : 0);
     }
 
     /** EKS Auth answered for another service account than the token's. */

@@ -73,6 +73,7 @@ class MetricsTest {
     void startsAllGaugesAtZero() {
         assertThat(gauge("pod_identity_upstream_in_flight")).isZero();
         assertThat(gauge("pod_identity_upstream_queued")).isZero();
+        assertThat(gauge("pod_identity_upstream_outage")).isZero();
         assertThat(gauge("pod_identity_waiting_requests")).isZero();
         assertThat(gauge("pod_identity_connections")).isZero();
         assertThat(gauge("pod_identity_cache_entries")).isZero();
@@ -147,12 +148,14 @@ class MetricsTest {
         metrics.calling(-1);
         metrics.fetchesQueued(9);
         metrics.fetchesQueued(7);
+        metrics.outage(true);
         metrics.waiting(3);
         metrics.connected(4);
         metrics.cached(5, 6000);
 
         assertThat(gauge("pod_identity_upstream_in_flight")).isEqualTo(1);
         assertThat(gauge("pod_identity_upstream_queued")).isEqualTo(7);
+        assertThat(gauge("pod_identity_upstream_outage")).isEqualTo(1);
         assertThat(gauge("pod_identity_waiting_requests")).isEqualTo(3);
         assertThat(gauge("pod_identity_connections")).isEqualTo(4);
         assertThat(gauge("pod_identity_cache_entries")).isEqualTo(5);
