@@ -213,7 +213,7 @@ class LimitsIT {
                 RawHttp scraper = new RawHttp(agent.port("metrics"));
                 RawHttp kubelet = new RawHttp("localhost", agent.port("probes"))) {
             List<Integer> statuses = new ArrayList<>();
-            for (int i = 0; i < 70; i++) {
+            for (int i = 0; i < 150; i++) {
                 statuses.add(scraper.send(request("GET", "/metrics", "Host: x")).answer().status());
             }
             List<Integer> others = new ArrayList<>();

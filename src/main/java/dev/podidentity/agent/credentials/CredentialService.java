@@ -281,9 +281,9 @@ public final class CredentialService {
         }
 
         @Override
-        public Duration failed(Flight flight, TransientFailure failure, boolean last) {
+        public Duration failed(Flight flight, TransientFailure failure) {
             FailureMemory.Remark remark = failures.failed(
-                    flight.identity(), failure, nanos.getAsLong(), queue.outage(), last, random.getAsDouble());
+                    flight.identity(), failure, nanos.getAsLong(), queue.outage(), random.getAsDouble());
             if (remark.worthALine()) {
                 log.failed(flight, failure);
             }
@@ -292,6 +292,9 @@ public final class CredentialService {
 
         @Override
         public void endedWithout(Flight flight, EksAuthFailure failure) {
+            if (failure instanceof TransientFailure && failures.endWorthALine(flight.identity(), nanos.getAsLong())) {
+                log.failed(flight, failure);
+            }
             renewalFailed(flight, failure);
         }
 

@@ -88,14 +88,28 @@ final class FailureMemory {
      *
      * @param now nanoseconds of a monotonic clock
      * @param outage whether all identities fail, so that it is not for this one to pause
-     * @param last whether the flight makes no further call
      * @param random from 0 to 1
      */
-    Remark failed(Identity identity, TransientFailure failure, long now, boolean outage, boolean last, double random) {
+    Remark failed(Identity identity, TransientFailure failure, long now, boolean outage, double random) {
         Optional<Remembered> before = before(identity, failure, now);
         Duration troubled = before.map(remembered -> Duration.ofNanos(now - remembered.since)).orElse(Duration.ZERO);
         Duration pause = outage ? Duration.ZERO : policy.pause(troubled, random);
-        return remember(identity, before, failure, 1, pause, now, last || troubled.compareTo(WORTH_A_LINE) >= 0);
+        return remember(identity, before, failure, 1, pause, now, troubled.compareTo(WORTH_A_LINE) >= 0);
+    }
+
+    /**
+     * Whether it is worth a line in the log that the calls for an identity end in transient trouble, as there was none yet, or it
+     * has lasted twice as long.
+     *
+     * @param now nanoseconds of a monotonic clock
+     */
+    boolean endWorthALine(Identity identity, long now) {
+        Remembered remembered = failures.get(identity);
+        if (remembered == null || !(remembered.failure instanceof TransientFailure) || now - remembered.nextLine < 0) {
+            return false;
+        }
+        failures.put(identity, remembered.told(now));
+        return true;
     }
 
     private Remark remember(
@@ -110,10 +124,8 @@ final class FailureMemory {
         long since = before.isPresent() ? before.get().since : now;
         long nextLine = known ? before.get().nextLine : now;
         boolean worthALine = telling && now - nextLine >= 0;
-        if (worthALine) {
-            nextLine = now + Math.max(WORTH_A_LINE.toNanos(), now - since);
-        }
-        failures.put(identity, new Remembered(failure, since, step, now + pause.toNanos(), nextLine));
+        Remembered remembered = new Remembered(failure, since, step, now + pause.toNanos(), nextLine);
+        failures.put(identity, worthALine ? remembered.told(now) : remembered);
         return new Remark(pause, worthALine);
     }
 
@@ -138,5 +150,10 @@ final class FailureMemory {
      * @param until when the pause or the memory ends
      * @param nextLine when another line in the log is worth it
      */
-    private record Remembered(EksAuthFailure failure, long since, int step, long until, long nextLine) {}
+    private record Remembered(EksAuthFailure failure, long since, int step, long until, long nextLine) {
+
+        Remembered told(long now) {
+            return new Remembered(failure, since, step, until, now + Math.max(WORTH_A_LINE.toNanos(), now - since));
+        }
+    }
 }

@@ -82,10 +82,9 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         /**
          * A call has met transient trouble, or has not ended in time.
          *
-         * @param last whether the flight makes no further call
          * @return the pause before the next call
          */
-        Duration failed(Flight flight, TransientFailure failure, boolean last);
+        Duration failed(Flight flight, TransientFailure failure);
 
         /**
          * The flight ends without credentials: as it was refused, or failed, or has no token or permit for a call. Called
@@ -381,7 +380,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         lastFailure = Optional.of(failure);
         // A renewal has one attempt, and the renewer's own pace; unless somebody waits for it by now.
         boolean last = renewal() ? deserted() : !wanted();
-        Duration time = keeper.failed(this, failure, last);
+        Duration time = keeper.failed(this, failure);
         if (last) {
             endWithout(failure);
             return;
@@ -451,7 +450,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         }
         TransientFailure failure = failureWithin(time);
         if (state == State.CALLING) {
-            keeper.failed(this, failure, true);
+            keeper.failed(this, failure);
         }
         endWithout(failure);
     }

@@ -115,7 +115,7 @@ class FailureMemoryTest {
         // Given
         boolean outage = true;
         // When
-        FailureMemory.Remark remark = memory.failed(a, UNAVAILABLE, START, outage, false, NO_JITTER);
+        FailureMemory.Remark remark = memory.failed(a, UNAVAILABLE, START, outage, NO_JITTER);
         // Then
         assertThat(remark.pause()).isZero();
         assertThat(memory.trouble(a, START)).contains(new FailureMemory.Trouble(UNAVAILABLE, Duration.ZERO));
@@ -196,15 +196,20 @@ class FailureMemoryTest {
     }
 
     @Test
-    void findsAFailureWorthALineAfterWhichThereIsNoFurtherCall() {
+    void findsTheEndInTroubleWorthALineUnlessThereWasOne() {
         // Given
-        boolean last = true;
+        failed(a, UNAVAILABLE, 0);
+        refused(b, DENIED, 0);
         // When
-        var first = memory.failed(a, UNAVAILABLE, START, false, last, NO_JITTER);
-        var second = memory.failed(a, UNAVAILABLE, at(1000), false, last, NO_JITTER);
+        boolean first = memory.endWorthALine(a, at(100));
+        boolean second = memory.endWorthALine(a, at(2000));
+        boolean third = memory.endWorthALine(a, at(2100));
         // Then
-        assertThat(first.worthALine()).isTrue();
-        assertThat(second.worthALine()).isFalse();
+        assertThat(first).isTrue();
+        assertThat(second).isFalse();
+        assertThat(third).isTrue();
+        assertThat(memory.endWorthALine(b, at(0))).isFalse();
+        assertThat(memory.endWorthALine(Identity.of(token("c")), at(0))).isFalse();
     }
 
     @Test
@@ -241,7 +246,7 @@ class FailureMemoryTest {
     }
 
     private FailureMemory.Remark failed(Identity identity, TransientFailure failure, long millis) {
-        return memory.failed(identity, failure, at(millis), false, false, NO_JITTER);
+        return memory.failed(identity, failure, at(millis), false, NO_JITTER);
     }
 
     private static long at(long millis) {
