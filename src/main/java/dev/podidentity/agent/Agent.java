@@ -12,6 +12,7 @@ import dev.podidentity.agent.loop.EventLoop;
 import dev.podidentity.agent.loop.LoopLag;
 import dev.podidentity.agent.memory.ExecutablePages;
 import dev.podidentity.agent.memory.HeapNeed;
+import dev.podidentity.agent.network.ProcessNamespace;
 import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.Health;
@@ -71,7 +72,7 @@ public class Agent {
     }
 
     void routes(@Observes Router given) {
-        operations.addTo(given);
+        operations.addTo(given, ProcessNamespace.ofThisProcess());
         router = Optional.of(given);
     }
 
