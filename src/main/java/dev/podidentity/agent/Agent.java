@@ -40,6 +40,7 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import org.jboss.logging.Logger;
@@ -114,6 +115,7 @@ public class Agent {
         TokenReader tokens = new TokenReader(config.audience(), VerifiedWorkloads.leeway(config), clock);
         // Loads on this thread what the first request would have to wait for on the event loop.
         tokens.read(List.of(NO_TOKEN));
+        BooleanSupplier canServe = () -> own.available() && eksAuth.connected();
         Listeners listeners = new Listeners(
                 vertx,
                 config,
@@ -123,13 +125,13 @@ public class Agent {
                 credentials,
                 workloads.failures(),
                 router.orElseThrow(() -> new IllegalStateException("Quarkus gave no router")),
+                canServe,
                 metrics,
                 limits,
                 System::nanoTime,
                 loop,
                 loop);
-        Health health = new Health(
-                listeners::ready, () -> own.available() && eksAuth.connected(), config.startupGrace(), System::nanoTime);
+        Health health = new Health(listeners::ready, canServe, config.startupGrace(), System::nanoTime);
         metrics.listeners(listeners.states());
         metrics.agentCredentials(own::usable);
         metrics.logLinesDropped(droppedLines);
@@ -138,7 +140,7 @@ public class Agent {
         onLoop(loop, () -> {
             connect(eksAuth, loop);
             keepCredentials(own, loop);
-            workloads.start(credentials::podGone, () -> listeners.ready() && own.available() && eksAuth.connected());
+            workloads.start(credentials::podGone, () -> listeners.ready() && canServe.getAsBoolean());
             renewer.start();
             new LoopLag(loop, System::nanoTime, metrics::loopLagged).start();
             releasePages(new ExecutablePages(), loop, worker);
