@@ -12,6 +12,7 @@ import dev.podidentity.agent.loop.EventLoop;
 import dev.podidentity.agent.loop.LoopLag;
 import dev.podidentity.agent.memory.ExecutablePages;
 import dev.podidentity.agent.memory.HeapNeed;
+import dev.podidentity.agent.network.ProcessNamespace;
 import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.Health;
@@ -39,6 +40,7 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import org.jboss.logging.Logger;
@@ -71,7 +73,7 @@ public class Agent {
     }
 
     void routes(@Observes Router given) {
-        operations.addTo(given);
+        operations.addTo(given, ProcessNamespace.ofThisProcess());
         router = Optional.of(given);
     }
 
@@ -112,6 +114,7 @@ public class Agent {
         TokenReader tokens = new TokenReader(config.audience(), VerifiedWorkloads.leeway(config), clock);
         // Loads on this thread what the first request would have to wait for on the event loop.
         tokens.read(List.of(NO_TOKEN));
+        BooleanSupplier canServe = () -> own.available() && eksAuth.connected();
         Listeners listeners = new Listeners(
                 vertx,
                 config,
@@ -121,13 +124,13 @@ public class Agent {
                 credentials,
                 workloads.failures(),
                 router.orElseThrow(() -> new IllegalStateException("Quarkus gave no router")),
+                canServe,
                 metrics,
                 limits,
                 System::nanoTime,
                 loop,
                 loop);
-        Health health = new Health(
-                listeners::ready, () -> own.available() && eksAuth.connected(), config.startupGrace(), System::nanoTime);
+        Health health = new Health(listeners::ready, canServe, config.startupGrace(), System::nanoTime);
         metrics.listeners(listeners.states());
         metrics.agentCredentials(own::usable);
         metrics.logLinesDropped(droppedLines);
@@ -136,7 +139,7 @@ public class Agent {
         onLoop(loop, () -> {
             connect(eksAuth, loop);
             keepCredentials(own, loop);
-            workloads.start(credentials::podGone, () -> listeners.ready() && own.available() && eksAuth.connected());
+            workloads.start(credentials::podGone, () -> listeners.ready() && canServe.getAsBoolean());
             renewer.start();
             new LoopLag(loop, System::nanoTime, metrics::loopLagged).start();
             releasePages(new ExecutablePages(), loop, worker);

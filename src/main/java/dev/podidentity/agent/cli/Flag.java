@@ -7,6 +7,7 @@ import dev.podidentity.agent.config.LogFormat;
 import dev.podidentity.agent.config.VerificationMode;
 import dev.podidentity.agent.config.Verbosity;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.function.Consumer;
 
@@ -136,5 +137,10 @@ record Flag(
     /** The property that carries the flag's value. */
     String property() {
         return "agent." + name;
+    }
+
+    /** The environment variable that has the value where the flag is not given. */
+    String variable() {
+        return "AGENT_" + name.toUpperCase(Locale.ROOT).replace('-', '_');
     }
 }

@@ -157,7 +157,10 @@ public interface AgentConfig {
     @WithConverter(GoDuration.class)
     Duration startupGrace();
 
-    /** Time that requests in flight have to finish when the agent is told to stop. */
+    /**
+     * Time that requests in flight have to finish when the agent is told to stop; where another agent takes over,
+     * connections that are kept open have it for one more request, too.
+     */
     @WithDefault("5s")
     @WithConverter(GoDuration.class)
     Duration shutdownTimeout();

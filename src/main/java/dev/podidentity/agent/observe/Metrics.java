@@ -62,6 +62,8 @@ public final class Metrics {
     static final String CONNECTIONS = "pod_identity_connections";
     /** 1 while a listener is bound, 0 while it is not. Labels {@code listener} and {@code address}. */
     static final String LISTENER_UP = "pod_identity_listener_up";
+    /** 1 while another process listens where a listener does. Labels {@code listener} and {@code address}. */
+    static final String LISTENER_SHARED = "pod_identity_listener_shared";
     /** 1 while the agent has AWS credentials of its own that can be used. */
     static final String AGENT_CREDENTIALS = "pod_identity_agent_credentials";
     /** Kubernetes Events for pods. Label {@code result} ({@link EventResult}). */
@@ -124,6 +126,7 @@ public final class Metrics {
     private volatile Optional<Instant> keysFetchedAt = Optional.empty();
     private volatile LongSupplier droppedLines = () -> 0;
     private final MultiGauge listeners;
+    private final MultiGauge sharedListeners;
     private final Timer loopLag;
     private final Counter referenceEvictions;
     /** A look-up in the registry costs more than the rest of a hit, so what every request counts is kept. */
@@ -174,6 +177,9 @@ public final class Metrics {
                 .register(registry);
         listeners = MultiGauge.builder(LISTENER_UP)
                 .description("Whether a listener is bound")
+                .register(registry);
+        sharedListeners = MultiGauge.builder(LISTENER_SHARED)
+                .description("Whether another process listens there too")
                 .register(registry);
         // What has never happened is 0, not absent: a rate over an absent series finds nothing the first time.
         for (CacheOutcome outcome : CacheOutcome.values()) {
@@ -349,11 +355,15 @@ public final class Metrics {
 
     /** Watches whether listeners are bound; replaces those watched before. */
     public void listeners(Iterable<ListenerState> states) {
-        var rows = new ArrayList<MultiGauge.Row<?>>();
-        states.forEach(state -> rows.add(MultiGauge.Row.of(
-                Tags.of("listener", state.listener(), "address", state.address()),
-                () -> state.up().getAsBoolean() ? 1 : 0)));
-        listeners.register(rows, true);
+        var up = new ArrayList<MultiGauge.Row<?>>();
+        var shared = new ArrayList<MultiGauge.Row<?>>();
+        states.forEach(state -> {
+            Tags tags = Tags.of("listener", state.listener(), "address", state.address());
+            up.add(MultiGauge.Row.of(tags, () -> state.up().getAsBoolean() ? 1 : 0));
+            shared.add(MultiGauge.Row.of(tags, () -> state.shared().getAsBoolean() ? 1 : 0));
+        });
+        listeners.register(up, true);
+        sharedListeners.register(shared, true);
     }
 
     /** The event loop did something so much later than it was due. */

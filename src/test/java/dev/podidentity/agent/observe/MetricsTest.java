@@ -269,8 +269,8 @@ class MetricsTest {
         // Given
         boolean[] up = {false};
         metrics.listeners(List.of(
-                new ListenerState("credentials", "169.254.170.23:80", () -> true),
-                new ListenerState("probes", "localhost:2703", () -> up[0])));
+                new ListenerState("credentials", "169.254.170.23:80", () -> true, () -> true),
+                new ListenerState("probes", "localhost:2703", () -> up[0], () -> false)));
         assertThat(listener("credentials", "169.254.170.23:80")).isEqualTo(1);
         assertThat(listener("probes", "localhost:2703")).isZero();
 
@@ -283,8 +283,8 @@ class MetricsTest {
 
     @Test
     void watchesTheListenersThatWereGivenLast() {
-        metrics.listeners(List.of(new ListenerState("probes", "localhost:2703", () -> true)));
-        metrics.listeners(List.of(new ListenerState("metrics", "0.0.0.0:2705", () -> true)));
+        metrics.listeners(List.of(new ListenerState("probes", "localhost:2703", () -> true, () -> false)));
+        metrics.listeners(List.of(new ListenerState("metrics", "0.0.0.0:2705", () -> true, () -> false)));
 
         assertThat(registry.find("pod_identity_listener_up").gauges()).hasSize(1);
         assertThat(listener("metrics", "0.0.0.0:2705")).isEqualTo(1);
@@ -353,7 +353,7 @@ class MetricsTest {
         metrics.answered(200, RequestOutcome.SERVED, CacheOutcome.HIT, 1);
         metrics.called(UpstreamOutcome.SUCCESS, "none", 1);
         metrics.renewed(RenewalResult.FAILED, "ThrottlingException");
-        metrics.listeners(List.of(new ListenerState("probes", "localhost:2703", () -> true)));
+        metrics.listeners(List.of(new ListenerState("probes", "localhost:2703", () -> true, () -> false)));
         metrics.agentCredentials(() -> true);
 
         // The simple registry adds gauges of its own for the buckets of a timer.
