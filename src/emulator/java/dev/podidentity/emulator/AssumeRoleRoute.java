@@ -15,6 +15,8 @@ import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.util.UUID;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
 
 /**
  * Answers AssumeRoleForPodIdentity: counts the call, waits at the gate, applies a fault, and then checks what EKS Auth
@@ -30,6 +32,7 @@ final class AssumeRoleRoute {
     private final TokenMint tokens;
     private final CallLog calls;
     private final Faults faults;
+    private final Consumer<Issued> issued;
     private final SignatureCheck signatures;
 
     AssumeRoleRoute(
@@ -38,13 +41,15 @@ final class AssumeRoleRoute {
             Associations associations,
             TokenMint tokens,
             CallLog calls,
-            Faults faults) {
+            Faults faults,
+            Consumer<Issued> issued) {
         this.vertx = vertx;
         this.config = config;
         this.associations = associations;
         this.tokens = tokens;
         this.calls = calls;
         this.faults = faults;
+        this.issued = issued;
         this.signatures = new SignatureCheck(config);
     }
 
@@ -110,10 +115,15 @@ final class AssumeRoleRoute {
         try {
             signatures.check(call.request(), call.body().getBytes(), now);
             TokenVerification.Verified token = verified(call, now);
+            if (fault instanceof Fault.OtherSubject other) {
+                token = new TokenVerification.Verified(
+                        other.namespace(), other.serviceAccount(), token.pod(), token.expiresAt());
+            }
             Association association = associations.find(token.namespace(), token.serviceAccount());
             Duration lifetime =
                     fault instanceof Fault.ShortExpiry expiry ? expiry.lifetime() : config.credentialLifetime();
             answer = Answer.of(config, association, token, now, lifetime);
+            issued.accept(Issued.of(now, call.token(), answer));
         } catch (Refusal e) {
             fail(call, e.answer());
             return;
@@ -126,6 +136,8 @@ final class AssumeRoleRoute {
         call.response().putHeader(HttpHeaders.CONTENT_TYPE, JSON);
         if (fault instanceof Fault.Truncated) {
             truncate(call, answer.toBuffer());
+        } else if (fault instanceof Fault.SlowBody slow) {
+            trickle(call, answer.toBuffer(), slow.pause());
         } else {
             send(call, 200, answer.toBuffer());
         }
@@ -167,6 +179,23 @@ final class AssumeRoleRoute {
                 .putHeader(HttpHeaders.CONTENT_LENGTH, String.valueOf(body.length()))
                 .write(body.slice(0, body.length() / 2))
                 .onComplete(written -> call.request().connection().close());
+    }
+
+    private void trickle(Call call, Buffer body, Duration pause) {
+        addGeneralHeaders(call.response()).putHeader(HttpHeaders.CONTENT_LENGTH, String.valueOf(body.length()));
+        AtomicInteger sent = new AtomicInteger();
+        vertx.setPeriodic(pause.toMillis(), timer -> {
+            int next = sent.getAndIncrement();
+            if (call.response().closed()) {
+                vertx.cancelTimer(timer);
+            } else if (next + 1 < body.length()) {
+                call.response().write(body.slice(next, next + 1));
+            } else {
+                vertx.cancelTimer(timer);
+                call.ended().run();
+                call.response().end(body.slice(next, next + 1));
+            }
+        });
     }
 
     /** The SDK corrects its clock by {@code Date} when a signature is refused. */

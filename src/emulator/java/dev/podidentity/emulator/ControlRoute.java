@@ -67,6 +67,8 @@ final class ControlRoute {
             case "hang" -> new Fault.Hang();
             case "reset" -> new Fault.Reset();
             case "truncated" -> new Fault.Truncated();
+            case "slow-body" -> new Fault.SlowBody(Duration.ofMillis(json.number("millis")));
+            case "other-subject" -> new Fault.OtherSubject(json.text("namespace"), json.text("serviceAccount"));
             case "not-json" -> new Fault.NotJson();
             case "empty-body" -> new Fault.EmptyBody();
             case "redirect" -> new Fault.Redirect();
@@ -74,7 +76,8 @@ final class ControlRoute {
             case "wrong-type" -> new Fault.WrongType(json.text("field"));
             case "short-expiry" -> new Fault.ShortExpiry(Duration.ofSeconds(json.number("seconds")));
             default -> throw new IllegalArgumentException("type must be latency, error, hang, reset, truncated, "
-                    + "not-json, empty-body, redirect, missing-field, wrong-type or short-expiry: " + type);
+                    + "slow-body, other-subject, not-json, empty-body, redirect, missing-field, wrong-type or "
+                    + "short-expiry: " + type);
         };
     }
 

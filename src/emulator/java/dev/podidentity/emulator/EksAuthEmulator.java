@@ -13,13 +13,15 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
  * A stand-in for EKS Auth on 127.0.0.1, for tests and for the demo. It refuses what EKS Auth refuses: every call must
  * be signed with the node's credentials, and carry a token that its own {@link TokenMint} has signed. All methods may
- * be called from any thread; none blocks but {@link #start} and {@link #close}.
+ * be called from any thread; none blocks but {@link #start}, {@link #close}, {@link #refuseConnections} and
+ * {@link #acceptConnections}.
  *
  * <p>Other processes control it over HTTP. A request that cannot be used is answered with 400 and the reason.
  *
@@ -44,6 +46,8 @@ import java.util.regex.Pattern;
  * {"type":"hang"}
  * {"type":"reset"}
  * {"type":"truncated"}
+ * {"type":"slow-body","millis":20}
+ * {"type":"other-subject","namespace":"default","serviceAccount":"other"}
  * {"type":"not-json"}
  * {"type":"empty-body"}
  * {"type":"redirect"}
@@ -63,9 +67,12 @@ public final class EksAuthEmulator implements AutoCloseable {
     private final Associations associations;
     private final CallLog calls = new CallLog();
     private final Faults faults = new Faults();
+    private volatile Consumer<Issued> issued = answer -> { };
     private final AssumeRoleRoute assumeRole;
     private final ControlRoute control;
     private final URI endpoint;
+    // Guarded by this.
+    private HttpServer server;
 
     private EksAuthEmulator(EmulatorConfig config) {
         this.config = config;
@@ -75,18 +82,22 @@ public final class EksAuthEmulator implements AutoCloseable {
                         new FileSystemOptions().setClassPathResolvingEnabled(false).setFileCachingEnabled(false)));
         this.tokens = new TokenMint(config.audience());
         this.associations = new Associations(config.associations());
-        this.assumeRole = new AssumeRoleRoute(vertx, config, associations, tokens, calls, faults);
+        this.assumeRole = new AssumeRoleRoute(vertx, config, associations, tokens, calls, faults, answer -> issued.accept(answer));
         this.control = new ControlRoute(tokens, calls, faults);
+        this.server = listen(config.port());
+        this.endpoint = URI.create("http://" + HOST + ":" + server.actualPort());
+    }
+
+    private HttpServer listen(int port) {
         // Java's own HTTP client asks every server for HTTP/2; EKS Auth speaks HTTP/1.1 with the SDKs.
-        HttpServer server = vertx.createHttpServer(new HttpServerOptions().setHttp2ClearTextEnabled(false))
+        HttpServer listening = vertx.createHttpServer(new HttpServerOptions().setHttp2ClearTextEnabled(false))
                 .requestHandler(request -> request.body().onSuccess(body -> route(request, body)));
         try {
-            server.listen(config.port(), HOST).toCompletionStage().toCompletableFuture().join();
+            return listening.listen(port, HOST).toCompletionStage().toCompletableFuture().join();
         } catch (CompletionException e) {
             close();
-            throw new IllegalStateException("Cannot listen on " + HOST + ":" + config.port(), e.getCause());
+            throw new IllegalStateException("Cannot listen on " + HOST + ":" + port, e.getCause());
         }
-        this.endpoint = URI.create("http://" + HOST + ":" + server.actualPort());
     }
 
     /** Starts one with {@link EmulatorConfig#defaults()}. */
@@ -186,6 +197,21 @@ public final class EksAuthEmulator implements AutoCloseable {
     /** Ends all faults and releases the gate. A call that hangs stays so. */
     public void heal() {
         faults.heal();
+    }
+
+    /** Closes all connections and refuses new ones until {@link #acceptConnections()}. Waits until that is so. */
+    public synchronized void refuseConnections() {
+        server.close().toCompletionStage().toCompletableFuture().join();
+    }
+
+    /** Listens at the same place again after {@link #refuseConnections()}. */
+    public synchronized void acceptConnections() {
+        server = listen(endpoint.getPort());
+    }
+
+    /** Tells somebody of all credentials from now on, just before they are sent. On the event loop: must not block. */
+    public void onIssued(Consumer<Issued> listener) {
+        issued = listener;
     }
 
     /** The calls that arrived since the start or {@link #resetCounts()}, whatever became of them. */

@@ -5,8 +5,8 @@ import java.util.List;
 
 /**
  * Something that goes wrong with a call. Faults that change a good answer ({@link MissingField}, {@link WrongType},
- * {@link ShortExpiry}, {@link Truncated}) and {@link Latency} leave the checks of the call in place; the others come
- * before them, and happen whatever the call says.
+ * {@link ShortExpiry}, {@link OtherSubject}, {@link SlowBody}, {@link Truncated}) and {@link Latency} leave the checks of
+ * the call in place; the others come before them, and happen whatever the call says.
  */
 public sealed interface Fault {
 
@@ -71,6 +71,19 @@ public sealed interface Fault {
 
     /** The connection closes in the middle of the answer's body. */
     record Truncated() implements Fault {}
+
+    /** A good answer whose body comes byte by byte, with a pause before each. */
+    record SlowBody(Duration pause) implements Fault {
+
+        public SlowBody {
+            if (pause.toMillis() < 1) {
+                throw new IllegalArgumentException("pause must be a millisecond or more: " + pause);
+            }
+        }
+    }
+
+    /** The answer is the one that another service account's token gets; that service account needs an association. */
+    record OtherSubject(String namespace, String serviceAccount) implements Fault {}
 
     /** Status 200 with an HTML page, as from a captive proxy. */
     record NotJson() implements Fault {}

@@ -39,12 +39,12 @@ final class AgentProcess implements AutoCloseable {
 
     private static final Duration PATIENCE = Duration.ofSeconds(60);
     private static final int TOO_MANY_REQUESTS = 429;
-    private static final Pattern LISTENING = Pattern.compile(
+    static final Pattern LISTENING = Pattern.compile(
             "\"msg\":\"Listening\",\"listener\":\"(\\w+)\",\"address\":\"(.+):(\\d+)\"");
     /** What the emulator's secrets, and any JWT, begin with. */
-    private static final List<String> SECRETS = List.of("emulated-secret-", "emulated-session-", "eyJ");
+    static final List<String> SECRETS = List.of("emulated-secret-", "emulated-session-", "eyJ");
     /** A part of a JWT, such as its signature: one with ES256 has 86 characters. */
-    private static final Pattern SECRET = Pattern.compile("[0-9A-Za-z_-]{80}");
+    static final Pattern SECRET = Pattern.compile("[0-9A-Za-z_-]{80}");
 
     private final Process process;
     private final List<String> output = new CopyOnWriteArrayList<>();

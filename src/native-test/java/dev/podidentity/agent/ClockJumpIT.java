@@ -11,7 +11,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Map;
-import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -109,17 +108,23 @@ class ClockJumpIT {
     }
 
     private Map<String, String> faketime() throws IOException {
-        Optional<Path> library;
+        Map<String, String> environment = faketime(clock);
+        assumeTrue(!environment.isEmpty(), "libfaketime is installed");
+        return environment;
+    }
+
+    /** What moves the agent's wall clock as a file says; empty where libfaketime is not installed. */
+    static Map<String, String> faketime(Path clock) throws IOException {
         try (Stream<Path> places = Files.find(Path.of("/usr/lib"), 3, (file, attributes) ->
                 file.endsWith("faketime/libfaketime.so.1"))) {
-            library = places.findFirst();
+            return places.findFirst()
+                    .map(library -> Map.of(
+                            "LD_PRELOAD", library.toString(),
+                            "FAKETIME_TIMESTAMP_FILE", clock.toString(),
+                            "FAKETIME_NO_CACHE", "1",
+                            "FAKETIME_DONT_FAKE_MONOTONIC", "1",
+                            "DONT_FAKE_MONOTONIC", "1"))
+                    .orElse(Map.of());
         }
-        assumeTrue(library.isPresent(), "libfaketime is installed");
-        return Map.of(
-                "LD_PRELOAD", library.get().toString(),
-                "FAKETIME_TIMESTAMP_FILE", clock.toString(),
-                "FAKETIME_NO_CACHE", "1",
-                "FAKETIME_DONT_FAKE_MONOTONIC", "1",
-                "DONT_FAKE_MONOTONIC", "1");
     }
 }

@@ -145,7 +145,7 @@ public final class Footprint {
     }
 
     /** Below the ports that clients get: a client that tries and tries would in the end connect to itself there. */
-    private static int freePort() throws IOException {
+    static int freePort() throws IOException {
         for (int port = LOWEST_PORT; ; port++) {
             try (ServerSocket socket = new ServerSocket(port)) {
                 return socket.getLocalPort();

@@ -77,6 +77,8 @@ class ControlRouteTest {
         "{'type':'hang'}",
         "{'type':'reset'}",
         "{'type':'truncated'}",
+        "{'type':'slow-body','millis':1}",
+        "{'type':'other-subject','namespace':'default','serviceAccount':'other'}",
         "{'type':'not-json'}",
         "{'type':'empty-body'}",
         "{'type':'redirect'}",
@@ -99,6 +101,8 @@ class ControlRouteTest {
             {"type":"latency"}                          | millis must be a whole number of 32 bits: null
             {"type":"latency","millis":-1}              | delay must not be negative
             {"type":"latency","millis":99999999999}     | millis must be a whole number of 32 bits: 99999999999
+            {"type":"slow-body","millis":0}             | pause must be a millisecond or more: PT0S
+            {"type":"other-subject","namespace":"x"}    | serviceAccount must be a string: null
             {"type":"error","name":"OopsException"}     | name must be one of [AccessDeniedException,
             {"type":"error","name":"X","status":200}    | status must be from 400 to 599: 200
             {"type":"missing-field","field":"x"}        | field must be one of [subject,

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import io.vertx.core.json.JsonObject;
+import java.net.ConnectException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.time.Duration;
@@ -11,6 +13,7 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -56,6 +59,50 @@ class EksAuthEmulatorTest {
         emulator.resetCounts();
         emulator.associate("default", "demo", ROLE);
         token = emulator.tokens().mint("default", "demo", "demo-0");
+    }
+
+    @Test
+    void refusesConnectionsUntilItAcceptsThemAgain() throws Exception {
+        try (EksAuthEmulator other = EksAuthEmulator.start()) {
+            // When
+            other.refuseConnections();
+
+            // Then
+            RawClient asking = new RawClient(other);
+            assertThatThrownBy(() -> asking.assumeRole("no token")).isInstanceOf(ConnectException.class);
+
+            // When
+            other.acceptConnections();
+
+            // Then
+            assertThat(asking.assumeRole("no token").statusCode()).isEqualTo(400);
+        }
+    }
+
+    @Test
+    void tellsWhatItIssuesAndToWhom() throws Exception {
+        // Given
+        List<Issued> told = new CopyOnWriteArrayList<>();
+        try (EksAuthEmulator other = EksAuthEmulator.start()) {
+            other.associate("default", "demo", "arn:aws:iam::123456789012:role/demo");
+            other.onIssued(told::add);
+            String token = other.tokens().mint("default", "demo", "demo-0");
+
+            // When
+            JsonObject credentials = new JsonObject(new RawClient(other).assumeRole(token).body()).getJsonObject("credentials");
+
+            // Then
+            assertThat(told).singleElement().satisfies(issued -> {
+                assertThat(issued.token()).isEqualTo(token);
+                assertThat(issued.serviceAccount()).isEqualTo("demo");
+                assertThat(issued.account()).isEqualTo("123456789012");
+                assertThat(issued.accessKeyId()).isEqualTo(credentials.getString("accessKeyId"));
+                assertThat(issued.secretAccessKey()).isEqualTo(credentials.getString("secretAccessKey"));
+                assertThat(issued.sessionToken()).isEqualTo(credentials.getString("sessionToken"));
+                assertThat(issued.expiration().toEpochMilli() / 1000.0).isEqualTo(credentials.getDouble("expiration"));
+                assertThat(issued.toString()).doesNotContain(issued.secretAccessKey(), issued.sessionToken(), token);
+            });
+        }
     }
 
     @Test

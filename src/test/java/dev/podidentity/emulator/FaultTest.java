@@ -133,6 +133,37 @@ class FaultTest {
     }
 
     @Test
+    void aSlowBodyComesByteByByte() throws Exception {
+        // Given
+        emulator.inject(new Fault.SlowBody(Duration.ofMillis(1)));
+        long start = System.nanoTime();
+
+        // When
+        HttpResponse<String> answer = client.assumeRole(token);
+
+        // Then
+        assertThat(new JsonObject(answer.body()).getJsonObject("credentials").getString("accessKeyId")).startsWith("ASIA");
+        assertThat(Duration.ofNanos(System.nanoTime() - start))
+                .isGreaterThanOrEqualTo(Duration.ofMillis(answer.body().length() / 2));
+        assertThat(emulator.inFlight()).isZero();
+    }
+
+    @Test
+    void anotherSubjectIsWhatAnotherServiceAccountWouldGet() throws Exception {
+        // Given
+        emulator.associate("default", "other", "arn:aws:iam::123456789012:role/other");
+        emulator.inject(new Fault.OtherSubject("default", "other"));
+
+        // When
+        JsonObject answer = new JsonObject(client.assumeRole(token).body());
+
+        // Then
+        assertThat(answer.getJsonObject("subject").getString("serviceAccount")).isEqualTo("other");
+        assertThat(answer.getJsonObject("assumedRoleUser").getString("arn")).contains(":assumed-role/other/");
+        assertThat(answer.getJsonObject("credentials").getString("sessionToken")).startsWith("emulated-session-other-");
+    }
+
+    @Test
     void notJsonIsAPageWithStatus200() throws Exception {
         // Given
         emulator.inject(new Fault.NotJson());

@@ -1,0 +1,423 @@
+package dev.podidentity.agent;
+
+import dev.podidentity.agent.badday.History.ClockError;
+import dev.podidentity.agent.badday.History.Delay;
+import dev.podidentity.agent.badday.History.Ending;
+import dev.podidentity.agent.badday.History.Life;
+import dev.podidentity.agent.badday.History.Sharing;
+import dev.podidentity.agent.badday.History.Vitals;
+import dev.podidentity.agent.badday.Trouble;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.EnumSet;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.function.LongSupplier;
+import java.util.stream.Stream;
+
+/**
+ * The packaged agent as the kubelet runs it: within its memory limit, where this machine has memory control groups of
+ * version 1, and started again whenever it has ended. Its clock can be moved where libfaketime is installed. Writes down
+ * when it lived, what it took, and what its log must not hold.
+ */
+final class SupervisedAgent implements AutoCloseable {
+
+    /** As in the manifest of the DaemonSet. */
+    private static final long MEMORY_LIMIT = 160L << 20;
+    /** The request of the manifest. */
+    private static final long LITTLE_MEMORY = 40L << 20;
+    private static final long MORE_MEMORY = 4L << 20;
+    private static final Path CONTROL_GROUPS = Path.of("/sys/fs/cgroup/memory");
+    private static final Duration PATIENCE = Duration.ofSeconds(60);
+    private static final long SAMPLE_EVERY_MILLIS = 50;
+    private static final int VITALS_EVERY = 20;
+    private static final int TAIL = 50;
+    /** As much of its thread's name as the kernel keeps. */
+    private static final String EVENT_LOOP = "ntloop-thread";
+    private static final String WRONG_SUBJECT = "EKS Auth answered for another service account";
+
+    private final Map<String, String> environment;
+    private final List<String> flags;
+    private final List<String> verifyingFlags;
+    private final List<String> secrets;
+    private final Path clock;
+    private final LongSupplier now;
+    private final Optional<Path> controlGroup;
+    private final boolean clockMoves;
+    private final boolean limitsDescriptors = hasPrlimit();
+    private final List<Run> runs = new ArrayList<>();
+    private final ConcurrentLinkedQueue<Delay> delays = new ConcurrentLinkedQueue<>();
+    private final ConcurrentLinkedQueue<Vitals> vitals = new ConcurrentLinkedQueue<>();
+    private final ConcurrentLinkedQueue<ClockError> clocks = new ConcurrentLinkedQueue<>();
+    private final ConcurrentLinkedQueue<String> complaints = new ConcurrentLinkedQueue<>();
+    private final Map<String, Integer> unformatted = new ConcurrentHashMap<>();
+    private final Deque<String> tail = new ArrayDeque<>();
+    private final ScheduledExecutorService sampler = Executors.newSingleThreadScheduledExecutor(task -> {
+        Thread thread = new Thread(task, "sampler");
+        thread.setDaemon(true);
+        return thread;
+    });
+    private final Map<String, Long> waitedOf = new HashMap<>();
+    private long waited;
+    private int samples;
+    private boolean closed;
+
+    /**
+     * @param directory for the agent's clock
+     * @param now nanoseconds of the day
+     * @param flags of the agent, however it shares
+     * @param verifyingFlags where it is to verify tokens
+     * @param secrets that must not stand in its log
+     */
+    SupervisedAgent(Path directory, LongSupplier now, Map<String, String> environment, List<String> flags,
+            List<String> verifyingFlags, List<String> secrets) throws IOException {
+        this.now = now;
+        this.flags = flags;
+        this.verifyingFlags = verifyingFlags;
+        this.secrets = secrets;
+        this.clock = Files.writeString(directory.resolve("clock"), "+0\n");
+        Map<String, String> moved = ClockJumpIT.faketime(clock);
+        this.clockMoves = !moved.isEmpty();
+        this.environment = new LinkedHashMap<>(environment);
+        this.environment.putAll(moved);
+        this.controlGroup = makeControlGroup();
+    }
+
+    private static Optional<Path> makeControlGroup() {
+        Path group = CONTROL_GROUPS.resolve("bad-day-" + ProcessHandle.current().pid());
+        try {
+            Files.createDirectory(group);
+            Files.writeString(group.resolve("memory.limit_in_bytes"), Long.toString(MEMORY_LIMIT));
+            return Optional.of(group);
+        } catch (IOException e) {
+            return Optional.empty();
+        }
+    }
+
+    /** What this machine does not let a test do. */
+    List<String> missing() {
+        List<String> missing = new ArrayList<>();
+        if (!clockMoves) {
+            missing.add("the clock does not jump: libfaketime is not installed");
+        }
+        if (controlGroup.isEmpty()) {
+            missing.add("there is no memory limit: no control group can be made in " + CONTROL_GROUPS);
+        }
+        if (!limitsDescriptors) {
+            missing.add("descriptors do not run out: there is no prlimit");
+        }
+        return missing;
+    }
+
+    /** The troubles that can be made with it here. */
+    Set<Trouble> possible() {
+        Set<Trouble> possible = EnumSet.allOf(Trouble.class);
+        if (!clockMoves) {
+            possible.remove(Trouble.CLOCK_JUMPS);
+        }
+        if (controlGroup.isEmpty()) {
+            possible.remove(Trouble.LITTLE_MEMORY);
+        }
+        if (!limitsDescriptors) {
+            possible.remove(Trouble.NO_DESCRIPTORS);
+        }
+        return possible;
+    }
+
+    private static boolean hasPrlimit() {
+        return Stream.of(System.getenv().getOrDefault("PATH", "").split(":"))
+                .anyMatch(directory -> Files.isExecutable(Path.of(directory, "prlimit")));
+    }
+
+    /** Starts it, and waits until it listens. */
+    synchronized void start(Sharing sharing) {
+        Run run = new Run(sharing);
+        runs.add(run);
+        run.listens.orTimeout(PATIENCE.toSeconds(), TimeUnit.SECONDS).join();
+        if (runs.size() == 1) {
+            sampler.scheduleAtFixedRate(this::sample, 0, SAMPLE_EVERY_MILLIS, TimeUnit.MILLISECONDS);
+        }
+    }
+
+    /** Ends it, and starts it again. */
+    synchronized void restart(Ending how, Sharing sharing) {
+        current().end(how);
+        start(sharing);
+    }
+
+    private Run current() {
+        return runs.get(runs.size() - 1);
+    }
+
+    /** Waits until it verifies tokens, if it is to. */
+    void awaitVerification() {
+        Run run;
+        synchronized (this) {
+            run = current();
+        }
+        run.hasKeys.orTimeout(PATIENCE.toSeconds(), TimeUnit.SECONDS).join();
+    }
+
+    private synchronized void ended(Run run) {
+        if (!closed && run == current() && run.ending == Ending.NOT_TOLD) {
+            try {
+                start(run.sharing);
+            } catch (CompletionException e) {
+                complaints.add("It did not start again: " + e.getMessage());
+            }
+        }
+    }
+
+    /** How it shares now. */
+    synchronized Sharing sharing() {
+        return current().sharing;
+    }
+
+    synchronized long pid() {
+        return current().process.pid();
+    }
+
+    /** Sets how far its clock is ahead. */
+    void setClock(Duration ahead) throws IOException {
+        Files.writeString(clock, (ahead.isNegative() ? "" : "+") + ahead.toSeconds() + '\n');
+        clocks.add(new ClockError(now.getAsLong(), ahead));
+    }
+
+    /** Lowers its memory limit as far as the kernel does it. */
+    void limitMemory() throws IOException {
+        for (long limit = LITTLE_MEMORY; limit < MEMORY_LIMIT; limit += MORE_MEMORY) {
+            try {
+                Files.writeString(controlGroup.orElseThrow().resolve("memory.limit_in_bytes"), Long.toString(limit));
+                return;
+            } catch (IOException e) {
+                // More is in use that cannot be taken back.
+            }
+        }
+    }
+
+    /** Gives it the memory of the manifest again. */
+    void restoreMemory() throws IOException {
+        Files.writeString(controlGroup.orElseThrow().resolve("memory.limit_in_bytes"), Long.toString(MEMORY_LIMIT));
+    }
+
+    private void sample() {
+        long pid = pid();
+        try (Stream<Path> threads = Files.list(Path.of("/proc/" + pid + "/task"))) {
+            for (Path thread : threads.toList()) {
+                if (!Files.readString(thread.resolve("comm")).contains(EVENT_LOOP)) {
+                    continue;
+                }
+                long waiting = Long.parseLong(Files.readString(thread.resolve("schedstat")).split(" ")[1]);
+                Long before = waitedOf.put(thread.toString(), waiting);
+                waited += before == null ? 0 : Math.max(0, waiting - before);
+            }
+            delays.add(new Delay(now.getAsLong(), waited));
+            if (samples++ % VITALS_EVERY == 0) {
+                vitals.add(vitals(pid));
+            }
+        } catch (IOException | UncheckedIOException e) {
+            // The process has just ended, or one of its threads.
+            delays.add(new Delay(now.getAsLong(), waited));
+        }
+    }
+
+    private Vitals vitals(long pid) throws IOException {
+        List<String> status = Files.readAllLines(Path.of("/proc/" + pid + "/status"));
+        return new Vitals(now.getAsLong(), value(status, "RssAnon"), descriptors(pid), value(status, "Threads"));
+    }
+
+    private static long descriptors(long pid) throws IOException {
+        try (Stream<Path> descriptors = Files.list(Path.of("/proc/" + pid + "/fd"))) {
+            return descriptors.count();
+        }
+    }
+
+    /** How many descriptors it has open. */
+    long descriptors() throws IOException {
+        return descriptors(pid());
+    }
+
+    private static long value(List<String> status, String name) throws NoSuchFileException {
+        return status.stream()
+                .filter(line -> line.startsWith(name + ":"))
+                .map(line -> Long.parseLong(line.replaceAll("\\D", "")))
+                .findFirst()
+                // Of a process that has ended and is not yet waited for.
+                .orElseThrow(() -> new NoSuchFileException(name));
+    }
+
+    synchronized List<Life> lives() {
+        return runs.stream().map(Run::life).toList();
+    }
+
+    List<Delay> delays() {
+        return List.copyOf(delays);
+    }
+
+    List<Vitals> vitals() {
+        return List.copyOf(vitals);
+    }
+
+    List<ClockError> clocks() {
+        return List.copyOf(clocks);
+    }
+
+    /** What its log holds and must not. */
+    List<String> complaints() {
+        return List.copyOf(complaints);
+    }
+
+    /** The lines of its output that are no log lines, and how often they came. */
+    Map<String, Integer> unformatted() {
+        return Map.copyOf(unformatted);
+    }
+
+    /** The last lines of its log that are about more than one request. */
+    List<String> tail() {
+        synchronized (tail) {
+            return List.copyOf(tail);
+        }
+    }
+
+    private void read(String line, Run run) {
+        if (secrets.stream().anyMatch(line::contains) || AgentProcess.SECRET.matcher(line).find()) {
+            complaints.add("a secret stands in a line of the log that begins with " + line.substring(0, Math.min(80, line.length())));
+        }
+        if (line.contains("\"level\":\"error\"") && !line.contains(WRONG_SUBJECT)) {
+            complaints.add("an error: " + line);
+        }
+        if (!line.startsWith("{") && !line.contains("java.lang.OutOfMemoryError")) {
+            unformatted.merge(line, 1, Integer::sum);
+        }
+        if (AgentProcess.LISTENING.matcher(line).results().anyMatch(found -> found.group(1).equals("credentials"))) {
+            run.ready = now.getAsLong();
+            run.listens.complete(null);
+        }
+        if (line.contains("Tokens are verified with these keys")) {
+            run.hasKeys.complete(null);
+        }
+        if (line.startsWith("{") && !line.contains("\"level\":\"trace\"")) {
+            synchronized (tail) {
+                tail.add(line);
+                if (tail.size() > TAIL) {
+                    tail.remove();
+                }
+            }
+        }
+    }
+
+    /** Tells it to end, and waits until it has. */
+    @Override
+    public void close() throws IOException {
+        Run last;
+        synchronized (this) {
+            closed = true;
+            sampler.shutdownNow();
+            last = current();
+        }
+        last.end(Ending.SIGTERM);
+        if (controlGroup.isPresent()) {
+            Files.delete(controlGroup.get());
+        }
+    }
+
+    /** A process of the agent. */
+    private final class Run {
+
+        private final Sharing sharing;
+        private final Process process;
+        private final CompletableFuture<Void> listens = new CompletableFuture<>();
+        private final CompletableFuture<Void> hasKeys = new CompletableFuture<>();
+        private final CompletableFuture<Void> over = new CompletableFuture<>();
+        private volatile long ready = Long.MAX_VALUE;
+        private volatile Ending ending = Ending.NOT_TOLD;
+        private volatile long told = Long.MAX_VALUE;
+        private volatile long ended = Long.MAX_VALUE;
+
+        Run(Sharing sharing) {
+            this.sharing = sharing;
+            List<String> command = new ArrayList<>();
+            controlGroup.ifPresent(group -> command.addAll(
+                    List.of("sh", "-c", "echo $$ > " + group.resolve("cgroup.procs") + " && exec \"$@\"", "sh")));
+            command.addAll(AgentProcess.command());
+            command.addAll(flags);
+            if (sharing != Sharing.TOKEN) {
+                command.addAll(verifyingFlags);
+                command.addAll(List.of("--coalesce", sharing == Sharing.POD ? "pod" : "role"));
+            } else {
+                hasKeys.complete(null);
+            }
+            ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+            builder.environment().clear();
+            builder.environment().putAll(environment);
+            try {
+                process = builder.start();
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+            AgentProcess.daemon("agent-output", this::readOutput);
+        }
+
+        private void readOutput() {
+            try (BufferedReader lines =
+                    new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))) {
+                for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+                    read(line, this);
+                }
+                process.waitFor();
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+            ended = now.getAsLong();
+            listens.completeExceptionally(new IllegalStateException("The agent ended; its log: " + tail()));
+            over.complete(null);
+            SupervisedAgent.this.ended(this);
+        }
+
+        void end(Ending how) {
+            ending = how;
+            told = now.getAsLong();
+            if (how == Ending.SIGTERM) {
+                // Not process.destroy(), which also closes the output.
+                process.toHandle().destroy();
+            } else {
+                process.toHandle().destroyForcibly();
+            }
+            over.orTimeout(PATIENCE.toSeconds(), TimeUnit.SECONDS).join();
+        }
+
+        Life life() {
+            return new Life(
+                    sharing,
+                    ready,
+                    ending,
+                    Math.min(told, ended),
+                    ended,
+                    ended == Long.MAX_VALUE ? OptionalInt.empty() : OptionalInt.of(process.exitValue()));
+        }
+    }
+}
