@@ -12,6 +12,7 @@ import dev.podidentity.agent.loop.EventLoop;
 import dev.podidentity.agent.loop.LoopLag;
 import dev.podidentity.agent.memory.ExecutablePages;
 import dev.podidentity.agent.memory.HeapNeed;
+import dev.podidentity.agent.network.ProcessNamespace;
 import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.Health;
@@ -39,6 +40,7 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import org.jboss.logging.Logger;
@@ -71,7 +73,7 @@ public class Agent {
     }
 
     void routes(@Observes Router given) {
-        operations.addTo(given);
+        operations.addTo(given, ProcessNamespace.ofThisProcess());
         router = Optional.of(given);
     }
 
@@ -94,7 +96,6 @@ public class Agent {
                 config.maxCacheSize(),
                 config.maxServiceQps(),
                 config.maxConcurrentFetches(),
-                config.requestDeadline(),
                 config.flightTimeout());
         VerifiedWorkloads workloads =
                 new VerifiedWorkloads(config, System.getenv(), metrics, clock, vertx, loop, worker);
@@ -113,6 +114,7 @@ public class Agent {
         TokenReader tokens = new TokenReader(config.audience(), VerifiedWorkloads.leeway(config), clock);
         // Loads on this thread what the first request would have to wait for on the event loop.
         tokens.read(List.of(NO_TOKEN));
+        BooleanSupplier canServe = () -> own.available() && eksAuth.connected();
         Listeners listeners = new Listeners(
                 vertx,
                 config,
@@ -122,13 +124,13 @@ public class Agent {
                 credentials,
                 workloads.failures(),
                 router.orElseThrow(() -> new IllegalStateException("Quarkus gave no router")),
+                canServe,
                 metrics,
                 limits,
                 System::nanoTime,
                 loop,
                 loop);
-        Health health = new Health(
-                listeners::ready, () -> own.available() && eksAuth.connected(), config.startupGrace(), System::nanoTime);
+        Health health = new Health(listeners::ready, canServe, config.startupGrace(), System::nanoTime);
         metrics.listeners(listeners.states());
         metrics.agentCredentials(own::usable);
         metrics.logLinesDropped(droppedLines);
@@ -137,7 +139,7 @@ public class Agent {
         onLoop(loop, () -> {
             connect(eksAuth, loop);
             keepCredentials(own, loop);
-            workloads.start(credentials::podGone, () -> listeners.ready() && own.available() && eksAuth.connected());
+            workloads.start(credentials::podGone, () -> listeners.ready() && canServe.getAsBoolean());
             renewer.start();
             new LoopLag(loop, System::nanoTime, metrics::loopLagged).start();
             releasePages(new ExecutablePages(), loop, worker);
@@ -178,6 +180,10 @@ public class Agent {
         if (config.endpoint().isEmpty() && !config.audience().equals(AgentConfig.DEFAULT_AUDIENCE)) {
             throw new ConfigurationException("--audience must be " + AgentConfig.DEFAULT_AUDIENCE
                     + " unless --endpoint is given: \"" + config.audience() + '"');
+        }
+        if (config.patientRequestDeadline().compareTo(config.requestDeadline()) < 0) {
+            throw new ConfigurationException("--patient-request-deadline must not be under --request-deadline: \""
+                    + config.patientRequestDeadline().toMillis() + "ms\"");
         }
         if (config.attemptTimeout().compareTo(config.flightTimeout()) > 0) {
             throw new ConfigurationException("--attempt-timeout must not be over --flight-timeout: \""

@@ -3,10 +3,12 @@ package dev.podidentity.agent;
 import dev.podidentity.agent.cli.CommandLineInterface;
 import dev.podidentity.agent.cli.ConfigurationProblem;
 import dev.podidentity.agent.config.Verbosity;
+import dev.podidentity.agent.http.StartupProbe;
 import dev.podidentity.agent.network.BindCapability;
 import dev.podidentity.agent.network.NodeLink;
 import dev.podidentity.agent.network.NodeLinkFailure;
 import dev.podidentity.agent.network.Note;
+import dev.podidentity.agent.network.ProcessNamespace;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.LogLineFormatter;
 import dev.podidentity.agent.observe.Logging;
@@ -30,7 +32,9 @@ public final class Main {
     public static void main(String... args) {
         PrintWriter out = new PrintWriter(System.out, false, StandardCharsets.UTF_8);
         PrintWriter err = new PrintWriter(System.err, false, StandardCharsets.UTF_8);
-        new CommandLineInterface(out, err).run(Main::serve, Main::initialize, args).ifPresent(System::exit);
+        new CommandLineInterface(out, err, System.getenv())
+                .run(Main::serve, Main::initialize, Main::probe, args)
+                .ifPresent(System::exit);
     }
 
     /** Without Quarkus and its log: what takes a millisecond must not wait for either. */
@@ -48,6 +52,13 @@ public final class Main {
             System.err.println("Error: " + e.getMessage());
             return 1;
         }
+    }
+
+    private static int probe(int port) {
+        // Without a name for it, whoever answers is as good as any.
+        Optional<String> problem = StartupProbe.ask(port, ProcessNamespace.ofThisProcess().orElse(""));
+        problem.ifPresent(text -> System.err.println("Error: " + text));
+        return problem.isPresent() ? 1 : 0;
     }
 
     private static List<Field> fields(Note note) {

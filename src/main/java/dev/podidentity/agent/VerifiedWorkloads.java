@@ -168,7 +168,7 @@ final class VerifiedWorkloads {
 
     FailureReport failures() {
         return (pod, failure) -> events.ifPresent(
-                recorder -> recorder.credentialsFailed(pod, failure.code(), failure.message()));
+                recorder -> recorder.credentialsFailed(pod, failure.code(), failure.explanation()));
     }
 
     /**

@@ -215,6 +215,12 @@ final class AgentProcess implements AutoCloseable {
         process.toHandle().destroy();
     }
 
+    /** Sends SIGKILL, and waits for the end. */
+    void kill() {
+        process.toHandle().destroyForcibly();
+        awaitExit();
+    }
+
     /** Waits for the end of the process and of its output; gives the exit code. */
     int awaitExit() {
         try {

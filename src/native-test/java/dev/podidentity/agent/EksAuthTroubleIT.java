@@ -10,8 +10,11 @@ import dev.podidentity.emulator.Fault;
 import io.vertx.core.json.JsonObject;
 import java.io.IOException;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -77,7 +80,15 @@ class EksAuthTroubleIT {
 
         // Then
         assertThat(answers).allSatisfy(answer -> assertError(answer, status, code, says));
+        assertThat(answers).allSatisfy(answer -> {
+            assertThat(answer.header("retry-after")).isEmpty();
+            assertThat(new JsonObject(answer.body()).getString("message"))
+                    .containsPattern("EKS Auth said: \"Emulated " + error.type() + "\"\\. Request ID: [0-9a-f-]{36}\\.")
+                    .endsWith(" Service account (as the token claims): default/demo");
+        });
         assertThat(emulator.calls(token)).as("calls for six requests at once").isOne();
+        agent.awaitLine(line -> line.contains("No credentials from EKS Auth")
+                && line.contains("EKS Auth said: \\\"Emulated " + error.type() + "\\\". Request ID: "));
     }
 
     @ParameterizedTest
@@ -106,24 +117,62 @@ class EksAuthTroubleIT {
         emulator.inject(fault);
         String token = newToken();
 
-        // When: as Java's SDK does it, one try and five more
-        for (int attempt = 0; attempt < 6; attempt++) {
+        for (int attempt = 0; attempt < 3; attempt++) {
+            // When
+            Instant began = Instant.now();
             RawHttp.Answer answer = ask(token);
 
-            // Then
+            // Then: not from memory, so that an SDK's tries last
+            assertThat(Duration.between(began, Instant.now())).as(what).isGreaterThan(Duration.ofMillis(850));
             assertThat(answer.status()).as(what).isEqualTo(503);
             assertThat(answer.header("content-type")).contains("application/json");
+            assertThat(answer.header("retry-after")).contains("1");
             assertThat(new JsonObject(answer.body()).getString("code"))
                     .isIn(code, "ServiceUnavailableException");
         }
-        assertThat(emulator.calls(token)).as("calls for six requests").isLessThanOrEqualTo(8);
+        assertThat(emulator.calls(token)).as("calls in three seconds").isBetween(2, 24);
 
         // When
         emulator.heal();
 
-        // Then: at the latest once the memory of the failure has passed
+        // Then: at the next call
         agent.awaitLine(line -> line.contains("No credentials from EKS Auth"));
-        assertThat(askUntilServed(token)).isEqualTo(200);
+        assertThat(ask(token).status()).isEqualTo(200);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"'', 6", "User-Agent: Go-http-client/1.1, 3", "User-Agent: python-urllib3/2.8.0, 3", "accept: application/json, 3"})
+    void anSdksTriesAreEnoughThoughEksAuthIsAwayForFiveSeconds(String header, int tries) throws IOException {
+        // Given
+        String token = newToken();
+        String request = header.isEmpty()
+                ? request(token)
+                : request("GET", "/v1/credentials", "Host: 169.254.170.23", "Authorization: " + token, header);
+        emulator.inject(new Fault.Reset());
+        emulator.whenCalls(1).thenRunAsync(emulator::heal, CompletableFuture.delayedExecutor(5, TimeUnit.SECONDS));
+
+        // When: with no pause between them
+        int status = 503;
+        for (int i = 0; i < tries && status == 503; i++) {
+            status = exchange(agent.port(), request).status();
+        }
+
+        // Then
+        assertThat(status).isEqualTo(200);
+    }
+
+    @Test
+    void anSdkThatWaitsLongerMayWaitLonger() throws IOException {
+        // Given
+        emulator.inject(new Fault.Hang(), 1);
+
+        // When
+        RawHttp.Answer answer = exchange(agent.port(), request(
+                "GET", "/v1/credentials", "Host: 169.254.170.23", "Authorization: " + newToken(),
+                "User-Agent: aws-sdk-go/1.55.8"));
+
+        // Then
+        assertError(answer, 503, "ServiceUnavailableException", "1900 ms");
     }
 
     private static int askUntilServed(String token) throws IOException {
@@ -200,11 +249,12 @@ class EksAuthTroubleIT {
 
         // Then
         assertError(refused, 403, "ResourceNotFoundException", "aws eks create-pod-identity-association");
+        Instant began = Instant.now();
         int status = 403;
-        for (int attempt = 0; attempt < 20_000 && status == 403; attempt++) {
+        while (status == 403 && Duration.between(began, Instant.now()).toMillis() < 1200) {
             status = ask(token).status();
         }
-        assertThat(status).isEqualTo(200);
+        assertThat(status).as("within 1.2 s").isEqualTo(200);
     }
 
     @Test

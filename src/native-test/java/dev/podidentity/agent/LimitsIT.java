@@ -75,8 +75,9 @@ class LimitsIT {
 
             // Then
             assertThat(answers.subList(0, 3)).allSatisfy(answer -> assertThat(answer.status()).isEqualTo(404));
-            RawHttp.Answer throttled = answers.stream().filter(answer -> answer.status() == 429).findFirst().orElseThrow();
+            RawHttp.Answer throttled = answers.stream().filter(answer -> answer.status() == 503).findFirst().orElseThrow();
             assertThat(throttled.header("content-type")).contains("application/json");
+            assertThat(throttled.header("retry-after")).contains("1");
             assertThat(new JsonObject(throttled.body()).getString("Code")).isEqualTo("ThrottlingException");
         }
     }
@@ -212,7 +213,7 @@ class LimitsIT {
                 RawHttp scraper = new RawHttp(agent.port("metrics"));
                 RawHttp kubelet = new RawHttp("localhost", agent.port("probes"))) {
             List<Integer> statuses = new ArrayList<>();
-            for (int i = 0; i < 70; i++) {
+            for (int i = 0; i < 150; i++) {
                 statuses.add(scraper.send(request("GET", "/metrics", "Host: x")).answer().status());
             }
             List<Integer> others = new ArrayList<>();

@@ -4,7 +4,11 @@ import static dev.podidentity.agent.RawHttp.request;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.emulator.EksAuthEmulator;
+import dev.podidentity.emulator.EksAuthError;
+import dev.podidentity.emulator.Fault;
 import java.io.IOException;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -13,6 +17,52 @@ import org.junit.jupiter.api.Test;
 class OutageIT {
 
     private static final int IDENTITIES = 2000;
+    private static final int PODS = 250;
+
+    /** A node that boots while EKS Auth is away: each pod has an address and an identity of its own. */
+    @Test
+    void podsThatStartWhileEksAuthIsDownCostItAHandfulOfCallsASecondAndAreServedOnceItIsBack() throws IOException {
+        try (EksAuthEmulator emulator = Emulators.start();
+                AgentProcess agent = AgentProcess.start(emulator, "--max-concurrent-fetches", "20")) {
+            // Given
+            emulator.resetCounts();
+            emulator.inject(new Fault.ErrorAnswer(EksAuthError.SERVICE_UNAVAILABLE));
+            List<RawHttp> pods = new ArrayList<>();
+            List<String> tokens = new ArrayList<>();
+            for (int i = 0; i < PODS; i++) {
+                pods.add(RawHttp.from("127.1.0." + (i + 1), AgentProcess.LOOPBACK, agent.port()));
+                tokens.add(Emulators.token(emulator, "pod-" + i));
+            }
+            Instant began = Instant.now();
+
+            // When: as Java's SDK does it
+            for (int attempt = 0; attempt < 5; attempt++) {
+                for (int i = 0; i < PODS; i++) {
+                    pods.get(i).send(request(tokens.get(i)));
+                }
+                for (RawHttp pod : pods) {
+                    assertThat(pod.answer().status()).isEqualTo(503);
+                }
+            }
+
+            // Then
+            Duration took = Duration.between(began, Instant.now());
+            assertThat(took).isGreaterThan(Duration.ofSeconds(4));
+            assertThat(emulator.calls()).isLessThanOrEqualTo(40 + 5 * (int) took.toSeconds());
+
+            // When
+            emulator.heal();
+            for (int i = 0; i < PODS; i++) {
+                pods.get(i).send(request(tokens.get(i)));
+            }
+
+            // Then
+            for (RawHttp pod : pods) {
+                assertThat(pod.answer().status()).isEqualTo(200);
+                pod.close();
+            }
+        }
+    }
 
     @Test
     void twoThousandIdentitiesAreServedWhileEksAuthIsDown() throws IOException {

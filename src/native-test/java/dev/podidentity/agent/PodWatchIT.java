@@ -72,6 +72,16 @@ class PodWatchIT {
         }
     }
 
+    /** The token of a pod of this name that the agent has served and knows to be gone. */
+    private String tokenOfADeadPod(AgentProcess agent, String name) throws IOException {
+        Pod pod = cluster.createPod(name);
+        String token = cluster.mint(cluster.request(pod));
+        ask(agent, token);
+        cluster.delete(pod);
+        askUntil(403, agent, token);
+        return token;
+    }
+
     /** A token that was issued long before the agent listed the pods. */
     private String oldToken(TokenRequest request) {
         return cluster.mint(request.withIssuedAt(Instant.now().minus(Duration.ofHours(2))));
@@ -174,11 +184,7 @@ class PodWatchIT {
     void aPodMadeAnewUnderTheSameNameIsAnother() throws IOException {
         try (AgentProcess agent = watchingAgent("--pod-watch")) {
             // Given
-            Pod old = cluster.createPod("db-0");
-            String oldToken = cluster.mint(cluster.request(old));
-            ask(agent, oldToken);
-            cluster.delete(old);
-            askUntil(403, agent, oldToken);
+            String oldToken = tokenOfADeadPod(agent, "db-0");
 
             // When
             Pod young = cluster.createPod("db-0");
@@ -226,11 +232,7 @@ class PodWatchIT {
     void allPodsLiveWhileTheApiServerIsAwayButThoseThatHaveDied() throws IOException {
         try (AgentProcess agent = watchingAgent("--pod-watch")) {
             // Given
-            Pod dead = cluster.createPod("dead");
-            String deadToken = cluster.mint(cluster.request(dead));
-            ask(agent, deadToken);
-            cluster.delete(dead);
-            askUntil(403, agent, deadToken);
+            String deadToken = tokenOfADeadPod(agent, "dead");
             Pod living = cluster.createPod("living");
             String livingToken = cluster.mint(cluster.request(living));
             String before = ask(agent, livingToken).body();
@@ -311,11 +313,7 @@ class PodWatchIT {
     void podsThatHaveDiedStayDeadWhileTheAgentMayNotWatchAnyMore() throws IOException {
         try (AgentProcess agent = watchingAgent("--pod-watch")) {
             // Given
-            Pod dead = cluster.createPod("dead");
-            String deadToken = cluster.mint(cluster.request(dead));
-            ask(agent, deadToken);
-            cluster.delete(dead);
-            askUntil(403, agent, deadToken);
+            String deadToken = tokenOfADeadPod(agent, "dead");
             String unknown = oldToken(cluster.request("unknown"));
             assertThat(ask(agent, unknown).status()).isEqualTo(403);
 

@@ -1,88 +1,199 @@
 package dev.podidentity.agent;
 
+import java.io.File;
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.URL;
+import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 
 /**
- * What runs in a pod: a program with an AWS SDK and an environment, and nothing else. It gets credentials as its SDK
- * does and signs a call with them to the service of its argument, which refuses it. It prints these lines, the second
- * one where the SDK shows it:
- *
- * <pre>{@code
- * access key id: ASIA...
- * expiration: 2026-01-01T06:00:00Z
- * called
- * }</pre>
+ * What runs in a pod: a program with an AWS SDK and an environment, and nothing else. What the programs are told and
+ * what they answer is in {@code src/native-test/workloads/README.md}; {@link LivingWorkload} talks to them.
  */
 enum Workload {
-    JAVA {
+    JAVA_V1("Java v1", "java-v1", "java-v1/pom.xml", "aws-java-sdk-core</artifactId>\\s*<version>(.+?)<") {
         @Override
         List<String> command() {
-            return List.of(
-                    Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                    "-cp", System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
-                    PodWorkload.class.getName());
+            // The pinned plugin of this POM copies the packages; the java launcher compiles the program.
+            Path home = installed(MAVEN, "--quiet", "--batch-mode", "--no-transfer-progress", "dependency:copy-dependencies",
+                    "-DoutputDirectory=lib");
+            return List.of(JAVA, "-cp", home.resolve("lib") + "/*", home.resolve("PodWorkload.java").toString());
         }
     },
 
-    PYTHON {
+    JAVA_V2("Java v2", "java-v2", "../../../pom.xml", "<aws.sdk.version>(.+?)<") {
         @Override
-        List<String> command() throws IOException, InterruptedException {
-            Path home = installed("python", "requirements.txt", "python3", "-m", "pip", "install", "--quiet", "--retries", "1",
-                    "--timeout", "15", "--target", ".", "--upgrade", "--no-deps", "--only-binary", ":all:", "--require-hashes",
-                    "-r", "requirements.txt");
-            return List.of("python3", home.resolve("pod_workload.py").toString());
+        List<String> command() {
+            // The agent's own SDK is on the class path of its tests.
+            return List.of(JAVA, "-cp", classPath(), SOURCES.resolve("java-v2/PodWorkload.java").toString());
+        }
+
+        @Override
+        Map<String, String> environmentForIpv6() {
+            // Without it, this SDK takes fd00:ec2::23 for an address that it must not ask.
+            return Map.of("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv6");
         }
     },
 
-    JAVASCRIPT {
+    BOTO3("boto3", "boto3", "boto3/requirements.txt", "boto3==(\\S+)") {
         @Override
-        List<String> command() throws IOException, InterruptedException {
-            Path home = installed("node", "package-lock.json", "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts",
-                    "--prefer-offline", "--engine-strict", "--fetch-retries=1", "--fetch-retry-mintimeout=1000",
-                    "--fetch-timeout=15000");
-            return List.of("node", home.resolve("pod-workload.js").toString());
+        List<String> command() {
+            return List.of("python3", installed(PIP).resolve("pod_workload.py").toString());
+        }
+    },
+
+    CLI("AWS CLI v1", "cli", "cli/requirements.txt", "awscli==(\\S+)") {
+        @Override
+        List<String> command() {
+            return List.of("python3", installed(PIP).resolve("pod_workload.py").toString());
+        }
+    },
+
+    JAVASCRIPT_V2("JavaScript v2", "javascript-v2", "javascript-v2/package.json", "\"aws-sdk\": \"(.+?)\"") {
+        @Override
+        List<String> command() {
+            return List.of("node", installed(NPM).resolve("pod-workload.js").toString());
+        }
+    },
+
+    JAVASCRIPT_V3("JavaScript v3", "javascript-v3", "javascript-v3/package.json", "\"@aws-sdk/client-sts\": \"(.+?)\"") {
+        @Override
+        List<String> command() {
+            return List.of("node", installed(NPM).resolve("pod-workload.js").toString());
+        }
+    },
+
+    GO_V1("Go v1", "go-v1", "go-v1/go.mod", "github.com/aws/aws-sdk-go v(\\S+)") {
+        @Override
+        List<String> command() {
+            return List.of(installed(GO).resolve("pod-workload").toString());
+        }
+    },
+
+    GO_V2("Go v2", "go-v2", "go-v2/go.mod", "github.com/aws/aws-sdk-go-v2 v(\\S+)") {
+        @Override
+        List<String> command() {
+            return List.of(installed(GO).resolve("pod-workload").toString());
+        }
+    },
+
+    RUST("Rust", "rust", "rust/Cargo.toml", "aws-config = .*?\"=(.+?)\"") {
+        @Override
+        List<String> command() {
+            return List.of(installed("cargo", "build", "--quiet", "--locked").resolve("target/debug/pod-workload").toString());
         }
     };
 
-    private static final Path SOURCES = Path.of("src", "native-test");
+    private static final Path SOURCES = Path.of("src", "native-test", "workloads").toAbsolutePath();
     private static final Path INSTALLED = Path.of("target", "workloads").toAbsolutePath();
-    private static final Duration PATIENCE = Duration.ofMinutes(3);
+    private static final Duration PATIENCE = Duration.ofMinutes(5);
 
-    /** What to run; the URLs of services to call come after it. Skips the test where the SDK cannot be had. */
-    abstract List<String> command() throws IOException, InterruptedException;
+    private static final String JAVA = Path.of(System.getProperty("java.home"), "bin", "java").toString();
+    private static final String MAVEN = System.getProperty("maven.home") == null
+            ? "mvn"
+            : Path.of(System.getProperty("maven.home"), "bin", "mvn").toString();
+    private static final String[] PIP = {"python3", "-m", "pip", "install", "--quiet", "--retries", "1", "--timeout", "15",
+        "--target", ".", "--upgrade", "--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", "requirements.txt"};
+    private static final String[] NPM = {"npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline",
+        "--engine-strict", "--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=15000"};
+    private static final String[] GO = {"go", "build", "-mod=readonly", "-o", "pod-workload", "."};
 
-    /** The folder with the program and its packages, which are fetched once and again when the pinned versions change. */
-    private static Path installed(String language, String pinned, String... installer) throws IOException, InterruptedException {
-        Path home = Files.createDirectories(INSTALLED.resolve(language));
-        try (Stream<Path> sources = Files.list(SOURCES.resolve(language))) {
-            for (Path source : sources.toList()) {
-                Files.copy(source, home.resolve(source.getFileName()), StandardCopyOption.REPLACE_EXISTING);
-            }
-        }
-        Path done = home.resolve("installed");
-        if (!Files.exists(done) || Files.mismatch(done, home.resolve(pinned)) >= 0) {
-            install(language, home, installer);
-            Files.copy(home.resolve(pinned), done, StandardCopyOption.REPLACE_EXISTING);
-        }
-        return home;
+    private final String title;
+    private final String folder;
+    private final String pinned;
+    private final Pattern version;
+
+    /**
+     * @param title what people call the SDK
+     * @param pinned the file that pins its version
+     * @param version finds it there
+     */
+    Workload(String title, String folder, String pinned, String version) {
+        this.title = title;
+        this.folder = folder;
+        this.pinned = pinned;
+        this.version = Pattern.compile(version);
     }
 
-    private static void install(String language, Path home, String... installer) throws InterruptedException {
-        String why;
+    /** The command that starts the program. Skips the test where the SDK or its toolchain cannot be had. */
+    abstract List<String> command();
+
+    /** What a pod must be given, beside what EKS injects, to get credentials over IPv6. */
+    Map<String, String> environmentForIpv6() {
+        return Map.of();
+    }
+
+    /** Those that the tests use: the SDKs that most pods have, and their programs can make a call. */
+    static Stream<Workload> ofTheTests() {
+        return Stream.of(JAVA_V2, BOTO3, JAVASCRIPT_V3, GO_V2);
+    }
+
+    String title() {
+        return title;
+    }
+
+    /** The version of the SDK, as it is pinned. */
+    String version() {
         try {
+            Matcher matcher = version.matcher(Files.readString(SOURCES.resolve(pinned)));
+            if (!matcher.find()) {
+                throw new IllegalStateException(pinned + " has no " + version);
+            }
+            return matcher.group(1);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** That of this class, whoever has loaded it: Surefire, Failsafe or Maven itself. */
+    private static String classPath() {
+        if (Workload.class.getClassLoader() instanceof URLClassLoader loader) {
+            return Stream.of(loader.getURLs()).map(URL::getPath).collect(Collectors.joining(File.pathSeparator));
+        }
+        return System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
+    }
+
+    /** The folder with the program and its packages, which are installed once, and again when the sources have changed. */
+    Path installed(String... installer) {
+        String problem;
+        Path home = INSTALLED.resolve(folder);
+        try {
+            Files.createDirectories(home);
+            StringBuilder sources = new StringBuilder();
+            try (Stream<Path> files = Files.list(SOURCES.resolve(folder))) {
+                for (Path source : files.sorted().toList()) {
+                    Files.copy(source, home.resolve(source.getFileName()), StandardCopyOption.REPLACE_EXISTING);
+                    sources.append(Files.readString(source));
+                }
+            }
+            Path done = home.resolve("installed");
+            if (Files.exists(done) && Files.readString(done).contentEquals(sources)) {
+                return home;
+            }
             Finished run = Finished.run(
                     new ProcessBuilder(installer).directory(home.toFile()), home.resolve("install.log"), PATIENCE);
-            why = run.exitCode() == 0 ? "" : run.output();
+            problem = run.exitCode() == 0 ? "" : run.output();
+            if (problem.isEmpty()) {
+                Files.writeString(done, sources);
+            }
         } catch (IOException e) {
-            why = e.getMessage();
+            problem = e.getMessage();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException(e);
         }
-        Assumptions.assumeTrue(why.isEmpty(), "The AWS SDK of " + language + " cannot be had here: " + why);
+        Assumptions.assumeTrue(problem.isEmpty(), title + " cannot be had here: " + problem);
+        return home;
     }
 }

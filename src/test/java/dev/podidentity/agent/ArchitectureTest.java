@@ -31,8 +31,8 @@ class ArchitectureTest {
     /** What each package may use; what is not listed here has to be, with a reason, when it comes. */
     static Stream<Arguments> packages() {
         return Stream.of(
-                // Failures become answers in http, so it knows their types.
-                arguments("http", Set.of("token", "credentials", "eksauth", "loop", "config", "observe")),
+                // Failures become answers in http, so it knows their types; it asks network who else has its ports.
+                arguments("http", Set.of("token", "credentials", "eksauth", "network", "loop", "config", "observe")),
                 arguments("credentials", Set.of("eksauth", "token", "loop", "config", "observe")),
                 arguments("eksauth", Set.of("token", "outbound", "config", "observe")),
                 arguments("token", Set.of("loop", "config", "observe")),

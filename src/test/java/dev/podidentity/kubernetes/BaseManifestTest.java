@@ -2,13 +2,11 @@ package dev.podidentity.kubernetes;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.assertj.core.api.Assertions.tuple;
 
 import dev.podidentity.agent.config.AgentConfig;
 import dev.podidentity.agent.config.GoDuration;
 import dev.podidentity.agent.observe.BuildInfo;
 import io.fabric8.kubernetes.api.model.Container;
-import io.fabric8.kubernetes.api.model.ContainerPort;
 import io.fabric8.kubernetes.api.model.HTTPGetAction;
 import io.fabric8.kubernetes.api.model.HasMetadata;
 import io.fabric8.kubernetes.api.model.NodeSelectorRequirement;
@@ -156,18 +154,17 @@ class BaseManifestTest {
                                 "eks.amazonaws.com/compute-type", "NotIn", List.of("fargate", "auto", "hybrid"))));
     }
 
+    /** The API takes exactly one of the two that is not 0. */
     @Test
-    void replacesATenthOfTheAgentsAtATimeAndNeverTwoOnOneNode() {
+    void startsTheNewAgentBesideTheOldOneOnATenthOfTheNodesAtATime() {
         assertThat(daemonSet.getSpec().getUpdateStrategy().getType()).isEqualTo("RollingUpdate");
-        assertThat(daemonSet.getSpec().getUpdateStrategy().getRollingUpdate().getMaxUnavailable().getStrVal()).isEqualTo("10%");
-        assertThat(daemonSet.getSpec().getUpdateStrategy().getRollingUpdate().getMaxSurge().getIntVal()).isZero();
+        assertThat(daemonSet.getSpec().getUpdateStrategy().getRollingUpdate().getMaxSurge().getStrVal()).isEqualTo("10%");
+        assertThat(daemonSet.getSpec().getUpdateStrategy().getRollingUpdate().getMaxUnavailable().getIntVal()).isZero();
     }
 
     @Test
-    void claimsNoPortOfTheNodeButTheMetricsPort() throws ReflectiveOperationException {
-        assertThat(containers().stream().flatMap(container -> container.getPorts().stream()))
-                .extracting(ContainerPort::getName, ContainerPort::getContainerPort)
-                .containsExactly(tuple("metrics", Integer.valueOf(initial("metricsPort"))));
+    void claimsNoPortOfTheNodeAsTwoAgentsCouldNotRunThereThen() throws ReflectiveOperationException {
+        assertThat(containers()).allSatisfy(container -> assertThat(container.getPorts()).isEmpty());
         assertThat(daemonSet.getSpec().getTemplate().getMetadata().getAnnotations())
                 .containsEntry("prometheus.io/scrape", "true")
                 .containsEntry("prometheus.io/port", initial("metricsPort"));
@@ -179,14 +176,28 @@ class BaseManifestTest {
         int port = Integer.parseInt(initial("probePort"));
 
         // Then
-        assertThat(Stream.of(agent.getStartupProbe(), agent.getLivenessProbe(), agent.getReadinessProbe())
-                        .map(Probe::getHttpGet))
+        assertThat(Stream.of(agent.getLivenessProbe(), agent.getReadinessProbe()).map(Probe::getHttpGet))
                 .allSatisfy(get -> {
                     assertThat(get.getHost()).isEqualTo("localhost");
                     assertThat(get.getPort().getIntVal()).isEqualTo(port);
                 })
                 .extracting(HTTPGetAction::getPath)
-                .containsExactly("/healthz", "/healthz", "/readyz");
+                .containsExactly("/healthz", "/readyz");
+    }
+
+    /** Over HTTP the old agent could answer, and would be stopped before the new one serves. */
+    @Test
+    void holdsTheNewAgentForStartedWhenItListensItselfAndGivesItTimeToFindCredentials()
+            throws ReflectiveOperationException, IOException {
+        // Given
+        Probe startup = agent.getStartupProbe();
+
+        // Then
+        assertThat(startup.getExec().getCommand()).containsExactly("/eks-pod-identity-agent", "probe");
+        assertThat(Files.readString(Path.of("image/Dockerfile"))).contains("ENTRYPOINT [\"/eks-pod-identity-agent\"]");
+        assertThat(startup.getHttpGet()).isNull();
+        assertThat(Duration.ofSeconds((long) startup.getPeriodSeconds() * startup.getFailureThreshold()))
+                .isGreaterThan(GoDuration.parse(initial("startupGrace")));
     }
 
     @Test

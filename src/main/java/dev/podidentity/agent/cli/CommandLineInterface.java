@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.function.IntUnaryOperator;
 import java.util.function.ToIntFunction;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
@@ -30,23 +31,33 @@ public final class CommandLineInterface {
     private static final Flag VERBOSITY =
             Flag.ALL.stream().filter(flag -> flag.name().equals("verbosity")).findFirst().orElseThrow();
 
+    /** The one flag of {@code probe}. */
+    private static final Flag PROBE_PORT =
+            Flag.ALL.stream().filter(flag -> flag.name().equals("probe-port")).findFirst().orElseThrow();
+
     private final PrintWriter out;
     private final PrintWriter err;
+    private final Map<String, String> environment;
 
-    public CommandLineInterface(PrintWriter out, PrintWriter err) {
+    public CommandLineInterface(PrintWriter out, PrintWriter err, Map<String, String> environment) {
         this.out = out;
         this.err = err;
+        this.environment = environment;
     }
 
     /**
-     * Parses a command line and does all of it but the work of {@code server} and {@code initialize}.
+     * Parses a command line and does all of it but the work of {@code server}, {@code initialize} and {@code probe}.
      *
      * @param server is given the properties that the flags of {@code server} set
      * @param initialize is given how much to log, and gives the exit code
+     * @param probe is given the port of probes, and gives the exit code
      * @return the exit code; nothing if {@code server} was called
      */
     public Optional<Integer> run(
-            Consumer<Map<String, String>> server, ToIntFunction<Verbosity> initialize, String... args) {
+            Consumer<Map<String, String>> server,
+            ToIntFunction<Verbosity> initialize,
+            IntUnaryOperator probe,
+            String... args) {
         CommandLine root = root();
         ParseResult parsed;
         try {
@@ -78,10 +89,28 @@ public final class CommandLineInterface {
                 return Optional.of(initialize.applyAsInt(
                         Verbosity.parse(properties.getOrDefault(VERBOSITY.property(), VERBOSITY.initial()))));
             }
+            case "probe" -> {
+                return probe(probe, properties);
+            }
             default -> {
                 server.accept(properties);
                 return Optional.empty();
             }
+        }
+    }
+
+    /** As the container's environment sets up the agent, it sets up what asks it. */
+    private Optional<Integer> probe(IntUnaryOperator probe, Map<String, String> properties) {
+        String port = Optional.ofNullable(properties.get(PROBE_PORT.property()))
+                .or(() -> Optional.ofNullable(environment.get(PROBE_PORT.variable())))
+                .orElse(PROBE_PORT.initial());
+        try {
+            PROBE_PORT.check().accept(port);
+            return Optional.of(probe.applyAsInt(Integer.parseInt(port)));
+        } catch (IllegalArgumentException e) {
+            err.println("Error: " + PROBE_PORT.variable() + ": " + e.getMessage() + ": \"" + port + '"');
+            err.flush();
+            return Optional.of(USAGE);
         }
     }
 
@@ -94,6 +123,10 @@ public final class CommandLineInterface {
         root.addSubcommand("server", server);
         root.addSubcommand("initialize", command("initialize", "Gives this node the addresses on which pods ask for"
                 + " credentials, on the link pod-id-link0. Does only what is missing. Needs the capability NET_ADMIN.")
+                .addOption(option(VERBOSITY)));
+        root.addSubcommand("probe", command("probe", "Asks the agent of this container whether it listens, and no other that"
+                + " may listen on this node too. For a startup probe.")
+                .addOption(option(PROBE_PORT))
                 .addOption(option(VERBOSITY)));
         root.addSubcommand("version", command("version", "Prints the version.").addOption(option(VERBOSITY)));
         return new CommandLine(root).setOut(out).setErr(err).setUsageHelpWidth(110).setOverwrittenOptionsAllowed(true);

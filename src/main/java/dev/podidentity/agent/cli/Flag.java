@@ -7,6 +7,7 @@ import dev.podidentity.agent.config.LogFormat;
 import dev.podidentity.agent.config.VerificationMode;
 import dev.podidentity.agent.config.Verbosity;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.function.Consumer;
 
@@ -71,10 +72,12 @@ record Flag(
                     "Host that a request may name beside 169.254.170.23 and fd00:ec2::23. Repeatable."),
             one("request-deadline", "DURATION", new Checked.Timeout()::convert, "900ms",
                     "Time within which every request is answered."),
+            one("patient-request-deadline", "DURATION", new Checked.Timeout()::convert, "1900ms",
+                    "The same for requests of AWS SDKs that are known to wait for longer than 1 s."),
             one("attempt-timeout", "DURATION", new Checked.Timeout()::convert, "5s",
                     "Time that one call to EKS Auth may take."),
             one("flight-timeout", "DURATION", new Checked.Timeout()::convert, "15s",
-                    "Time that all calls for one identity may take together."),
+                    "Time after which calls for one identity end, unless somebody waits for them."),
             one("max-concurrent-fetches", "COUNT", new Checked.Limit()::convert, "100",
                     "Calls to EKS Auth for waiting pods that may be under way at once."),
             one("source-requests-per-second", "COUNT", new Checked.Count()::convert, "500",
@@ -134,5 +137,10 @@ record Flag(
     /** The property that carries the flag's value. */
     String property() {
         return "agent." + name;
+    }
+
+    /** The environment variable that has the value where the flag is not given. */
+    String variable() {
+        return "AGENT_" + name.toUpperCase(Locale.ROOT).replace('-', '_');
     }
 }

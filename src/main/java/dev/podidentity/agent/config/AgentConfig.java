@@ -92,17 +92,22 @@ public interface AgentConfig {
     /** Hosts that a request may name in its Host header beside 169.254.170.23 and fd00:ec2::23. Repeatable. */
     Optional<List<@WithConverter(Checked.Host.class) String>> allowedHosts();
 
-    /** Time within which every request is answered, whatever EKS Auth does. AWS SDKs give up after 1 s. */
+    /** Time within which every request is answered, whatever EKS Auth does. Some AWS SDKs give up after 1 s. */
     @WithDefault("900ms")
     @WithConverter(Checked.Timeout.class)
     Duration requestDeadline();
+
+    /** The same for requests of AWS SDKs that wait longer: botocore gives up after 2 s, the others later or never. */
+    @WithDefault("1900ms")
+    @WithConverter(Checked.Timeout.class)
+    Duration patientRequestDeadline();
 
     /** Time that one call to EKS Auth may take. */
     @WithDefault("5s")
     @WithConverter(Checked.Timeout.class)
     Duration attemptTimeout();
 
-    /** Time that all the calls for one identity may take together, with the pauses between them. */
+    /** Time after which the calls for one identity end, with the pauses between them, unless somebody waits for them. */
     @WithDefault("15s")
     @WithConverter(Checked.Timeout.class)
     Duration flightTimeout();
@@ -152,7 +157,10 @@ public interface AgentConfig {
     @WithConverter(GoDuration.class)
     Duration startupGrace();
 
-    /** Time that requests in flight have to finish when the agent is told to stop. */
+    /**
+     * Time that requests in flight have to finish when the agent is told to stop; where another agent takes over,
+     * connections that are kept open have it for one more request, too.
+     */
     @WithDefault("5s")
     @WithConverter(GoDuration.class)
     Duration shutdownTimeout();

@@ -35,11 +35,6 @@ final class CallPace {
         countedFrom = now;
     }
 
-    /** Whether a call may be made now. */
-    boolean allows(long now) {
-        return !slowed(now) || now - nextAt >= 0;
-    }
-
     /** Counts a call that is made now. */
     void called(long now) {
         count(now);

@@ -88,9 +88,9 @@ public record Caller(ServiceAccountToken token, Verification verification, Ident
     }
 
     /**
-     * Whether an answer of EKS Auth names the namespace and the service account of the token. Where verification is
-     * off nothing is compared. Where it is on and could not be had, the token's own claims are: EKS Auth, which has
-     * accepted the token by then, reads the same.
+     * Whether an answer of EKS Auth names the namespace and the service account of the token. Where nobody has verified it the
+     * token's own claims are compared: EKS Auth, which has accepted the token by then, reads the same. Where verification is
+     * off, a token may name none.
      */
     boolean namedBy(IssuedCredentials issued) {
         if (verification instanceof VerifiedClaims claims) {
@@ -98,7 +98,9 @@ public record Caller(ServiceAccountToken token, Verification verification, Ident
                     && claims.serviceAccount().equals(issued.serviceAccount());
         }
         WorkloadClaims claims = token.claims();
-        return verification instanceof NotVerified not && not.reason() == NotVerified.Reason.OFF
+        boolean off = verification instanceof NotVerified not && not.reason() == NotVerified.Reason.OFF;
+        boolean nameless = claims.namespace().isEmpty() && claims.serviceAccount().isEmpty();
+        return off && nameless
                 || claims.namespace().equals(issued.namespace())
                         && claims.serviceAccount().equals(issued.serviceAccount());
     }

@@ -62,9 +62,25 @@ final class CredentialLog {
             LOG.debugf("A call to EKS Auth failed",
                     Field.of("code", failure.code()),
                     Field.of("remedy", failure.message()),
+                    Field.of("said", failure.said().inWords()),
                     Field.of("attempt", flight.attempts()),
                     Field.of("millis", took.toMillis()));
         }
+    }
+
+    /** Calls for all identities have begun to fail. */
+    void outageBegan(TransientFailure failure) {
+        metrics.outage(true);
+        LOG.warnf("Calls to EKS Auth fail for all pods of this node; one in a while is made until it answers",
+                Field.of("code", failure.code()),
+                Field.of("remedy", failure.message()),
+                Field.of("said", failure.said().inWords()));
+    }
+
+    /** EKS Auth has answered again. */
+    void outageEnded() {
+        metrics.outage(false);
+        LOG.infof("EKS Auth answers again");
     }
 
     /** EKS Auth has answered for another service account than the token's. */
@@ -89,6 +105,7 @@ final class CredentialLog {
             LOG.warnf("No credentials from EKS Auth",
                     Field.of("code", failure.code()),
                     Field.of("remedy", failure.message()),
+                    Field.of("said", failure.said().inWords()),
                     // Claims, and facts only if the token was verified.
                     Field.of("namespace", flight.caller().token().claims().namespace()),
                     Field.of("serviceAccount", flight.caller().token().claims().serviceAccount()),

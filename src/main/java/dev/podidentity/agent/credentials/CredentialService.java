@@ -4,6 +4,7 @@ import dev.podidentity.agent.eksauth.EksAuth;
 import dev.podidentity.agent.eksauth.EksAuthFailure;
 import dev.podidentity.agent.eksauth.IssuedCredentials;
 import dev.podidentity.agent.eksauth.PermanentFailure;
+import dev.podidentity.agent.eksauth.TransientFailure;
 import dev.podidentity.agent.loop.SingleFlight;
 import dev.podidentity.agent.loop.Timers;
 import dev.podidentity.agent.observe.CacheOutcome;
@@ -27,10 +28,11 @@ import java.util.function.LongSupplier;
 import java.util.function.Predicate;
 
 /**
- * Decides what a caller gets: credentials from the cache, a failure that is remembered, or what comes of a {@link Flight}
+ * Decides what a caller gets: credentials from the cache, a refusal that is remembered, or what comes of a {@link Flight}
  * that it joins or begins.
  *
- * <p>A request is answered within the deadline, whatever EKS Auth does; the flight that it waits for goes on without it.
+ * <p>A request is answered within its deadline, whatever EKS Auth does; the flight that it waits for goes on without it.
+ * After a failure it waits for the next call: an SDK that is told of the trouble at once uses up its retries at once.
  * All who wait get its end in the same instant. Transient trouble never takes away credentials that are valid; a refusal
  * does.
  *
@@ -51,7 +53,6 @@ public final class CredentialService {
     private final SingleFlight<Identity, Flight> flights = new SingleFlight<>();
     private final Flight.Means means;
     private final Keeper keeper = new Keeper();
-    private final Duration deadline;
     private final LivingPods living;
     private final Metrics metrics;
     private final LimitReport limits;
@@ -85,12 +86,11 @@ public final class CredentialService {
         this.cache = new CredentialCache(settings.cacheCapacity(), metrics);
         this.renewal = new RenewalPolicy(settings.retention());
         this.failures = new FailureMemory(retry);
-        this.queue = new FetchQueue(settings.concurrentFetches(), metrics, nanos, timers);
-        this.deadline = settings.requestDeadline();
+        this.log = new CredentialLog(metrics, nanos);
+        this.queue = new FetchQueue(settings.concurrentFetches(), metrics, log, nanos, timers);
         this.living = living;
         this.metrics = metrics;
         this.limits = limits;
-        this.log = new CredentialLog(metrics, nanos);
         this.clock = clock;
         this.nanos = nanos;
         this.random = random;
@@ -110,14 +110,15 @@ public final class CredentialService {
      *
      * @param caller what the request has shown
      * @param source the address it came from
-     * @param waited how much of the time within which every request is answered is over
+     * @param deadline the time within which it is answered
+     * @param waited how much of that time is over
      * @param answer is called exactly once, unless the request is abandoned first
      */
-    public Waiting request(Caller caller, String source, Duration waited, Consumer<Outcome> answer) {
+    public Waiting request(Caller caller, String source, Duration deadline, Duration waited, Consumer<Outcome> answer) {
         // First: what others share is not for a token that EKS Auth does not accept.
-        Optional<PermanentFailure> refusal = refusal(caller);
-        if (refusal.isPresent()) {
-            return answered(answer, new Outcome.Failed(refusal.get(), CacheOutcome.REMEMBERED));
+        Optional<PermanentFailure> refusedToken = refusal(caller);
+        if (refusedToken.isPresent()) {
+            return answered(answer, new Outcome.Failed(refusedToken.get(), CacheOutcome.REMEMBERED));
         }
         Instant now = clock.instant();
         long nanosNow = nanos.getAsLong();
@@ -125,27 +126,26 @@ public final class CredentialService {
         if (entry != null && entry.servable(now, nanosNow, renewal)) {
             return answered(answer, new Outcome.Served(entry.credentials(), CacheOutcome.HIT));
         }
+        Optional<PermanentFailure> refusal = failures.refusal(caller.identity(), nanosNow);
+        if (refusal.isPresent()) {
+            return answered(answer, new Outcome.Failed(refusal.get(), CacheOutcome.REMEMBERED));
+        }
         Optional<Credentials> old = Optional.ofNullable(entry)
                 .map(CacheEntry::credentials)
                 .filter(credentials -> credentials.validAt(now, nanosNow));
-        EksAuthFailure recent = failures.current(caller.identity(), nanosNow);
-        if (recent != null) {
-            return answered(answer, staleOr(old, recent, CacheOutcome.REMEMBERED));
-        }
-        Flight flight = flights.find(caller.identity());
-        if (flight != null) {
-            return old.isPresent() && flight.late(deadline)
-                    ? answered(answer, new Outcome.Served(old.get(), CacheOutcome.STALE))
-                    : join(flight, caller, source, CacheOutcome.COALESCED, old, waited, answer);
+        Flight underWay = flights.find(caller.identity());
+        if (underWay != null) {
+            return join(underWay, caller, source, CacheOutcome.COALESCED, old, deadline, waited, answer);
         }
         Optional<Limit> beyond = queue.admit(source, caller.token().raw().length());
         if (beyond.isPresent()) {
             limits.rejected(beyond.get(), source);
             return answered(answer, staleOr(old, FetchQueue.tooMany(), CacheOutcome.MISS));
         }
-        Flight first = new Flight(caller, Optional.of(source), means, keeper);
+        Flight first = new Flight(
+                caller, Optional.of(source), failures.trouble(caller.identity(), nanosNow), means, keeper);
         flights.begin(caller.identity(), first);
-        Waiting waiting = join(first, caller, source, CacheOutcome.MISS, old, waited, answer);
+        Waiting waiting = join(first, caller, source, CacheOutcome.MISS, old, deadline, waited, answer);
         first.begin();
         return waiting;
     }
@@ -156,8 +156,12 @@ public final class CredentialService {
             String source,
             CacheOutcome outcome,
             Optional<Credentials> old,
+            Duration deadline,
             Duration waited,
             Consumer<Outcome> answer) {
+        if (old.isPresent() && flight.late(deadline)) {
+            return answered(answer, new Outcome.Served(old.get(), CacheOutcome.STALE));
+        }
         metrics.waiting(1);
         Waiter waiter = new Waiter(flight.known(caller), outcome, old, this::gone, this::refusal, this::valid, given -> {
             metrics.waiting(-1);
@@ -218,7 +222,8 @@ public final class CredentialService {
     /** Starts to renew an entry that is {@link #due}, in the background. */
     void renew(CacheEntry entry) {
         entry.renewable(clock.instant(), renewal, living).ifPresent(caller -> {
-            Flight flight = new Flight(caller, Optional.empty(), means, keeper);
+            // The renewer has paused.
+            Flight flight = new Flight(caller, Optional.empty(), Optional.empty(), means, keeper);
             flights.begin(entry.identity(), flight);
             entry.renewalBegan();
             flight.begin();
@@ -267,18 +272,29 @@ public final class CredentialService {
         }
 
         @Override
-        public void failed(Flight flight, EksAuthFailure failure) {
-            if (failure instanceof PermanentFailure) {
-                cache.remove(flight.identity(), EvictionCause.REFUSED);
+        public void identityRefused(Flight flight, PermanentFailure refusal) {
+            cache.remove(flight.identity(), EvictionCause.REFUSED);
+            long now = nanos.getAsLong();
+            if (failures.refused(flight.identity(), refusal, now, random.getAsDouble()).worthALine()) {
+                log.failed(flight, refusal);
             }
-            if (failures.remember(flight.identity(), failure, nanos.getAsLong(), random.getAsDouble())) {
-                log.failed(flight, failure);
-            }
-            renewalFailed(flight, failure);
         }
 
         @Override
-        public void noCredentials(Flight flight, EksAuthFailure failure) {
+        public Duration failed(Flight flight, TransientFailure failure) {
+            FailureMemory.Remark remark = failures.failed(
+                    flight.identity(), failure, nanos.getAsLong(), queue.outage(), random.getAsDouble());
+            if (remark.worthALine()) {
+                log.failed(flight, failure);
+            }
+            return remark.pause();
+        }
+
+        @Override
+        public void endedWithout(Flight flight, EksAuthFailure failure) {
+            if (failure instanceof TransientFailure && failures.endWorthALine(flight.identity(), nanos.getAsLong())) {
+                log.failed(flight, failure);
+            }
             renewalFailed(flight, failure);
         }
 

@@ -9,15 +9,13 @@ import java.time.Duration;
  * @param cacheSize how many identities are kept; zero turns caching off
  * @param renewalsPerSecond how many renewals may start in a second; zero turns renewal off
  * @param concurrentFetches how many calls for waiting pods may be under way at once
- * @param requestDeadline the time within which a request is answered
- * @param flightTimeout the time that all calls for one identity may take together
+ * @param flightTimeout the time after which calls for one identity end, unless somebody waits for them
  */
 public record CredentialSettings(
         Duration retention,
         int cacheSize,
         int renewalsPerSecond,
         int concurrentFetches,
-        Duration requestDeadline,
         Duration flightTimeout) {
 
     /** How many entries the cache has room for. */

@@ -35,6 +35,8 @@ final class FetchQueue {
     /** By source, as each made-up token is an identity of its own: remembering its refusal does not stop the next one. */
     static final int FAILURES_PER_SECOND = 10;
     static final int FAILURES_AT_ONCE = 100;
+    /** For a permit. A call that fails is repeated while somebody waits. */
+    static final int CALLS_FOR_A_PERMIT = 5;
     /**
      * How many flights may wait for each permit of their source that may be given back. A call takes some tens of
      * milliseconds, so that a permit serves more than that within the time that a request waits.
@@ -49,7 +51,9 @@ final class FetchQueue {
     private final Map<String, Integer> holding = new HashMap<>();
     private final FairQueue<Flight> queue;
     private final CallPace pace;
+    private final Outage outage = new Outage();
     private final Metrics metrics;
+    private final CredentialLog log;
     private final LongSupplier nanos;
     private final Timers timers;
     /** Serves the queue when a permit or the pace allows more. */
@@ -59,10 +63,11 @@ final class FetchQueue {
      * @param slots how many calls for waiting pods run at once
      * @param nanos a monotonic clock
      */
-    FetchQueue(int slots, Metrics metrics, LongSupplier nanos, Timers timers) {
+    FetchQueue(int slots, Metrics metrics, CredentialLog log, LongSupplier nanos, Timers timers) {
         this.queue = new FairQueue<>(slots, this::turn);
         this.pace = new CallPace(nanos.getAsLong());
         this.metrics = metrics;
+        this.log = log;
         this.nanos = nanos;
         this.timers = timers;
     }
@@ -109,10 +114,20 @@ final class FetchQueue {
         metrics.fetchesQueued(queue.waiting());
     }
 
-    /** Whether a renewal may call EKS Auth now. While EKS Auth throttles, waiting pods come first. */
+    /** Whether a renewal may call EKS Auth now. While calls are limited, waiting pods come first. */
     boolean allowsRenewal() {
         long now = nanos.getAsLong();
-        return pace.allows(now) && !(pace.slowed(now) && queue.waiting() > 0);
+        boolean limited = pace.slowed(now) || outage.lasts();
+        return untilNext(now) <= 0 && !(limited && queue.waiting() > 0);
+    }
+
+    private long untilNext(long now) {
+        return Math.max(pace.untilNext(now), outage.untilNext(now));
+    }
+
+    /** Whether calls wait because they fail for all identities. */
+    boolean outage() {
+        return outage.lasts();
     }
 
     /** Whether calls wait because EKS Auth throttles. */
@@ -122,13 +137,25 @@ final class FetchQueue {
 
     /** A call is made. */
     void called() {
-        pace.called(nanos.getAsLong());
+        long now = nanos.getAsLong();
+        pace.called(now);
+        outage.called(now);
     }
 
-    /** EKS Auth has answered a call. */
-    void answered(EksAuthAnswer answer) {
+    /** A call for an identity has ended. */
+    void answered(Identity identity, EksAuthAnswer answer) {
+        long now = nanos.getAsLong();
         if (answer instanceof TransientFailure failure && failure.reason() == TransientFailure.Reason.THROTTLED) {
-            pace.throttled(nanos.getAsLong());
+            pace.throttled(now);
+        }
+        boolean before = outage.lasts();
+        outage.answered(identity, answer, now);
+        if (!before && outage.lasts()) {
+            log.outageBegan((TransientFailure) answer);
+        } else if (before && !outage.lasts()) {
+            log.outageEnded();
+            queue.serve();
+            metrics.fetchesQueued(queue.waiting());
         }
     }
 
@@ -145,31 +172,34 @@ final class FetchQueue {
 
     private Turn turn(String source, Flight flight) {
         long now = nanos.getAsLong();
-        if (!flight.findToken()) {
-            flight.endForNobody();
+        if (!flight.ready()) {
             return Turn.DROPPED;
         }
-        if (!pace.allows(now)) {
-            serveAfter(pace.untilNext(now));
+        long wait = untilNext(now);
+        if (wait > 0) {
+            serveAfter(wait);
             return Turn.ALL_WAIT;
         }
-        if (flight.payer().isPresent()) {
-            if (permits.exhausted(flight.payer().get(), now)) {
-                flight.giveUp();
-                return Turn.DROPPED;
+        if (!flight.paid() && !pay(source, flight, now)) {
+            if (flight.payer().isPresent() || queue.waiting(source) <= mostWaiting(source)) {
+                serveAfter(UNTIL_NEXT_PERMIT);
+                return Turn.SOURCE_WAITS;
             }
-        } else if (permits.allows(source, now)) {
-            holding.merge(source, 1, Integer::sum);
-            flight.paidBy(source);
-        } else if (queue.waiting(source) <= mostWaiting(source)) {
-            serveAfter(UNTIL_NEXT_PERMIT);
-            return Turn.SOURCE_WAITS;
-        } else {
             flight.turnAway(Limit.REFUSALS, source);
             return Turn.DROPPED;
         }
         flight.call();
         return Turn.STARTED;
+    }
+
+    private boolean pay(String source, Flight flight, long now) {
+        if (!permits.allows(source, now)) {
+            return false;
+        }
+        if (flight.pay(source, CALLS_FOR_A_PERMIT)) {
+            holding.merge(source, 1, Integer::sum);
+        }
+        return true;
     }
 
     /** How many flights of a source may wait while it has no permit. */

@@ -25,10 +25,11 @@ import java.util.function.LongSupplier;
 import java.util.function.Predicate;
 
 /**
- * The calls to EKS Auth for one identity, and all requests that wait for what comes of them. It makes one call, and more
- * after pauses while the trouble is transient; a token that EKS Auth refuses, or whose pod has died, is replaced by
- * another pod's. It begins by waiting for its turn in the {@link FetchQueue}, and ends once: with credentials, with a
- * failure, or when its time is over while a call is still under way, whose credentials are welcome all the same.
+ * The calls to EKS Auth for one identity, and all requests that wait for what comes of them. While the trouble is transient
+ * it makes one call after another, with pauses between them, for as long as somebody waits and a little longer, since an SDK
+ * asks again; a token that EKS Auth refuses, or whose pod has died, is replaced by another pod's. Each call waits for its
+ * turn in the {@link FetchQueue}. A flight ends once: with credentials, with a refusal, as nobody waits for it any more, or
+ * when its time is over while a call is still under way, whose credentials are welcome all the same.
  *
  * <p>Confined to the event loop.
  */
@@ -46,6 +47,9 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
             "Too many calls to EKS Auth are under way: try again, or raise --max-concurrent-fetches");
     private static final TransientFailure THROTTLED = new TransientFailure(
             TransientFailure.Reason.THROTTLED, "EKS Auth throttles this account, so that calls to it wait: try again");
+    private static final TransientFailure OUTAGE = new TransientFailure(
+            TransientFailure.Reason.UNAVAILABLE,
+            "Calls to EKS Auth fail for all pods of this node, so that they wait: try again, and see the agent's log");
 
     /** What all flights share. */
     record Means(
@@ -72,14 +76,21 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         /** EKS Auth has refused the token of this caller, which is known of that token by now. */
         void tokenRefused(Flight flight, Caller caller, PermanentFailure refusal);
 
-        /** The flight ends without credentials, by this failure of the identity. */
-        void failed(Flight flight, EksAuthFailure failure);
+        /** EKS Auth refuses the identity, which ends the flight. */
+        void identityRefused(Flight flight, PermanentFailure refusal);
 
         /**
-         * The flight ends without credentials, which says nothing of the identity: no token is left to be used, or a limit
-         * does not allow a call.
+         * A call has met transient trouble, or has not ended in time.
+         *
+         * @return the pause before the next call
          */
-        void noCredentials(Flight flight, EksAuthFailure failure);
+        Duration failed(Flight flight, TransientFailure failure);
+
+        /**
+         * The flight ends without credentials: as it was refused, or failed, or has no token or permit for a call. Called
+         * after the others.
+         */
+        void endedWithout(Flight flight, EksAuthFailure failure);
 
         /** Another token of an identity: of a pod that shares the identity's entry. */
         Optional<Caller> sharing(Identity identity, Predicate<Caller> usable);
@@ -108,22 +119,35 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
     private final Set<String> sources = new LinkedHashSet<>();
     /** The pods that have asked, and the one whose token is used; without refused tokens. */
     private final PodTokens pods = new PodTokens();
-    private final Timers.Timer budget;
+    private Timers.Timer timeout;
     /** Whose token the calls are made with. */
     private Caller caller;
     private State state = State.QUEUED;
     private boolean begun;
     private int attempts;
-    /** Whose permit was taken. */
+    private int refusedTokens;
+    /** When the call began that is under way. */
+    private long calledAt;
+    /** Since when nobody has waited. */
+    private long desertedSince;
+    /** Whose permit was taken first. */
     private Optional<String> payer = Optional.empty();
+    private int callsPaidFor;
     private Optional<Timers.Timer> pause = Optional.empty();
-    private Optional<EksAuthFailure> lastFailure = Optional.empty();
+    private Optional<TransientFailure> lastFailure;
+    private final Duration firstPause;
 
     /**
      * @param caller whose token is used first
      * @param beganBy the address of the request that begins it, which the queue has admitted; empty for a renewal
+     * @param trouble what calls for the identity have met before
      */
-    Flight(Caller caller, Optional<String> beganBy, Means means, Keeper keeper) {
+    Flight(
+            Caller caller,
+            Optional<String> beganBy,
+            Optional<FailureMemory.Trouble> trouble,
+            Means means,
+            Keeper keeper) {
         super(means.timers(), means.loop());
         this.identity = caller.identity();
         this.caller = caller;
@@ -132,9 +156,12 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         this.means = means;
         this.keeper = keeper;
         this.startedAt = means.nanos().getAsLong();
+        this.desertedSince = startedAt;
+        this.lastFailure = trouble.map(FailureMemory.Trouble::failure);
+        this.firstPause = trouble.map(FailureMemory.Trouble::pause).orElse(Duration.ZERO);
+        beganBy.ifPresent(sources::add);
         pods.learn(caller);
-        Duration timeout = means.retry().flightTimeout();
-        this.budget = means.timers().schedule(timeout, () -> fail(failureWithin(timeout)));
+        this.timeout = means.timers().schedule(means.retry().flightTimeout(), this::timeOver);
     }
 
     Identity identity() {
@@ -154,14 +181,30 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         return beganBy.isEmpty();
     }
 
-    /** Whose permit pays for its calls, once it has made one for a request. */
+    /** Whose permit it took first, if it has taken one. */
     Optional<String> payer() {
         return payer;
     }
 
-    /** Remembers whose permit pays for its calls. */
-    void paidBy(String source) {
-        payer = Optional.of(source);
+    /** Whether it has a permit, of some source, which it has not used up. */
+    boolean paid() {
+        return callsPaidFor > 0;
+    }
+
+    /**
+     * Remembers a permit.
+     *
+     * @param source whose it is
+     * @param calls how many calls it is good for
+     * @return whether it is the flight's first
+     */
+    boolean pay(String source, int calls) {
+        boolean first = payer.isEmpty();
+        if (first) {
+            payer = Optional.of(source);
+        }
+        callsPaidFor = calls;
+        return first;
     }
 
     /** The caller with the same token that is known already, so that it is held once; else the one that is given. */
@@ -176,7 +219,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
 
     /** Whether it has taken so long, or met trouble already, that it is not worth waiting for with old credentials. */
     boolean late(Duration deadline) {
-        return attempts > 1 || state == State.PAUSING || elapsed().compareTo(deadline) >= 0;
+        return attempts > 1 || lastFailure.isPresent() || means.queue().outage() || elapsed().compareTo(deadline) >= 0;
     }
 
     /**
@@ -196,9 +239,23 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         return place;
     }
 
-    /** Makes the next call as soon as it may. */
+    /** Makes its first call, as soon as it may. */
     void begin() {
         begun = true;
+        if (firstPause.isZero()) {
+            queue();
+        } else {
+            pause(firstPause);
+        }
+    }
+
+    private void pause(Duration time) {
+        state = State.PAUSING;
+        pause = Optional.of(means.timers().schedule(time, this::queue));
+    }
+
+    /** Makes the next call, as soon as it may. */
+    private void queue() {
         state = State.QUEUED;
         pause = Optional.empty();
         if (!sources.isEmpty()) {
@@ -207,24 +264,44 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
                     means.queue().add(source, this);
                 }
             }
-        } else if (findToken()) {
+        } else if (ready()) {
             call(false);
-        } else {
-            endForNobody();
         }
     }
 
-    /** Sees to it that its token can still be used, or finds another one if somebody waits. */
-    boolean findToken() {
-        if (usable(caller)) {
-            return true;
+    /**
+     * Its turn has come. Sees to it that its token can still be used, or finds another one if somebody waits; ends if there
+     * is none, or if it has failed and nobody waits for it any more.
+     *
+     * @return whether it is to make a call
+     */
+    boolean ready() {
+        if (attempts > 0 && !wanted()) {
+            endWithout(lastFailure.orElse(OTHERS_REFUSED));
+            return false;
         }
-        Optional<Caller> other = deserted() ? Optional.empty() : another();
-        other.ifPresent(this::use);
-        return other.isPresent();
+        if (!usable(caller)) {
+            Optional<Caller> other = deserted() ? Optional.empty() : another();
+            if (other.isEmpty()) {
+                endWithout(POD_GONE);
+                return false;
+            }
+            use(other.get());
+        }
+        return true;
     }
 
-    /** Its turn has come: makes the next call. */
+    /** Whether somebody waits, or may soon be back. */
+    private boolean wanted() {
+        return !deserted() || means.retry().goesOnForNobody(since(desertedSince));
+    }
+
+    @Override
+    protected void left() {
+        desertedSince = means.nanos().getAsLong();
+    }
+
+    /** Makes the next call. */
     void call() {
         call(true);
     }
@@ -233,14 +310,16 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         leaveQueues();
         state = State.CALLING;
         attempts++;
+        callsPaidFor--;
+        calledAt = means.nanos().getAsLong();
         means.queue().called();
         means.metrics().calling(1);
-        long began = means.nanos().getAsLong();
+        long began = calledAt;
         // Not thenAcceptAsync(): what went wrong in it would be known to nobody.
         means.eksAuth().assumeRole(caller.token()).thenAccept(answer -> means.loop().execute(() -> {
             means.metrics().calling(-1);
             try {
-                answered(answer, Duration.ofNanos(means.nanos().getAsLong() - began));
+                answered(answer, since(began));
             } finally {
                 if (inTurn) {
                     means.queue().done();
@@ -273,14 +352,17 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         if (state == State.OVERDUE) {
             state = State.OVER;
         }
-        means.queue().answered(given);
+        means.queue().answered(identity, given);
         EksAuthAnswer answer = checked(given);
         means.log().called(this, answer, took);
         if (answer instanceof IssuedCredentials issued) {
             keeper.issued(this, issued);
         } else if (answer instanceof PermanentFailure refusal && refusal.ofToken()) {
             refused(refusal);
-        } else if (answer instanceof EksAuthFailure failure && !over()) {
+        } else if (answer instanceof PermanentFailure refusal && !over()) {
+            keeper.identityRefused(this, refusal);
+            endWithout(refusal);
+        } else if (answer instanceof TransientFailure failure && !over()) {
             failed(failure);
         }
     }
@@ -294,19 +376,20 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         return WRONG_SUBJECT;
     }
 
-    private void failed(EksAuthFailure failure) {
+    private void failed(TransientFailure failure) {
         lastFailure = Optional.of(failure);
         // A renewal has one attempt, and the renewer's own pace; unless somebody waits for it by now.
-        boolean again = failure instanceof TransientFailure && !(renewal() && deserted());
-        Optional<Duration> next = again
-                ? means.retry().pauseAfter(attempts, elapsed(), means.random().getAsDouble())
-                : Optional.empty();
-        if (next.isEmpty()) {
-            fail(failure);
+        boolean last = renewal() ? deserted() : !wanted();
+        Duration time = keeper.failed(this, failure);
+        if (last) {
+            endWithout(failure);
             return;
         }
-        state = State.PAUSING;
-        pause = Optional.of(means.timers().schedule(next.get(), this::begin));
+        if (time.isZero()) {
+            queue();
+        } else {
+            pause(time);
+        }
         // Whoever has valid credentials to fall back on gains nothing by waiting for a call that has failed once.
         give(new Landing.Failed(failure), Waiter::hasOld);
     }
@@ -317,20 +400,19 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
      */
     private void refused(PermanentFailure refusal) {
         Caller refused = caller;
+        refusedTokens++;
         pods.remove(refused);
         keeper.tokenRefused(this, refused, refusal);
         if (over()) {
             return;
         }
         give(new Landing.Failed(refusal), waiter -> waiter.caller().sameToken(refused));
-        Optional<Caller> other = means.retry().attemptsLeft(attempts) ? another() : Optional.empty();
+        Optional<Caller> other = means.retry().mayUseAnotherToken(refusedTokens) ? another() : Optional.empty();
         if (other.isPresent()) {
-            // Nobody else is to be told what was wrong with this one.
-            lastFailure = Optional.empty();
             use(other.get());
-            begin();
+            queue();
         } else {
-            keeper.noCredentials(this, refusal);
+            keeper.endedWithout(this, refusal);
             land(new Landing.Failed(OTHERS_REFUSED), false);
         }
     }
@@ -338,17 +420,6 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
     /** Ends with credentials, unless it has ended. */
     void succeed(Credentials credentials) {
         land(new Landing.Succeeded(credentials), true);
-    }
-
-    /** Ends without a call, as the pods whose tokens it could use are gone. */
-    void endForNobody() {
-        keeper.noCredentials(this, POD_GONE);
-        land(new Landing.Failed(POD_GONE), false);
-    }
-
-    /** Ends before a further call, as its source has used up its permits meanwhile. */
-    void giveUp() {
-        fail(lastFailure.orElseGet(FetchQueue::tooMany));
     }
 
     /**
@@ -359,9 +430,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         sources.remove(source);
         if (sources.isEmpty()) {
             means.limits().rejected(limit, source);
-            TransientFailure failure = FetchQueue.tooMany();
-            keeper.noCredentials(this, failure);
-            land(new Landing.Failed(failure), false);
+            endWithout(FetchQueue.tooMany());
         }
     }
 
@@ -371,11 +440,25 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         give(new Landing.PodGone(), waiter -> waiter.caller().podUid().equals(podUid));
     }
 
-    private void fail(EksAuthFailure failure) {
-        if (!over()) {
-            keeper.failed(this, failure);
-            land(new Landing.Failed(failure), false);
+    /** Its time is over, but not for those who wait: each of its calls ends by itself, unless something is wrong. */
+    private void timeOver() {
+        Duration time = means.retry().flightTimeout();
+        boolean stuck = state == State.CALLING && since(calledAt).compareTo(time) >= 0;
+        if (!deserted() && !stuck) {
+            timeout = means.timers().schedule(time, this::timeOver);
+            return;
         }
+        TransientFailure failure = failureWithin(time);
+        if (state == State.CALLING) {
+            keeper.failed(this, failure);
+        }
+        endWithout(failure);
+    }
+
+    /** Ends without credentials. */
+    private void endWithout(EksAuthFailure failure) {
+        keeper.endedWithout(this, failure);
+        land(new Landing.Failed(failure), false);
     }
 
     /** The one way to end. */
@@ -384,7 +467,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
             return;
         }
         state = state == State.CALLING ? State.OVERDUE : State.OVER;
-        budget.cancel();
+        timeout.cancel();
         pause.ifPresent(Timers.Timer::cancel);
         leaveQueues();
         end(landing);
@@ -393,10 +476,10 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
     }
 
     /** What those are told who waited for so long. */
-    private EksAuthFailure failureWithin(Duration time) {
+    private TransientFailure failureWithin(Duration time) {
         return lastFailure.orElseGet(() -> {
             if (attempts == 0) {
-                return means.queue().throttled() ? THROTTLED : NO_SLOT;
+                return means.queue().outage() ? OUTAGE : means.queue().throttled() ? THROTTLED : NO_SLOT;
             }
             return new TransientFailure(TransientFailure.Reason.TIMED_OUT,
                     "EKS Auth has not answered within " + time.toMillis() + " ms: try again");
@@ -404,6 +487,10 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
     }
 
     private Duration elapsed() {
-        return Duration.ofNanos(means.nanos().getAsLong() - startedAt);
+        return since(startedAt);
+    }
+
+    private Duration since(long then) {
+        return Duration.ofNanos(means.nanos().getAsLong() - then);
     }
 }

@@ -13,8 +13,8 @@ import java.util.Optional;
  */
 final class RefusedTokens {
 
-    /** Several for each pod of a node. */
-    static final int CAPACITY = 1024;
+    /** Two for each pod of the largest node. */
+    static final int CAPACITY = 512;
 
     private final BoundedMap<TokenFingerprint, PermanentFailure> refusals = new BoundedMap<>(CAPACITY);
 

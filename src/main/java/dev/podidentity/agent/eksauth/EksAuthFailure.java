@@ -8,4 +8,13 @@ public sealed interface EksAuthFailure extends EksAuthAnswer permits PermanentFa
 
     /** What went wrong and what to do, for the person who runs the pod; holds no secret. */
     String message();
+
+    /** What EKS Auth said itself. */
+    Said said();
+
+    /** The message, and after it what EKS Auth said. */
+    default String explanation() {
+        String said = said().inWords();
+        return said.isEmpty() ? message() : message() + ". " + said;
+    }
 }

@@ -133,7 +133,18 @@ final class FailureReader {
 
     private EksAuthFailure answered(AwsServiceException answer) {
         String code = answer.awsErrorDetails() == null ? "" : plain(answer.awsErrorDetails().errorCode());
-        int status = answer.statusCode();
+        EksAuthFailure failure = sorted(answer.statusCode(), code);
+        Said said = Said.by(answer);
+        if (failure instanceof PermanentFailure refusal) {
+            return new PermanentFailure(refusal.reason(), refusal.message(), said);
+        }
+        TransientFailure trouble = (TransientFailure) failure;
+        // A message about a signature may hold what was signed, with the agent's own session token in it.
+        boolean own = trouble.reason() == TransientFailure.Reason.AGENT_CREDENTIALS;
+        return new TransientFailure(trouble.reason(), trouble.message(), own ? said.withoutMessage() : said);
+    }
+
+    private EksAuthFailure sorted(int status, String code) {
         if (THROTTLING.contains(code)) {
             return throttled();
         }

@@ -5,8 +5,13 @@ package dev.podidentity.agent.eksauth;
  *
  * @param reason the kind of trouble
  * @param message what to do about it
+ * @param said what EKS Auth said itself
  */
-public record PermanentFailure(Reason reason, String message) implements EksAuthFailure {
+public record PermanentFailure(Reason reason, String message, Said said) implements EksAuthFailure {
+
+    public PermanentFailure(Reason reason, String message) {
+        this(reason, message, Said.NOTHING);
+    }
 
     public enum Reason {
         ACCESS_DENIED("AccessDeniedException"),

@@ -7,8 +7,13 @@ import dev.podidentity.agent.observe.UpstreamFailure;
  *
  * @param reason the kind of trouble
  * @param message what to do if it stays
+ * @param said what EKS Auth said itself
  */
-public record TransientFailure(Reason reason, String message) implements EksAuthFailure {
+public record TransientFailure(Reason reason, String message, Said said) implements EksAuthFailure {
+
+    public TransientFailure(Reason reason, String message) {
+        this(reason, message, Said.NOTHING);
+    }
 
     public enum Reason {
         THROTTLED("ThrottlingException", UpstreamFailure.THROTTLED),

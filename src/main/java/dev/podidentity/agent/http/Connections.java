@@ -76,6 +76,11 @@ final class Connections {
         return Optional.ofNullable(open.get(connection));
     }
 
+    /** How many connections there are. */
+    int open() {
+        return open.size();
+    }
+
     /** How many requests are being answered. */
     int busy() {
         return unanswered;

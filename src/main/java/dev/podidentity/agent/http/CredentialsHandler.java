@@ -17,6 +17,7 @@ import dev.podidentity.agent.token.TokenReader;
 import dev.podidentity.agent.token.TokenReading;
 import dev.podidentity.agent.token.TokenVerification;
 import dev.podidentity.agent.token.Verification;
+import dev.podidentity.agent.token.WorkloadClaims;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
@@ -40,10 +41,13 @@ final class CredentialsHandler {
     private static final CharSequence CONTENT_LENGTH = HttpHeaders.createOptimized("content-length");
     private static final CharSequence CACHE_CONTROL = HttpHeaders.createOptimized("Cache-Control");
     private static final CharSequence CONNECTION = HttpHeaders.createOptimized("Connection");
+    private static final CharSequence RETRY_AFTER = HttpHeaders.createOptimized("Retry-After");
     private static final CharSequence ALLOW = HttpHeaders.createOptimized("Allow");
     private static final CharSequence JSON = HttpHeaders.createOptimized("application/json");
     private static final CharSequence NO_STORE = HttpHeaders.createOptimized("no-store");
     private static final CharSequence CLOSE = HttpHeaders.createOptimized("close");
+    /** Seconds: the shortest time that there is, as the agent itself waits for EKS Auth. JavaScript's SDK v2 goes by it. */
+    private static final CharSequence A_SECOND = HttpHeaders.createOptimized("1");
     private static final CharSequence ALLOWED_METHODS = HttpHeaders.createOptimized("GET, HEAD");
 
     private final SourceRateLimit rate;
@@ -52,6 +56,7 @@ final class CredentialsHandler {
     private final TokenVerification verification;
     private final CoalesceScope scope;
     private final CredentialService credentials;
+    private final ClientDeadlines deadlines;
     private final FailureReport failures;
     private final Connections connections;
     private final Metrics metrics;
@@ -65,6 +70,7 @@ final class CredentialsHandler {
             TokenVerification verification,
             CoalesceScope scope,
             CredentialService credentials,
+            ClientDeadlines deadlines,
             FailureReport failures,
             Connections connections,
             Metrics metrics,
@@ -75,6 +81,7 @@ final class CredentialsHandler {
         this.verification = verification;
         this.scope = scope;
         this.credentials = credentials;
+        this.deadlines = deadlines;
         this.failures = failures;
         this.connections = connections;
         this.metrics = metrics;
@@ -105,13 +112,14 @@ final class CredentialsHandler {
                 exchange.answer(refused.get(), CacheOutcome.NONE);
                 return;
             }
+            Duration deadline = deadlines.of(request.headers());
             TokenReading reading = tokens.read(request.headers().getAll(HttpHeaders.AUTHORIZATION));
             // Nobody reads them from here on, and a request may wait.
             request.headers().clear();
             if (reading instanceof RejectedToken rejected) {
-                exchange.answer(ErrorAnswer.of(rejected), CacheOutcome.NONE);
+                exchange.answer(ErrorAnswer.of(rejected, rejected.workload()), CacheOutcome.NONE);
             } else if (reading instanceof ServiceAccountToken token) {
-                new Asking(exchange, token).begin();
+                new Asking(exchange, token, deadline).begin();
             }
         });
     }
@@ -127,12 +135,14 @@ final class CredentialsHandler {
 
         private final Exchange exchange;
         private final ServiceAccountToken token;
+        private final Duration deadline;
         private Optional<Waiting> forCredentials = Optional.empty();
         private boolean abandoned;
 
-        Asking(Exchange exchange, ServiceAccountToken token) {
+        Asking(Exchange exchange, ServiceAccountToken token, Duration deadline) {
             this.exchange = exchange;
             this.token = token;
+            this.deadline = deadline;
         }
 
         void begin() {
@@ -147,15 +157,16 @@ final class CredentialsHandler {
                 return;
             }
             if (verdict instanceof RejectedToken rejected) {
-                exchange.answer(ErrorAnswer.of(rejected), CacheOutcome.NONE);
+                exchange.answer(ErrorAnswer.of(rejected, Optional.of(token.claims())), CacheOutcome.NONE);
                 return;
             }
             Caller caller = Caller.of(token, verdict, scope);
             Duration waited = Duration.ofNanos(nanos.getAsLong() - exchange.began);
-            forCredentials = Optional.of(credentials.request(caller, exchange.client.source(), waited, outcome -> {
-                exchange.answer(outcome);
-                report(caller, outcome);
-            }));
+            forCredentials = Optional.of(
+                    credentials.request(caller, exchange.client.source(), deadline, waited, outcome -> {
+                        exchange.answer(outcome, token.claims());
+                        report(caller, outcome);
+                    }));
         }
 
         private void report(Caller caller, Outcome outcome) {
@@ -185,21 +196,25 @@ final class CredentialsHandler {
             this.began = began;
         }
 
-        void answer(Outcome outcome) {
+        /** @param workload what the token names */
+        void answer(Outcome outcome, WorkloadClaims workload) {
             if (outcome instanceof Outcome.Served served) {
                 write(OK, served.credentials().body(), false);
                 metrics.answered(OK, RequestOutcome.SERVED, served.cache(), nanos.getAsLong() - began);
                 LOG.trace("Served credentials");
             } else if (outcome instanceof Outcome.Rejected rejected) {
-                answer(ErrorAnswer.of(rejected.token()), rejected.cache());
+                answer(ErrorAnswer.of(rejected.token(), Optional.of(workload)), rejected.cache());
             } else if (outcome instanceof Outcome.Failed failed) {
-                answer(ErrorAnswer.of(failed.failure()), failed.cache());
+                answer(ErrorAnswer.of(failed.failure(), workload), failed.cache());
             }
         }
 
         void answer(ErrorAnswer error, CacheOutcome cache) {
             if (error == ErrorAnswer.METHOD) {
                 request.response().putHeader(ALLOW, ALLOWED_METHODS);
+            }
+            if (error.retry()) {
+                request.response().putHeader(RETRY_AFTER, A_SECOND);
             }
             // A body that nobody wants would otherwise have to be read to its end.
             write(error.status(), error.body(), RequestGuard.hasBody(request));

@@ -4,14 +4,16 @@ import dev.podidentity.agent.eksauth.EksAuthFailure;
 import dev.podidentity.agent.eksauth.PermanentFailure;
 import dev.podidentity.agent.observe.RequestOutcome;
 import dev.podidentity.agent.token.RejectedToken;
+import dev.podidentity.agent.token.WorkloadClaims;
 import io.netty.handler.codec.http.TooLongHttpHeaderException;
 import io.netty.handler.codec.http.TooLongHttpLineException;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.json.JsonObject;
+import java.util.Optional;
 
 /**
- * An answer without credentials. The one place where what went wrong becomes an HTTP status: AWS SDKs repeat a call
- * after a 503 and give up after a 400 or 403, and Java's hides the message of a 404.
+ * An answer without credentials. The one place where what went wrong becomes an HTTP status: all AWS SDKs repeat a call
+ * after a 503, some do not after a 429, and they give up after a 400 or 403; Java's hides the message of a 404.
  *
  * @param status the HTTP status
  * @param code the error's name, as AWS services name errors
@@ -26,7 +28,6 @@ record ErrorAnswer(int status, String code, String message, RequestOutcome outco
     private static final int METHOD_NOT_ALLOWED = 405;
     private static final int CONTENT_TOO_LARGE = 413;
     private static final int URI_TOO_LONG = 414;
-    private static final int TOO_MANY_REQUESTS = 429;
     private static final int HEADERS_TOO_LARGE = 431;
     private static final int UNAVAILABLE = 503;
 
@@ -48,7 +49,7 @@ record ErrorAnswer(int status, String code, String message, RequestOutcome outco
             "The headers are over 32 KiB or 64 lines: send the token and nothing else", RequestOutcome.BAD_REQUEST);
     static final ErrorAnswer MALFORMED = new ErrorAnswer(BAD_REQUEST, INVALID_REQUEST,
             "The request is not valid HTTP/1.1", RequestOutcome.BAD_REQUEST);
-    static final ErrorAnswer RATE = new ErrorAnswer(TOO_MANY_REQUESTS, "ThrottlingException",
+    static final ErrorAnswer RATE = new ErrorAnswer(UNAVAILABLE, "ThrottlingException",
             "Too many requests from this source address: let the SDK cache its credentials", RequestOutcome.LIMITED);
 
     static final ErrorAnswer BUSY = new ErrorAnswer(UNAVAILABLE, "ThrottlingException",
@@ -65,26 +66,40 @@ record ErrorAnswer(int status, String code, String message, RequestOutcome outco
         return cause instanceof TooLongHttpHeaderException ? LARGE_HEADERS : MALFORMED;
     }
 
-    static ErrorAnswer of(RejectedToken rejected) {
+    /** @param workload what the token names */
+    static ErrorAnswer of(RejectedToken rejected, Optional<WorkloadClaims> workload) {
+        String message = named(rejected.message(), workload);
         return switch (rejected.kind()) {
-            case INVALID -> new ErrorAnswer(
-                    BAD_REQUEST, "InvalidTokenException", rejected.message(), RequestOutcome.BAD_TOKEN);
-            case EXPIRED -> new ErrorAnswer(
-                    BAD_REQUEST, "ExpiredTokenException", rejected.message(), RequestOutcome.BAD_TOKEN);
-            case FORBIDDEN -> new ErrorAnswer(
-                    FORBIDDEN, "AccessDeniedException", rejected.message(), RequestOutcome.BAD_TOKEN);
+            case INVALID -> new ErrorAnswer(BAD_REQUEST, "InvalidTokenException", message, RequestOutcome.BAD_TOKEN);
+            case EXPIRED -> new ErrorAnswer(BAD_REQUEST, "ExpiredTokenException", message, RequestOutcome.BAD_TOKEN);
+            case FORBIDDEN -> new ErrorAnswer(FORBIDDEN, "AccessDeniedException", message, RequestOutcome.BAD_TOKEN);
         };
     }
 
-    static ErrorAnswer of(EksAuthFailure failure) {
+    /** @param workload what the token names */
+    static ErrorAnswer of(EksAuthFailure failure, WorkloadClaims workload) {
+        String message = named(failure.explanation(), Optional.of(workload));
         if (failure instanceof PermanentFailure permanent) {
             int status = switch (permanent.reason()) {
                 case ACCESS_DENIED, NO_ASSOCIATION -> FORBIDDEN;
                 case INVALID_PARAMETER, INVALID_REQUEST, INVALID_TOKEN, EXPIRED_TOKEN -> BAD_REQUEST;
             };
-            return new ErrorAnswer(status, permanent.code(), permanent.message(), RequestOutcome.REFUSED);
+            return new ErrorAnswer(status, permanent.code(), message, RequestOutcome.REFUSED);
         }
-        return new ErrorAnswer(UNAVAILABLE, failure.code(), failure.message(), RequestOutcome.FAILED);
+        return new ErrorAnswer(UNAVAILABLE, failure.code(), message, RequestOutcome.FAILED);
+    }
+
+    /** Says whose token it is: who reads the message may have several service accounts. */
+    private static String named(String message, Optional<WorkloadClaims> workload) {
+        return workload.filter(claims -> !claims.namespace().isEmpty() && !claims.serviceAccount().isEmpty())
+                .map(claims -> message + ". Service account (as the token claims): " + claims.namespace() + '/'
+                        + claims.serviceAccount())
+                .orElse(message);
+    }
+
+    /** Whether the client is asked to try again, and when. */
+    boolean retry() {
+        return status == UNAVAILABLE;
     }
 
     /** The body, with the keys in both cases: SDKs differ in which they read. */

@@ -1,6 +1,7 @@
 package dev.podidentity.agent.http;
 
 import dev.podidentity.agent.loop.Timers;
+import dev.podidentity.agent.network.SharedPort.Listening;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.ListenerState;
 import io.netty.channel.Channel;
@@ -11,17 +12,31 @@ import io.vertx.core.http.HttpConnection;
 import io.vertx.core.http.HttpServer;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.function.BooleanSupplier;
 import java.util.function.Function;
+import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import org.jboss.logging.Logger;
 
 /**
  * One address that is listened on. What cannot be bound is tried again for as long as the agent runs, and is nobody
- * else's trouble. Confined to the event loop, but for {@link #state}.
+ * else's trouble. Where another agent listens, this one listens too once it can serve as well as that one; and when it is
+ * to stop, it leaves the address to another one without losing a connection. Confined to the event loop, but for
+ * {@link #state}.
  */
 final class Listener {
 
     private static final Logger LOG = Logger.getLogger(Listener.class);
+
+    /** How often an address is looked at that another process has: so long, at most, nobody listens after its end. */
+    static final Duration LOOK = Duration.ofMillis(250);
+    /** How often an address is looked at that this agent has. */
+    static final Duration WATCH = Duration.ofSeconds(10);
+    /** No new connection for so long means that they go elsewhere, and that the handshakes begun before are over. */
+    static final Duration QUIET = Duration.ofMillis(200);
+    /** What comes so soon after connections were sent elsewhere was on its way before. */
+    static final Duration ON_ITS_WAY = Duration.ofMillis(50);
+    private static final Listening NOBODY = new Listening(0, false, 0);
 
     private final String name;
     private final String host;
@@ -29,23 +44,32 @@ final class Listener {
     private final Supplier<HttpServer> servers;
     private final Handler<HttpConnection> opened;
     private final AcceptGate gate;
+    private final PortSharing sharing;
+    private final BooleanSupplier serves;
     private final Function<String, Future<Boolean>> onThisNode;
     private final Duration retryInterval;
+    private final LongSupplier nanos;
     private final Timers timers;
     private Optional<HttpServer> bound = Optional.empty();
     /** The socket that accepts; known once it has accepted something. */
     private Optional<Channel> acceptor = Optional.empty();
     private Optional<Timers.Timer> retry = Optional.empty();
     private String lastError = "";
+    private boolean waits;
     private boolean stopped;
+    private long lastOpened;
     private volatile boolean up;
     private volatile boolean absent;
+    private volatile boolean shared;
 
     /**
      * @param servers gives a new server, with its handlers for requests, for each attempt to bind
      * @param opened is given each connection
      * @param gate bounds the connections that have been accepted and not been opened yet
+     * @param sharing says who else listens there
+     * @param serves whether this agent can serve there as well as another one that listens there already
      * @param onThisNode says whether this node has an address; completes on the event loop
+     * @param nanos a monotonic clock
      */
     Listener(
             String name,
@@ -54,8 +78,11 @@ final class Listener {
             Supplier<HttpServer> servers,
             Handler<HttpConnection> opened,
             AcceptGate gate,
+            PortSharing sharing,
+            BooleanSupplier serves,
             Function<String, Future<Boolean>> onThisNode,
             Duration retryInterval,
+            LongSupplier nanos,
             Timers timers) {
         this.name = name;
         this.host = host;
@@ -63,13 +90,48 @@ final class Listener {
         this.servers = servers;
         this.opened = opened;
         this.gate = gate;
+        this.sharing = sharing;
+        this.serves = serves;
         this.onThisNode = onThisNode;
         this.retryInterval = retryInterval;
+        this.nanos = nanos;
         this.timers = timers;
+        this.lastOpened = nanos.getAsLong();
     }
 
     /** Binds the address, now or later; completes after the first attempt, failed or not. */
     Future<Void> start() {
+        return look().compose(others -> {
+            if (stopped) {
+                return Future.succeededFuture();
+            }
+            if (others.shared() && !serves.getAsBoolean()) {
+                waitForTurn();
+                return Future.succeededFuture();
+            }
+            return bind(others.shared());
+        });
+    }
+
+    /** Who else listens there. What cannot be found out is no reason not to serve. */
+    private Future<Listening> look() {
+        return sharing.look().otherwise(error -> {
+            LOG.debug("The sockets of this node cannot be looked at", error);
+            return NOBODY;
+        });
+    }
+
+    private void waitForTurn() {
+        if (!waits) {
+            waits = true;
+            LOG.infof("Another agent serves here; this one waits until it can take over",
+                    Field.of("listener", name),
+                    Field.of("address", address(port)));
+        }
+        retry = Optional.of(timers.schedule(LOOK, this::start));
+    }
+
+    private Future<Void> bind(boolean beside) {
         HttpServer server = servers.get().connectionHandler(connection -> {
             accepted(Connections.channel(connection).parent());
             opened.handle(connection);
@@ -83,27 +145,65 @@ final class Listener {
             up = true;
             absent = false;
             LOG.infof("Listening", Field.of("listener", name), Field.of("address", address(server.actualPort())));
+            shared(beside);
+            watch();
         }).recover(this::failed);
     }
 
     /** Vert.x gives the socket that accepts to nobody, so the first connection brings it. */
     private void accepted(Channel by) {
+        lastOpened = nanos.getAsLong();
         if (acceptor.isEmpty() || acceptor.get() != by) {
             acceptor = Optional.of(by);
             by.pipeline().addFirst(gate);
         }
     }
 
-    private Future<Void> failed(Throwable error) {
-        if (!stopped) {
-            retry = Optional.of(timers.schedule(retryInterval, this::start));
+    private void watch() {
+        if (stopped) {
+            return;
         }
+        retry = Optional.of(timers.schedule(WATCH, () -> look().onSuccess(others -> {
+            shared(others.shared());
+            watch();
+        })));
+    }
+
+    private void shared(boolean now) {
+        if (now && !shared) {
+            LOG.infof("Another process listens here too", Field.of("listener", name), Field.of("address", address(port)));
+        } else if (shared && !now) {
+            LOG.infof("No other process listens here now", Field.of("listener", name), Field.of("address", address(port)));
+        }
+        shared = now;
+    }
+
+    private Future<Void> failed(Throwable error) {
         // What cannot be found out counts as the address being there, as readiness must not claim what it does not know.
-        return onThisNode.apply(host).otherwise(true).map(there -> {
+        return onThisNode.apply(host).otherwise(true).compose(there -> {
             absent = !there && !up;
             warn(String.valueOf(error.getMessage()));
+            return look();
+        }).map(others -> {
+            if (others.others() > 0) {
+                awaitFree(retryInterval);
+            } else if (!stopped) {
+                retry = Optional.of(timers.schedule(retryInterval, this::start));
+            }
             return null;
         });
+    }
+
+    /** Tries again at the usual time, or as soon as whoever has the address leaves it. */
+    private void awaitFree(Duration left) {
+        retry = Optional.of(timers.schedule(LOOK, () -> look().onSuccess(others -> {
+            Duration still = left.minus(LOOK);
+            if (others.others() > 0 && still.compareTo(Duration.ZERO) > 0 && !stopped) {
+                awaitFree(still);
+            } else {
+                start();
+            }
+        })));
     }
 
     private void warn(String reason) {
@@ -121,11 +221,74 @@ final class Listener {
                         : "end the process that has the port, or give this one NET_BIND_SERVICE or another port"));
     }
 
+    /**
+     * Leaves the address to another process that listens there, if there is one, and then ceases to accept. A socket
+     * that is closed takes with it the connections that it has not accepted, so new ones are sent elsewhere first.
+     * Completes with whether somebody else does, on any thread.
+     *
+     * @param until when it must be over
+     */
+    Future<Boolean> handOver(long until) {
+        stopTrying();
+        if (!up) {
+            return Future.succeededFuture(false);
+        }
+        return look().compose(others -> {
+            if (!others.shared()) {
+                return Future.succeededFuture(false);
+            }
+            LOG.infof("Another agent listens here too and takes over",
+                    Field.of("listener", name),
+                    Field.of("address", address(port)));
+            Promise<Boolean> left = Promise.promise();
+            // One that came later, as they do at an upgrade, has number 1.
+            steer(1, others.others() + 1, until, left);
+            return left.future().compose(done -> stopAccepting().map(done));
+        });
+    }
+
+    /** Sends new connections to one of so many sockets, and waits until none comes here. */
+    private void steer(int number, int sockets, long until, Promise<Boolean> left) {
+        sharing.steer(number).otherwise(error -> {
+            LOG.debug("New connections cannot be sent elsewhere", error);
+            return false;
+        }).onSuccess(steered -> {
+            if (steered) {
+                awaitQuiet(number, sockets, nanos.getAsLong(), until, left);
+            } else {
+                LOG.warnf("New connections cannot be sent to the other agent; a few may be lost",
+                        Field.of("listener", name),
+                        Field.of("address", address(port)));
+                left.complete(true);
+            }
+        });
+    }
+
+    private void awaitQuiet(int number, int sockets, long steered, long until, Promise<Boolean> left) {
+        timers.schedule(ON_ITS_WAY, () -> look().onSuccess(others -> {
+            long now = nanos.getAsLong();
+            boolean stillComing = lastOpened - steered > ON_ITS_WAY.toNanos();
+            if (others.others() == 0) {
+                left.complete(false);
+            } else if (now - until >= 0) {
+                left.complete(true);
+            } else if (stillComing) {
+                // They come here, so this number is this socket's own.
+                steer((number + 1) % sockets, sockets, until, left);
+            } else if (now - steered >= QUIET.toNanos()
+                    && now - lastOpened >= QUIET.toNanos()
+                    && others.queued() == 0) {
+                left.complete(true);
+            } else {
+                awaitQuiet(number, sockets, steered, until, left);
+            }
+        }));
+    }
+
     /** Ceases to try, and to accept; what is open stays so. Completes on any thread. */
     Future<Void> stopAccepting() {
-        stopped = true;
+        stopTrying();
         up = false;
-        retry.ifPresent(Timers.Timer::cancel);
         if (acceptor.isEmpty()) {
             return stop();
         }
@@ -137,10 +300,14 @@ final class Listener {
 
     /** Closes what is open. */
     Future<Void> stop() {
-        stopped = true;
+        stopTrying();
         up = false;
-        retry.ifPresent(Timers.Timer::cancel);
         return bound.map(HttpServer::close).orElse(Future.succeededFuture());
+    }
+
+    private void stopTrying() {
+        stopped = true;
+        retry.ifPresent(Timers.Timer::cancel);
     }
 
     String name() {
@@ -158,7 +325,7 @@ final class Listener {
     }
 
     ListenerState state() {
-        return new ListenerState(name, address(port), this::up);
+        return new ListenerState(name, address(port), this::up, () -> shared);
     }
 
     private String address(int boundPort) {

@@ -27,6 +27,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
@@ -61,12 +62,14 @@ public final class Listeners {
     private final Executor loop;
     private final CredentialsHandler handler;
     private final Connections clients;
+    private final List<Connections> operations = new ArrayList<>();
     private final List<Listener> listeners = new ArrayList<>();
 
     /**
      * @param scope who shares credentials
      * @param failures is told of pods that get none
      * @param operations answers requests for probes and metrics
+     * @param serves whether this agent can serve as well as another one that listens already
      * @param limits is told what is turned away
      * @param nanos a monotonic clock
      * @param timers runs what comes later, on the event loop
@@ -81,6 +84,7 @@ public final class Listeners {
             CredentialService credentials,
             FailureReport failures,
             Handler<HttpServerRequest> operations,
+            BooleanSupplier serves,
             Metrics metrics,
             LimitReport limits,
             LongSupplier nanos,
@@ -99,35 +103,63 @@ public final class Listeners {
                 verification,
                 scope,
                 credentials,
+                new ClientDeadlines(config.requestDeadline(), config.patientRequestDeadline()),
                 failures,
                 clients,
                 metrics,
                 nanos);
         AcceptGate gate = AcceptGate.ofPods(loop, clients::rejected);
         for (String host : new LinkedHashSet<>(config.bindHosts())) {
-            listeners.add(listener(CREDENTIALS, host, config.port(), this::credentialsServer, clients, gate));
+            listeners.add(listener(
+                    CREDENTIALS, host, config.port(), this::credentialsServer, clients, gate, serves));
         }
-        listeners.add(operations(PROBES, LOCALHOST, config.probePort(), operations, metrics, limits));
-        listeners.add(operations(METRICS, config.metricsAddress(), config.metricsPort(), operations, metrics, limits));
+        // Whoever finds this agent's probes and metrics beside another's can rely on its credentials.
+        BooleanSupplier servesAll = () -> serves.getAsBoolean() && ready();
+        listeners.add(operations(PROBES, LOCALHOST, config.probePort(), operations, servesAll, metrics, limits));
+        listeners.add(operations(
+                METRICS, config.metricsAddress(), config.metricsPort(), operations, servesAll, metrics, limits));
     }
 
     /** Each has limits of its own, so that nobody who can reach the one keeps others out of the other. */
     private Listener operations(
-            String name, String host, int port, Handler<HttpServerRequest> routes, Metrics metrics, LimitReport limits) {
+            String name,
+            String host,
+            int port,
+            Handler<HttpServerRequest> routes,
+            BooleanSupplier serves,
+            Metrics metrics,
+            LimitReport limits) {
         Connections connections =
                 new Connections(ConnectionLimits.operations(config.headerTimeout()), options(), metrics, limits);
+        operations.add(connections);
         OperationsGuard guard = new OperationsGuard(routes, connections, nanos);
         HttpServerOptions options = options().setSendBufferSize(OPERATIONS_SEND_BUFFER);
         return listener(
                 name, host, port, () -> vertx.createHttpServer(options).requestHandler(guard::handle), connections,
-                AcceptGate.ofOperations(loop, connections::rejected));
+                AcceptGate.ofOperations(loop, connections::rejected), serves);
     }
 
     private Listener listener(
-            String name, String host, int port, Supplier<HttpServer> servers, Connections connections, AcceptGate gate) {
+            String name,
+            String host,
+            int port,
+            Supplier<HttpServer> servers,
+            Connections connections,
+            AcceptGate gate,
+            BooleanSupplier serves) {
         return new Listener(
-                name, host, port, servers, connections::opened,
-                gate, this::onThisNode, config.bindRetryInterval(), timers);
+                name,
+                host,
+                port,
+                servers,
+                connections::opened,
+                gate,
+                PortSharing.of(vertx, host, port),
+                serves,
+                this::onThisNode,
+                config.bindRetryInterval(),
+                nanos,
+                timers);
     }
 
     private Future<Boolean> onThisNode(String host) {
@@ -148,6 +180,8 @@ public final class Listeners {
                 .setIdleTimeout((int) Math.min(Integer.MAX_VALUE, config.idleTimeout().toMillis()))
                 .setIdleTimeoutUnit(TimeUnit.MILLISECONDS)
                 .setAcceptBacklog(BACKLOG)
+                // A new agent takes over from an old one while both listen.
+                .setReusePort(true)
                 // No SDK speaks HTTP/2 or WebSocket to this endpoint, and the guards are written for HTTP/1.
                 .setHttp2ClearTextEnabled(false)
                 .setPerMessageWebSocketCompressionSupported(false)
@@ -177,31 +211,42 @@ public final class Listeners {
         return listeners.stream().map(Listener::state).toList();
     }
 
-    /** Stops accepting, lets the requests in flight finish for as long as there is time, and closes everything. */
+    /**
+     * Stops accepting, lets the requests in flight finish for as long as there is time, and closes everything. Where another
+     * agent listens too, first leaves new connections to it; then there is no hurry, and connections that are kept open
+     * have the same time to ask once more, get their last answer, and end.
+     */
     public Future<Void> stop(Duration timeout) {
         long until = nanos.getAsLong() + timeout.toNanos();
         Context loop = vertx.getOrCreateContext();
         Promise<Void> drained = Promise.promise();
         handler.drain();
-        Future.join(credentialsListeners().map(Listener::stopAccepting).toList())
-                .onComplete(done -> loop.runOnContext(ignored -> {
-                    LOG.debug("Not accepting any more");
-                    awaitDrained(until, drained);
+        Future.join(listeners.stream().map(listener -> listener.handOver(until)).toList())
+                .onComplete(left -> loop.runOnContext(ignored -> {
+                    boolean successor = left.succeeded() && left.result().<Boolean>list().contains(true);
+                    Future.join(credentialsListeners().map(Listener::stopAccepting).toList())
+                            .onComplete(closed -> loop.runOnContext(same -> {
+                                LOG.debug("Not accepting any more");
+                                awaitDrained(until, successor, drained);
+                            }));
                 }));
         return drained.future()
                 .compose(done -> Future.join(listeners.stream().map(Listener::stop).toList()))
                 .mapEmpty();
     }
 
-    private void awaitDrained(long until, Promise<Void> drained) {
-        int busy = clients.busy();
-        if (busy == 0) {
+    /** @param successor whether another agent serves whoever comes back */
+    private void awaitDrained(long until, boolean successor, Promise<Void> drained) {
+        int busy = clients.busy() + (successor ? operations.stream().mapToInt(Connections::busy).sum() : 0);
+        if (busy == 0 && (!successor || clients.open() == 0)) {
             drained.complete();
         } else if (nanos.getAsLong() - until >= 0) {
-            LOG.warnf("Requests in flight did not finish in time", Field.of("requests", busy));
+            if (busy > 0) {
+                LOG.warnf("Requests in flight did not finish in time", Field.of("requests", busy));
+            }
             drained.complete();
         } else {
-            timers.schedule(DRAIN_LOOK, () -> awaitDrained(until, drained));
+            timers.schedule(DRAIN_LOOK, () -> awaitDrained(until, successor, drained));
         }
     }
 

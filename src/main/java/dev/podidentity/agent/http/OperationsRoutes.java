@@ -14,13 +14,28 @@ import java.util.Optional;
 public final class OperationsRoutes {
 
     private static final int BAD_REQUEST = 400;
+    private static final int MISDIRECTED = StartupProbe.MISDIRECTED;
     private static final int UNAVAILABLE = 503;
+    private static final String NAMESPACE = "namespace";
 
     private volatile Optional<Health> watched = Optional.empty();
 
-    /** Adds the routes; until {@link #watch} the agent is not ready. */
-    public void addTo(Router router) {
-        router.get("/healthz").handler(context -> answer(context, List.of()));
+    /**
+     * Adds the routes; until {@link #watch} the agent is not ready.
+     *
+     * @param namespace the process namespace of this agent, if it can be found out
+     */
+    public void addTo(Router router, Optional<String> namespace) {
+        router.get("/healthz").handler(context -> {
+            // Two agents listen while one takes over from the other; whoever starts one wants that one's answer.
+            Optional<String> asked =
+                    context.queryParam(NAMESPACE).stream().filter(name -> !name.isEmpty()).findFirst();
+            if (asked.isPresent() && namespace.isPresent() && !asked.equals(namespace)) {
+                context.response().setStatusCode(MISDIRECTED).end();
+            } else {
+                answer(context, List.of());
+            }
+        });
         router.get("/readyz").handler(context ->
                 answer(context, watched.map(Health::unready).orElse(List.of("starting"))));
         // Vert.x would log an error with a stack trace for each path that cannot be decoded.

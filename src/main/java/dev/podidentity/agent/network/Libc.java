@@ -10,8 +10,8 @@ import org.graalvm.word.UnsignedWord;
 
 /**
  * Functions of the C library, called as the native executable is able to. The calls are made without the transition
- * that lets the rest of the VM go on meanwhile: with it, errno could be another's by the time it is read. So they are
- * for the main thread before there are others.
+ * that lets the rest of the VM go on meanwhile: with it, errno could be another's by the time it is read. So those that
+ * may wait, or whose errno matters, are for the main thread before there are others.
  */
 final class Libc {
 

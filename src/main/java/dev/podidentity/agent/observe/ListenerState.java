@@ -8,5 +8,6 @@ import java.util.function.BooleanSupplier;
  * @param listener what it serves: credentials, probes or metrics
  * @param address the configured address and port
  * @param up whether it is bound
+ * @param shared whether another process listens on the same address and port
  */
-public record ListenerState(String listener, String address, BooleanSupplier up) {}
+public record ListenerState(String listener, String address, BooleanSupplier up, BooleanSupplier shared) {}

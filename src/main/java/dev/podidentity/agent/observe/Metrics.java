@@ -38,6 +38,8 @@ public final class Metrics {
     static final String UPSTREAM_FAILURES = "pod_identity_upstream_failures";
     /** Calls to EKS Auth that wait for their turn. */
     static final String UPSTREAM_QUEUED = "pod_identity_upstream_queued";
+    /** Whether calls to EKS Auth fail for all identities, so that only one in a while is made. */
+    static final String UPSTREAM_OUTAGE = "pod_identity_upstream_outage";
     /** Calls to EKS Auth under way. */
     static final String UPSTREAM_IN_FLIGHT = "pod_identity_upstream_in_flight";
     /** Answers of EKS Auth that were thrown away, as they name another service account than the token's. */
@@ -60,6 +62,8 @@ public final class Metrics {
     static final String CONNECTIONS = "pod_identity_connections";
     /** 1 while a listener is bound, 0 while it is not. Labels {@code listener} and {@code address}. */
     static final String LISTENER_UP = "pod_identity_listener_up";
+    /** 1 while another process listens where a listener does. Labels {@code listener} and {@code address}. */
+    static final String LISTENER_SHARED = "pod_identity_listener_shared";
     /** 1 while the agent has AWS credentials of its own that can be used. */
     static final String AGENT_CREDENTIALS = "pod_identity_agent_credentials";
     /** Kubernetes Events for pods. Label {@code result} ({@link EventResult}). */
@@ -110,6 +114,7 @@ public final class Metrics {
     private final MeterRegistry registry;
     private final AtomicInteger calling = new AtomicInteger();
     private final AtomicInteger queued = new AtomicInteger();
+    private final AtomicInteger outage = new AtomicInteger();
     private final AtomicInteger waiting = new AtomicInteger();
     private final AtomicInteger connections = new AtomicInteger();
     private final AtomicInteger entries = new AtomicInteger();
@@ -121,6 +126,7 @@ public final class Metrics {
     private volatile Optional<Instant> keysFetchedAt = Optional.empty();
     private volatile LongSupplier droppedLines = () -> 0;
     private final MultiGauge listeners;
+    private final MultiGauge sharedListeners;
     private final Timer loopLag;
     private final Counter referenceEvictions;
     /** A look-up in the registry costs more than the rest of a hit, so what every request counts is kept. */
@@ -133,6 +139,7 @@ public final class Metrics {
         this.registry = registry;
         gauge(UPSTREAM_IN_FLIGHT, "Calls to EKS Auth under way", calling);
         gauge(UPSTREAM_QUEUED, "Calls to EKS Auth that wait for their turn", queued);
+        gauge(UPSTREAM_OUTAGE, "Whether calls to EKS Auth fail for all identities", outage);
         gauge(WAITING_REQUESTS, "Requests that wait for a call to EKS Auth", waiting);
         gauge(CONNECTIONS, "Open connections to all listeners", connections);
         gauge(CACHE_ENTRIES, "Identities with credentials in the cache", entries);
@@ -170,6 +177,9 @@ public final class Metrics {
                 .register(registry);
         listeners = MultiGauge.builder(LISTENER_UP)
                 .description("Whether a listener is bound")
+                .register(registry);
+        sharedListeners = MultiGauge.builder(LISTENER_SHARED)
+                .description("Whether another process listens there too")
                 .register(registry);
         // What has never happened is 0, not absent: a rate over an absent series finds nothing the first time.
         for (CacheOutcome outcome : CacheOutcome.values()) {
@@ -244,6 +254,11 @@ public final class Metrics {
     /** So many calls to EKS Auth wait for their turn now. */
     public void fetchesQueued(int now) {
         queued.set(now);
+    }
+
+    /** Calls to EKS Auth fail for all identities now, or do not any more. */
+    public void outage(boolean now) {
+        outage.set(now ? 1 : 0);
     }
 
     /** EKS Auth answered for another service account than the token's. */
@@ -340,11 +355,15 @@ public final class Metrics {
 
     /** Watches whether listeners are bound; replaces those watched before. */
     public void listeners(Iterable<ListenerState> states) {
-        var rows = new ArrayList<MultiGauge.Row<?>>();
-        states.forEach(state -> rows.add(MultiGauge.Row.of(
-                Tags.of("listener", state.listener(), "address", state.address()),
-                () -> state.up().getAsBoolean() ? 1 : 0)));
-        listeners.register(rows, true);
+        var up = new ArrayList<MultiGauge.Row<?>>();
+        var shared = new ArrayList<MultiGauge.Row<?>>();
+        states.forEach(state -> {
+            Tags tags = Tags.of("listener", state.listener(), "address", state.address());
+            up.add(MultiGauge.Row.of(tags, () -> state.up().getAsBoolean() ? 1 : 0));
+            shared.add(MultiGauge.Row.of(tags, () -> state.shared().getAsBoolean() ? 1 : 0));
+        });
+        listeners.register(up, true);
+        sharedListeners.register(shared, true);
     }
 
     /** The event loop did something so much later than it was due. */

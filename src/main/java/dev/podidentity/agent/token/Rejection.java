@@ -14,6 +14,10 @@ final class Rejection extends Exception {
         return new Rejection(RejectedToken.invalid(message));
     }
 
+    Rejection naming(WorkloadClaims claims) {
+        return new Rejection(rejected.naming(claims));
+    }
+
     RejectedToken rejected() {
         return rejected;
     }

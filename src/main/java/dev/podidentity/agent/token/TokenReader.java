@@ -88,12 +88,16 @@ public final class TokenReader {
         CompactJwt jwt = CompactJwt.parse(raw);
         checkHeader(jwt);
         Claims claims = new Claims(jwt.claims());
-        claims.requireAudience(audience);
-        Validity validity = claims.validity();
         WorkloadClaims workload = workload(claims);
-        validity.requireCurrent(clock.instant(), leeway);
-        return new ServiceAccountToken(
-                raw, TokenFingerprint.of(raw), validity.issuedAt(), validity.expiresAt(), workload);
+        try {
+            claims.requireAudience(audience);
+            Validity validity = claims.validity();
+            validity.requireCurrent(clock.instant(), leeway);
+            return new ServiceAccountToken(
+                    raw, TokenFingerprint.of(raw), validity.issuedAt(), validity.expiresAt(), workload);
+        } catch (Rejection e) {
+            throw e.naming(workload);
+        }
     }
 
     private static void checkHeader(CompactJwt jwt) throws Rejection {

@@ -7,6 +7,7 @@ import dev.podidentity.agent.config.Verbosity;
 import dev.podidentity.agent.observe.BuildInfo;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -21,11 +22,14 @@ import org.junit.jupiter.params.provider.ValueSource;
 class CommandLineInterfaceTest {
 
     private static final int INITIALIZED = 42;
+    private static final int PROBED = 43;
 
     private final StringWriter out = new StringWriter();
     private final StringWriter err = new StringWriter();
     private Optional<Map<String, String>> served = Optional.empty();
     private Optional<Verbosity> initialized = Optional.empty();
+    private final Map<String, String> environment = new HashMap<>();
+    private Optional<Integer> probed = Optional.empty();
 
     @ParameterizedTest
     @ValueSource(strings = {"--help", "-h"})
@@ -75,6 +79,35 @@ class CommandLineInterfaceTest {
 
         assertThat(initialized).contains(verbosity);
         assertThat(served).isEmpty();
+    }
+
+    @ParameterizedTest
+    @CsvSource({"probe, 2703", "probe --probe-port 2999, 2999", "-v debug probe --probe-port=1, 1"})
+    void givesProbeItsPortAndTakesItsExitCode(String line, int port) {
+        assertThat(run(line.split(" "))).contains(PROBED);
+
+        assertThat(probed).contains(port);
+        assertThat(served).isEmpty();
+    }
+
+    @Test
+    void probesWhereTheEnvironmentHasTheAgentAnswerProbes() {
+        // Given
+        environment.put("AGENT_PROBE_PORT", "2999");
+        // When
+        run("probe");
+        // Then
+        assertThat(probed).contains(2999);
+    }
+
+    @Test
+    void saysThatTheEnvironmentsPortCannotBeUsed() {
+        // Given
+        environment.put("AGENT_PROBE_PORT", "http");
+        // Then
+        assertThat(run("probe")).contains(2);
+        assertThat(err.toString().lines()).singleElement().asString().contains("AGENT_PROBE_PORT", "\"http\"", "port number");
+        assertThat(probed).isEmpty();
     }
 
     @Test
@@ -221,8 +254,13 @@ class CommandLineInterfaceTest {
         return INITIALIZED;
     }
 
+    private int probe(int port) {
+        probed = Optional.of(port);
+        return PROBED;
+    }
+
     private Optional<Integer> run(String... arguments) {
-        return new CommandLineInterface(new PrintWriter(out), new PrintWriter(err))
-                .run(properties -> served = Optional.of(Map.copyOf(properties)), this::initialize, arguments);
+        return new CommandLineInterface(new PrintWriter(out), new PrintWriter(err), environment)
+                .run(properties -> served = Optional.of(Map.copyOf(properties)), this::initialize, this::probe, arguments);
     }
 }

@@ -85,15 +85,15 @@ class CallPaceTest {
         long wait = pace.untilNext(now);
         // Then
         assertThat(wait).isEqualTo(500 * MILLI);
-        assertThat(pace.allows(now + wait - 1)).isFalse();
-        assertThat(pace.allows(now + wait)).isTrue();
+        assertThat(pace.untilNext(now + wait - 1)).isPositive();
+        assertThat(pace.untilNext(now + wait)).isLessThanOrEqualTo(0);
     }
 
     /** As many as are allowed, tried for each millisecond. */
     private int callsIn(long time) {
         int calls = 0;
         for (long until = now + time; now - until < 0; now += MILLI) {
-            if (pace.allows(now)) {
+            if (pace.untilNext(now) <= 0) {
                 pace.called(now);
                 calls++;
             }
@@ -104,7 +104,7 @@ class CallPaceTest {
     private int throttledCallsIn(long time) {
         int calls = 0;
         for (long until = now + time; now - until < 0; now += MILLI) {
-            if (pace.allows(now)) {
+            if (pace.untilNext(now) <= 0) {
                 pace.called(now);
                 pace.throttled(now);
                 calls++;

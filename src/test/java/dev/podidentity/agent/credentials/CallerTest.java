@@ -14,6 +14,7 @@ import dev.podidentity.agent.token.NotVerified;
 import dev.podidentity.agent.token.RejectedToken;
 import dev.podidentity.agent.token.ServiceAccountToken;
 import dev.podidentity.agent.token.Verification;
+import dev.podidentity.agent.token.WorkloadClaims;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -97,11 +98,14 @@ class CallerTest {
         assertThat(POD_A.verified(ROLE).namedBy(answer)).isEqualTo(named);
         assertThat(POD_A.verified(TOKEN).namedBy(answer)).isEqualTo(named);
         assertThat(POD_A.unverified(ROLE).namedBy(answer)).isEqualTo(named);
+        assertThat(Caller.of(POD_A.verified(TOKEN).token(), OFF, TOKEN).namedBy(answer)).isEqualTo(named);
     }
 
     @Test
-    void isNamedByAnyAnswerWhereVerificationIsOff() {
-        assertThat(Caller.of(token, OFF, TOKEN).namedBy(answer("other", "other"))).isTrue();
+    void isNamedByAnyAnswerWhereVerificationIsOffAndTheTokenNamesNobody() {
+        ServiceAccountToken nameless = TokenBuilder.of("nameless").claiming(new WorkloadClaims("", "", "", "", "")).build();
+
+        assertThat(Caller.of(nameless, OFF, TOKEN).namedBy(answer("other", "other"))).isTrue();
     }
 
     @Test

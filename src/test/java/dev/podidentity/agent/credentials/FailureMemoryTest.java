@@ -6,6 +6,8 @@ import static dev.podidentity.agent.credentials.FakeEksAuth.UNAVAILABLE;
 import static dev.podidentity.agent.credentials.TokenBuilder.token;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.podidentity.agent.eksauth.PermanentFailure;
+import dev.podidentity.agent.eksauth.TransientFailure;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -22,119 +24,232 @@ class FailureMemoryTest {
     private final Identity a = Identity.of(token("a"));
     private final Identity b = Identity.of(token("b"));
 
+    // Refusals
+
     @Test
-    void remembersAFailureForAQuarterOfASecond() {
+    void answersARefusalForAQuarterOfASecond() {
         // Given
-        memory.remember(a, DENIED, START, NO_JITTER);
+        refused(a, DENIED, 0);
         // When
-        var before = memory.current(a, START + millis(249));
-        var after = memory.current(a, START + millis(250));
+        var before = memory.refusal(a, at(249));
+        var after = memory.refusal(a, at(250));
         // Then
-        assertThat(before).isSameAs(DENIED);
-        assertThat(after).isNull();
+        assertThat(before).containsSame(DENIED);
+        assertThat(after).isEmpty();
     }
 
     @Test
-    void remembersLongerEachTimeUpToFiveSeconds() {
+    void answersItForLongerEachTimeUpToFiveSeconds() {
         // Given
-        long now = START;
-        List<Long> millis = new ArrayList<>();
+        long millis = 0;
+        List<Long> lasted = new ArrayList<>();
         // When
         for (int i = 0; i < 8; i++) {
-            memory.remember(a, UNAVAILABLE, now, NO_JITTER);
-            long since = now;
-            while (memory.current(a, now) != null) {
-                now += millis(1);
+            refused(a, DENIED, millis);
+            long since = millis;
+            while (memory.refusal(a, at(millis)).isPresent()) {
+                millis++;
             }
-            millis.add(Duration.ofNanos(now - since).toMillis());
+            lasted.add(millis - since);
         }
         // Then
-        assertThat(millis).containsExactly(250L, 500L, 1000L, 2000L, 4000L, 5000L, 5000L, 5000L);
+        assertThat(lasted).containsExactly(250L, 500L, 1000L, 2000L, 4000L, 5000L, 5000L, 5000L);
     }
 
     @Test
     void startsAnewAfterASuccess() {
         // Given
-        memory.remember(a, UNAVAILABLE, START, NO_JITTER);
-        memory.remember(a, UNAVAILABLE, START + millis(250), NO_JITTER);
+        refused(a, DENIED, 0);
+        refused(a, DENIED, 250);
         memory.forget(a);
-        boolean forgotten = memory.current(a, START + millis(250)) == null;
+        boolean forgotten = memory.refusal(a, at(250)).isEmpty();
         // When
-        memory.remember(a, UNAVAILABLE, START + millis(300), NO_JITTER);
+        refused(a, DENIED, 300);
         // Then
         assertThat(forgotten).isTrue();
-        assertThat(memory.current(a, START + millis(549))).isNotNull();
-        assertThat(memory.current(a, START + millis(550))).isNull();
+        assertThat(memory.refusal(a, at(549))).isPresent();
+        assertThat(memory.refusal(a, at(550))).isEmpty();
     }
 
     @Test
     void startsAnewWhenNobodyAskedForAMinute() {
         // Given
-        memory.remember(a, UNAVAILABLE, START, NO_JITTER);
-        long aMinuteLater = START + millis(60_250);
+        refused(a, DENIED, 0);
+        long aMinuteLater = 60_250;
         // When
-        memory.remember(a, UNAVAILABLE, aMinuteLater, NO_JITTER);
+        refused(a, DENIED, aMinuteLater);
         // Then
-        assertThat(memory.current(a, aMinuteLater + millis(249))).isNotNull();
-        assertThat(memory.current(a, aMinuteLater + millis(250))).isNull();
+        assertThat(memory.refusal(a, at(aMinuteLater + 249))).isPresent();
+        assertThat(memory.refusal(a, at(aMinuteLater + 250))).isEmpty();
+    }
+
+    // Transient trouble
+
+    @Test
+    void tellsHowMuchOfThePauseIsLeft() {
+        // Given
+        FailureMemory.Remark remark = failed(a, UNAVAILABLE, 0);
+        // When
+        var during = memory.trouble(a, at(100));
+        var after = memory.trouble(a, at(400));
+        // Then
+        assertThat(remark.pause()).isEqualTo(Duration.ofMillis(250));
+        assertThat(during).contains(new FailureMemory.Trouble(UNAVAILABLE, Duration.ofMillis(150)));
+        assertThat(after).contains(new FailureMemory.Trouble(UNAVAILABLE, Duration.ZERO));
     }
 
     @Test
-    void answersTheLatestFailure() {
+    void pausesLongerWhenTheTroubleLasts() {
         // Given
-        memory.remember(a, UNAVAILABLE, START, NO_JITTER);
+        for (long millis = 0; millis < 64_000; millis += 1000) {
+            failed(a, UNAVAILABLE, millis);
+        }
         // When
-        memory.remember(a, DENIED, START + millis(10), NO_JITTER);
+        FailureMemory.Remark remark = failed(a, UNAVAILABLE, 64_000);
         // Then
-        assertThat(memory.current(a, START + millis(20))).isSameAs(DENIED);
+        assertThat(remark.pause()).isEqualTo(Duration.ofSeconds(2));
+    }
+
+    @Test
+    void pausesForNobodyDuringAnOutage() {
+        // Given
+        boolean outage = true;
+        // When
+        FailureMemory.Remark remark = memory.failed(a, UNAVAILABLE, START, outage, NO_JITTER);
+        // Then
+        assertThat(remark.pause()).isZero();
+        assertThat(memory.trouble(a, START)).contains(new FailureMemory.Trouble(UNAVAILABLE, Duration.ZERO));
+    }
+
+    @Test
+    void forgetsTroubleThatNobodyHasMetForAMinute() {
+        // Given
+        failed(a, UNAVAILABLE, 0);
+        // When
+        var before = memory.trouble(a, at(60_249));
+        var after = memory.trouble(a, at(60_250));
+        // Then
+        assertThat(before).isPresent();
+        assertThat(after).isEmpty();
+    }
+
+    @Test
+    void knowsOfNoTroubleAfterASuccess() {
+        // Given
+        failed(a, UNAVAILABLE, 0);
+        // When
+        memory.forget(a);
+        // Then
+        assertThat(memory.trouble(a, START)).isEmpty();
+    }
+
+    @Test
+    void keepsRefusalsAndTroubleApart() {
+        // Given
+        refused(a, DENIED, 0);
+        failed(b, UNAVAILABLE, 0);
+        // When
+        var troubleOfTheRefused = memory.trouble(a, START);
+        var refusalOfTheTroubled = memory.refusal(b, START);
+        // Then
+        assertThat(troubleOfTheRefused).isEmpty();
+        assertThat(refusalOfTheTroubled).isEmpty();
+    }
+
+    @Test
+    void remembersWhatCameLast() {
+        // Given
+        failed(a, UNAVAILABLE, 0);
+        // When
+        refused(a, DENIED, 10);
+        // Then
+        assertThat(memory.refusal(a, at(20))).containsSame(DENIED);
+        assertThat(memory.trouble(a, at(20))).isEmpty();
     }
 
     @Test
     void keepsIdentitiesApart() {
         // Given
-        memory.remember(a, DENIED, START, NO_JITTER);
+        refused(a, DENIED, 0);
         // When
-        var other = memory.current(b, START);
+        var other = memory.refusal(b, START);
         memory.forget(b);
         // Then
-        assertThat(other).isNull();
-        assertThat(memory.current(a, START)).isSameAs(DENIED);
+        assertThat(other).isEmpty();
+        assertThat(memory.refusal(a, START)).containsSame(DENIED);
+    }
+
+    // What is worth a line in the log
+
+    @Test
+    void findsTroubleWorthALineThatLastsAndLessOftenTheLongerItLasts() {
+        // Given
+        List<Long> lines = new ArrayList<>();
+        // When
+        for (long millis = 0; millis < 40_000; millis += 500) {
+            if (failed(a, UNAVAILABLE, millis).worthALine()) {
+                lines.add(millis);
+            }
+        }
+        // Then
+        assertThat(lines).containsExactly(2000L, 4000L, 8000L, 16_000L, 32_000L);
     }
 
     @Test
-    void saysWhichFailuresAreWorthALine() {
+    void findsTheEndInTroubleWorthALineUnlessThereWasOne() {
         // Given
-        List<Boolean> worth = new ArrayList<>();
-        long now = START;
+        failed(a, UNAVAILABLE, 0);
+        refused(b, DENIED, 0);
         // When
-        for (int i = 0; i < 8; i++) {
-            worth.add(memory.remember(a, UNAVAILABLE, now, NO_JITTER));
-            now += millis(6000);
-        }
-        boolean sameCode = memory.remember(a, UNAVAILABLE, now, NO_JITTER);
-        boolean otherCode = memory.remember(a, THROTTLED, now, NO_JITTER);
+        boolean first = memory.endWorthALine(a, at(100));
+        boolean second = memory.endWorthALine(a, at(2000));
+        boolean third = memory.endWorthALine(a, at(2100));
         // Then
-        assertThat(worth).containsExactly(true, true, true, true, true, true, false, false);
-        assertThat(sameCode).isFalse();
-        assertThat(otherCode).isTrue();
+        assertThat(first).isTrue();
+        assertThat(second).isFalse();
+        assertThat(third).isTrue();
+        assertThat(memory.endWorthALine(b, at(0))).isFalse();
+        assertThat(memory.endWorthALine(Identity.of(token("c")), at(0))).isFalse();
+    }
+
+    @Test
+    void findsAnotherErrorWorthALine() {
+        // Given
+        refused(a, DENIED, 0);
+        failed(b, UNAVAILABLE, 0);
+        failed(b, UNAVAILABLE, 3000);
+        // When
+        var sameRefusal = refused(a, DENIED, 250);
+        var otherTrouble = failed(b, THROTTLED, 3500);
+        // Then
+        assertThat(sameRefusal.worthALine()).isFalse();
+        assertThat(otherTrouble.worthALine()).isTrue();
     }
 
     @Test
     void isBoundedAndForgetsTheOldestFirst() {
         // Given
-        memory.remember(a, DENIED, START, NO_JITTER);
-        memory.remember(b, DENIED, START, NO_JITTER);
-        memory.remember(a, DENIED, START, NO_JITTER);
+        refused(a, DENIED, 0);
+        refused(b, DENIED, 0);
+        refused(a, DENIED, 0);
         // When
         for (int i = 0; i < FailureMemory.CAPACITY - 1; i++) {
-            memory.remember(Identity.of(token("other-" + i)), DENIED, START, NO_JITTER);
+            refused(Identity.of(token("other-" + i)), DENIED, 0);
         }
         // Then
-        assertThat(memory.current(b, START)).isNull();
-        assertThat(memory.current(a, START)).isSameAs(DENIED);
+        assertThat(memory.refusal(b, START)).isEmpty();
+        assertThat(memory.refusal(a, START)).containsSame(DENIED);
     }
 
-    private static long millis(long millis) {
-        return Duration.ofMillis(millis).toNanos();
+    private FailureMemory.Remark refused(Identity identity, PermanentFailure refusal, long millis) {
+        return memory.refused(identity, refusal, at(millis), NO_JITTER);
+    }
+
+    private FailureMemory.Remark failed(Identity identity, TransientFailure failure, long millis) {
+        return memory.failed(identity, failure, at(millis), false, NO_JITTER);
+    }
+
+    private static long at(long millis) {
+        return START + Duration.ofMillis(millis).toNanos();
     }
 }

@@ -145,7 +145,6 @@ class IdentityInvariantTest {
                     CAPACITY,
                     seed % 2 == 0 ? 2 : 0,
                     FETCHES,
-                    ServiceFixture.DEADLINE,
                     ServiceFixture.FLIGHT_TIMEOUT));
             fixture.eksAuth.script(call -> {
                 checkCall(call);
@@ -312,7 +311,7 @@ class IdentityInvariantTest {
             Client client = new Client(token.raw(), verified);
             waiting.add(client);
             Caller caller = Caller.of(token, verification, scope);
-            client.answer.waitsFor(fixture.service.request(caller, "10.0.0." + random.nextInt(3), Duration.ZERO, client));
+            client.answer.waitsFor(fixture.service.request(caller, "10.0.0." + random.nextInt(3), ServiceFixture.DEADLINE, Duration.ZERO, client));
         }
 
         // EKS Auth, which knows the genuine tokens

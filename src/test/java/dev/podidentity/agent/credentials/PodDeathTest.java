@@ -188,7 +188,7 @@ class PodDeathTest {
         fixture.eksAuth.fail(1, UNAVAILABLE);
         fixture.die("a-uid");
         // When
-        fixture.time.advanceMillis(100);
+        fixture.time.advance(ServiceFixture.FIRST_PAUSE);
         fixture.time.advance(Duration.ofSeconds(6));
         // Then
         assertThat(waiting.cache()).isEqualTo(CacheOutcome.STALE);
@@ -230,7 +230,7 @@ class PodDeathTest {
         RecordingAnswer ofB = fixture.ask(b.verified(ROLE));
         fixture.eksAuth.fail(0, UNAVAILABLE);
         fixture.gone.add("a-uid");
-        fixture.time.advanceMillis(100);
+        fixture.time.advance(ServiceFixture.FIRST_PAUSE);
         // When
         fixture.eksAuth.succeed(1, SIX_HOURS);
         // Then
@@ -298,7 +298,7 @@ class PodDeathTest {
         RecordingAnswer ofB = fixture.ask(b.verified(ROLE));
         fixture.eksAuth.fail(0, UNAVAILABLE);
         fixture.die("a-uid");
-        fixture.time.advanceMillis(100);
+        fixture.time.advance(ServiceFixture.FIRST_PAUSE);
         // When
         fixture.eksAuth.succeed(1, SIX_HOURS);
         // Then
@@ -313,7 +313,7 @@ class PodDeathTest {
         fixture.eksAuth.fail(0, UNAVAILABLE);
         fixture.die("a-uid");
         // When
-        fixture.time.advanceMillis(100);
+        fixture.time.advance(ServiceFixture.FIRST_PAUSE);
         // Then
         assertThat(fixture.calls()).isEqualTo(1);
         assertThat(ofA.rejection()).isEqualTo(RejectedToken.podGone());
@@ -360,7 +360,7 @@ class PodDeathTest {
         fixture.eksAuth.fail(1, UNAVAILABLE);
         fixture.die("a-uid");
         // When
-        fixture.time.advanceMillis(100);
+        fixture.time.advance(ServiceFixture.FIRST_PAUSE);
         // Then
         assertThat(fixture.calls()).isEqualTo(2);
         assertThat(fixture.entries()).isEqualTo(1);
@@ -372,7 +372,7 @@ class PodDeathTest {
         fixture.ask(a.verified(ROLE));
         fixture.eksAuth.fail(0, UNAVAILABLE);
         fixture.die("a-uid");
-        fixture.time.advanceMillis(100);
+        fixture.time.advance(ServiceFixture.FIRST_PAUSE);
         // When
         RecordingAnswer ofB = fixture.ask(b.verified(ROLE));
         fixture.eksAuth.succeed(1, SIX_HOURS);

@@ -61,7 +61,7 @@ class RandomisedAdmissionTest {
         /** Else the sources are never slowed down by anything but their own permits. */
         private final boolean throttling;
         private final ServiceFixture fixture = new ServiceFixture(new CredentialSettings(
-                Duration.ofHours(3), 2000, 3, FETCHES, ServiceFixture.DEADLINE, ServiceFixture.FLIGHT_TIMEOUT));
+                Duration.ofHours(3), 2000, 3, FETCHES, ServiceFixture.FLIGHT_TIMEOUT));
         private final List<RecordingAnswer> clients = new ArrayList<>();
         /** The sources of tokens that only one source has shown. */
         private final Map<String, Integer> shownBy = new HashMap<>();
@@ -223,6 +223,9 @@ class RandomisedAdmissionTest {
         }
 
         private void checkSlots() {
+            // What everything ended with before was an outage.
+            fixture.eksAuth.answerAtOnce(FakeEksAuth.DENIED);
+            flood(0, 1);
             fixture.eksAuth.hang();
             for (int source = 0; source < SOURCES; source++) {
                 flood(source, FETCHES);

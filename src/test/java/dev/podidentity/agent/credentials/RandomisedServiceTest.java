@@ -86,7 +86,6 @@ class RandomisedServiceTest {
                     capacity,
                     renewing ? 2 : 0,
                     FETCHES,
-                    ServiceFixture.DEADLINE,
                     ServiceFixture.FLIGHT_TIMEOUT));
             // Tokens of one workload, in threes: their claims are the same.
             tokens = new ArrayList<>(IntStream.range(0, TOKENS).mapToObj(this::token).toList());
@@ -137,7 +136,7 @@ class RandomisedServiceTest {
             Client client = new Client(token);
             waiting.add(client);
             client.answer.waitsFor(fixture.service.request(
-                    TokenBuilder.unverified(token), "10.0.0." + random.nextInt(3), Duration.ZERO, client));
+                    TokenBuilder.unverified(token), "10.0.0." + random.nextInt(3), ServiceFixture.DEADLINE, Duration.ZERO, client));
         }
 
         private void end(FakeEksAuth.Call call, int how) {

@@ -436,12 +436,12 @@ class RenewerTest {
         fixture.time.advanceMillis(200);
         RecordingAnswer client = fixture.ask(a);
         fixture.eksAuth.fail(1, UNAVAILABLE);
-        fixture.time.advanceMillis(75);
+        fixture.time.advance(ServiceFixture.FIRST_PAUSE);
         // When
         fixture.eksAuth.succeed(2, SIX_HOURS);
         // Then
         assertThat(client.issuedByCall()).isEqualTo(2);
-        assertThat(client.took()).isEqualTo(Duration.ofMillis(75));
+        assertThat(client.took()).isEqualTo(ServiceFixture.FIRST_PAUSE);
     }
 
     @Test

@@ -13,60 +13,57 @@ class RetryPolicyTest {
 
     private final RetryPolicy policy = new RetryPolicy(Duration.ofSeconds(15));
 
-    @Test
-    void pausesTriplesUpToTwoSeconds() {
+    @ParameterizedTest
+    @CsvSource({"0, 250", "5000, 250", "8000, 250", "16000, 500", "64000, 2000", "128000, 4000", "3600000, 4000"})
+    void pausesShortlyWhileSdksTryAndLongerWhenTheTroubleLasts(long troubledMillis, long pauseMillis) {
         // Given
-        Duration elapsed = Duration.ZERO;
+        Duration troubled = Duration.ofMillis(troubledMillis);
         // When
-        long[] millis = IntStream.rangeClosed(1, 4)
-                .mapToLong(attempts -> policy.pauseAfter(attempts, elapsed, 0).orElseThrow().toMillis())
-                .toArray();
+        Duration pause = policy.pause(troubled, 0);
         // Then
-        assertThat(millis).containsExactly(100, 300, 900, 2000);
-    }
-
-    @Test
-    void makesFiveAttemptsAtMost() {
-        // Given
-        Duration elapsed = Duration.ZERO;
-        // When
-        var afterFive = policy.pauseAfter(5, elapsed, 0);
-        var afterMore = policy.pauseAfter(6, elapsed, 0);
-        // Then
-        assertThat(afterFive).isEmpty();
-        assertThat(afterMore).isEmpty();
+        assertThat(pause).isEqualTo(Duration.ofMillis(pauseMillis));
     }
 
     @ParameterizedTest
-    @CsvSource({"0, 900", "0.5, 675", "1, 450"})
+    @CsvSource({"0, 2000", "0.5, 1500", "1, 1000"})
     void shortensAPauseByUpToAHalf(double random, long millis) {
         // Given
-        int attempts = 3;
+        Duration troubled = Duration.ofSeconds(64);
         // When
-        var pause = policy.pauseAfter(attempts, Duration.ZERO, random);
+        Duration pause = policy.pause(troubled, random);
         // Then
-        assertThat(pause).contains(Duration.ofMillis(millis));
+        assertThat(pause).isEqualTo(Duration.ofMillis(millis));
     }
 
     @Test
-    void makesNoAttemptThatWouldBeginAtTheEndOfTheFlight() {
+    void neverPausesForAsLongAsJavasSdkTries() {
         // Given
-        Duration tooLate = Duration.ofMillis(14_900);
+        Duration sixRequests = ServiceFixture.DEADLINE.multipliedBy(6);
         // When
-        var atTheEnd = policy.pauseAfter(1, tooLate, 0);
-        var justBefore = policy.pauseAfter(1, tooLate.minusMillis(1), 0);
+        Duration longest = policy.pause(Duration.ofDays(1), 0);
         // Then
-        assertThat(atTheEnd).isEmpty();
-        assertThat(justBefore).contains(Duration.ofMillis(100));
+        assertThat(longest).isLessThan(sixRequests);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"0, true", "1000, true", "2999, true", "3000, false"})
+    void goesOnForThoseWhoMayComeBack(long desertedMillis, boolean goesOn) {
+        assertThat(policy.goesOnForNobody(Duration.ofMillis(desertedMillis))).isEqualTo(goesOn);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1, true", "4, true", "5, false"})
+    void triesTheTokensOfFivePods(int refused, boolean another) {
+        assertThat(policy.mayUseAnotherToken(refused)).isEqualTo(another);
     }
 
     @Test
-    void remembersFailuresFromAQuarterOfASecondToFiveSeconds() {
+    void remembersRefusalsFromAQuarterOfASecondToFiveSeconds() {
         // Given
         double noJitter = 0;
         // When
         long[] millis = IntStream.rangeClosed(1, 9)
-                .mapToLong(step -> policy.memoryOf(FakeEksAuth.UNAVAILABLE, step, noJitter).toMillis())
+                .mapToLong(step -> policy.memoryOf(FakeEksAuth.DENIED, step, noJitter).toMillis())
                 .toArray();
         // Then
         assertThat(millis).containsExactly(250, 500, 1000, 2000, 4000, 5000, 5000, 5000, 5000);
@@ -78,28 +75,18 @@ class RetryPolicyTest {
         // Given
         int step = 3;
         // When
-        Duration memory = policy.memoryOf(FakeEksAuth.UNAVAILABLE, step, random);
+        Duration memory = policy.memoryOf(FakeEksAuth.DENIED, step, random);
         // Then
         assertThat(memory).isEqualTo(Duration.ofMillis(millis));
     }
 
     @Test
-    void remembersThatThereIsNoAssociationForASecondAtMost() {
+    void remembersThatThereIsNoAssociationForHalfASecondAtMost() {
         // Given
         PermanentFailure none = new PermanentFailure(PermanentFailure.Reason.NO_ASSOCIATION, "Create one");
         // When
         long[] millis = IntStream.rangeClosed(1, 6).mapToLong(step -> policy.memoryOf(none, step, 0).toMillis()).toArray();
         // Then
-        assertThat(millis).containsExactly(250, 500, 1000, 1000, 1000, 1000);
-    }
-
-    @Test
-    void namesTheStepFromWhichOnTheMemoryDoesNotGrow() {
-        // Given
-        int last = policy.lastStep();
-        // When
-        Duration there = policy.memoryOf(FakeEksAuth.UNAVAILABLE, last, 0);
-        // Then
-        assertThat(there).isEqualTo(policy.memoryOf(FakeEksAuth.UNAVAILABLE, last + 1, 0)).isGreaterThan(policy.memoryOf(FakeEksAuth.UNAVAILABLE, last - 1, 0));
+        assertThat(millis).containsExactly(250, 500, 500, 500, 500, 500);
     }
 }

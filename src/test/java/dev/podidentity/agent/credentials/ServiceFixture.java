@@ -22,10 +22,12 @@ import java.util.Set;
 final class ServiceFixture {
 
     static final Duration DEADLINE = Duration.ofMillis(900);
+    /** With the random number of most tests. */
+    static final Duration FIRST_PAUSE = Duration.ofMillis(250).multipliedBy(3).dividedBy(4);
     static final Duration FLIGHT_TIMEOUT = Duration.ofSeconds(15);
     static final String SOURCE = "10.0.0.1";
     static final CredentialSettings DEFAULTS =
-            new CredentialSettings(Duration.ofHours(3), 2000, 3, 10, DEADLINE, FLIGHT_TIMEOUT);
+            new CredentialSettings(Duration.ofHours(3), 2000, 3, 10, FLIGHT_TIMEOUT);
 
     final FakeTime time = new FakeTime();
     final FakeLoop loop = new FakeLoop();
@@ -60,19 +62,19 @@ final class ServiceFixture {
     }
 
     static CredentialSettings cacheSize(int size) {
-        return new CredentialSettings(DEFAULTS.retention(), size, 3, 10, DEADLINE, FLIGHT_TIMEOUT);
+        return new CredentialSettings(DEFAULTS.retention(), size, 3, 10, FLIGHT_TIMEOUT);
     }
 
     static CredentialSettings retention(Duration retention) {
-        return new CredentialSettings(retention, 2000, 3, 10, DEADLINE, FLIGHT_TIMEOUT);
+        return new CredentialSettings(retention, 2000, 3, 10, FLIGHT_TIMEOUT);
     }
 
     static CredentialSettings renewalsPerSecond(int renewals) {
-        return new CredentialSettings(DEFAULTS.retention(), 2000, renewals, 10, DEADLINE, FLIGHT_TIMEOUT);
+        return new CredentialSettings(DEFAULTS.retention(), 2000, renewals, 10, FLIGHT_TIMEOUT);
     }
 
     static CredentialSettings concurrentFetches(int fetches) {
-        return new CredentialSettings(DEFAULTS.retention(), 2000, 3, fetches, DEADLINE, FLIGHT_TIMEOUT);
+        return new CredentialSettings(DEFAULTS.retention(), 2000, 3, fetches, FLIGHT_TIMEOUT);
     }
 
     RecordingAnswer ask(ServiceAccountToken token) {
@@ -90,7 +92,7 @@ final class ServiceFixture {
     RecordingAnswer ask(Caller caller, String source) {
         RecordingAnswer client = new RecordingAnswer(time);
         clients.add(client);
-        client.waitsFor(service.request(caller, source, Duration.ZERO, client));
+        client.waitsFor(service.request(caller, source, DEADLINE, Duration.ZERO, client));
         return client;
     }
 

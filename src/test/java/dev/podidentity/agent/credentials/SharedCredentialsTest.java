@@ -543,7 +543,7 @@ class SharedCredentialsTest {
         RecordingAnswer ofB = fixture.ask(b.verified(ROLE), "10.0.0.2");
         IntStream.range(0, 100).forEach(i -> fixture.ask(TokenBuilder.token("made-up-" + i), "10.0.0.1"));
         fixture.eksAuth.fail(0, UNAVAILABLE);
-        fixture.time.advanceMillis(100);
+        fixture.time.advance(ServiceFixture.FIRST_PAUSE);
         // When
         fixture.eksAuth.fail(1, BAD_TOKEN);
         fixture.eksAuth.fail(2, BAD_TOKEN);
@@ -596,13 +596,16 @@ class SharedCredentialsTest {
         fixture.eksAuth.answerAtOnce(BAD_TOKEN);
         IntStream.range(0, 100).forEach(i -> fixture.ask(TokenBuilder.token("made-up-" + i), "10.0.0.1"));
         RecordingAnswer client = fixture.ask(a.verified(ROLE), "10.0.0.1");
-        // When
         renewal.answer(UNAVAILABLE);
-        fixture.time.advanceMillis(90);
+        fixture.time.advance(ServiceFixture.FIRST_PAUSE.minusMillis(1));
+        IntStream.range(0, 10).forEach(i -> fixture.ask(TokenBuilder.token("more-" + i), "10.0.0.1"));
+        int calls = fixture.calls();
+        // When
+        fixture.time.advanceMillis(1);
         // Then
         assertThat(client.cache()).isEqualTo(CacheOutcome.STALE);
         assertThat(fixture.renewals(RenewalResult.FAILED)).isEqualTo(1);
-        assertThat(fixture.calls()).isEqualTo(102);
+        assertThat(fixture.calls()).isEqualTo(calls);
     }
 
     @Test
@@ -628,13 +631,14 @@ class SharedCredentialsTest {
         fixture.eksAuth.script(call -> call.succeedFor("shop", "billing", expiration));
         // When
         fixture.eksAuth.calls().get(0).succeedFor("billing", "cart", expiration);
-        fixture.time.advance(Duration.ofSeconds(5));
+        fixture.time.advance(ServiceFixture.FIRST_PAUSE);
+        fixture.time.advance(ServiceFixture.DEADLINE);
         // Then
         assertThat(ofA.failure()).isInstanceOfSatisfying(TransientFailure.class, failure ->
                 assertThat(failure.reason()).isEqualTo(TransientFailure.Reason.BAD_ANSWER));
         assertThat(fixture.entries()).isZero();
-        assertThat(fixture.count("pod_identity_upstream_wrong_subjects")).isEqualTo(5);
-        assertThat(fixture.called("failed", "InternalServerException")).isEqualTo(5);
+        assertThat(fixture.count("pod_identity_upstream_wrong_subjects")).isGreaterThan(1);
+        assertThat(fixture.called("failed", "InternalServerException")).isEqualTo(fixture.calls());
     }
 
     @ParameterizedTest
@@ -669,7 +673,7 @@ class SharedCredentialsTest {
         // Given
         RecordingAnswer ofA = fixture.ask(a.verified(ROLE));
         fixture.eksAuth.calls().get(0).succeedFor("billing", "cart", START.plus(SIX_HOURS));
-        fixture.time.advanceMillis(100);
+        fixture.time.advance(ServiceFixture.FIRST_PAUSE);
         // When
         fixture.eksAuth.succeed(1, SIX_HOURS);
         // Then

@@ -222,7 +222,7 @@ class SimulatedDayTest {
         @Override
         void ask(Pod of, ServiceAccountToken with, Consumer<Instant> answer) {
             Caller caller = Caller.of(with, of.claims(), scope);
-            fixture.service.request(caller, of.name(), Duration.ZERO, outcome -> {
+            fixture.service.request(caller, of.name(), ServiceFixture.DEADLINE, Duration.ZERO, outcome -> {
                 if (outcome instanceof Outcome.Served served && served.cache() != CacheOutcome.STALE) {
                     answer.accept(served.credentials().expiration());
                 } else {

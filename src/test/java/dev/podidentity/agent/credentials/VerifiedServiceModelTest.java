@@ -234,7 +234,6 @@ class VerifiedServiceModelTest {
                     CAPACITY,
                     seed % 3 == 0 ? 0 : 2,
                     FETCHES,
-                    ServiceFixture.DEADLINE,
                     ServiceFixture.FLIGHT_TIMEOUT));
             cluster = new ModelCluster(fixture.time, random);
             reader = new TokenReader(Tokens.AUDIENCE, TokenVerification.LEEWAY, fixture.time.clock());
@@ -813,7 +812,7 @@ class VerifiedServiceModelTest {
                 } else {
                     Duration waited = Duration.between(askedAt, fixture.time.now());
                     answer.waitsFor(fixture.service.request(
-                            Caller.of(read, given, scope), source, waited, this::answered));
+                            Caller.of(read, given, scope), source, ServiceFixture.DEADLINE, waited, this::answered));
                 }
             }
 

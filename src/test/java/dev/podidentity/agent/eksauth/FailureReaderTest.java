@@ -264,6 +264,36 @@ class FailureReaderTest {
                 "did not answer in time");
     }
 
+    @ParameterizedTest
+    @CsvSource({
+        "AccessDeniedException, 400, true",
+        "ResourceNotFoundException, 404, true",
+        "ThrottlingException, 429, true",
+        "SomethingNewException, 500, true",
+        "AccessDeniedException, 403, true",
+        "InvalidSignatureException, 403, false",
+        "UnrecognizedClientException, 403, false",
+        "SignatureDoesNotMatch, 400, false",
+    })
+    void handsOnWhatEksAuthSaysUnlessItIsAboutTheAgentsOwnSignature(String code, int status, boolean message) {
+        EksAuthFailure failure = failures.read(EksAuthException.builder()
+                .statusCode(status)
+                .requestId("id-1")
+                .awsErrorDetails(AwsErrorDetails.builder().errorCode(code).errorMessage("Its own words").build())
+                .build());
+
+        assertThat(failure.said()).isEqualTo(new Said(message ? "Its own words" : "", "id-1"));
+        assertThat(failure.explanation()).startsWith(failure.message() + ". ").endsWith("Request ID: id-1");
+    }
+
+    @Test
+    void saysNothingMoreWhereThereWasNoAnswer() {
+        EksAuthFailure failure = failures.read(new TimeoutException());
+
+        assertThat(failure.said()).isEqualTo(Said.NOTHING);
+        assertThat(failure.explanation()).isEqualTo(failure.message());
+    }
+
     private static EksAuthException answer(String code, int status) {
         return (EksAuthException) EksAuthException.builder()
                 .awsErrorDetails(AwsErrorDetails.builder().errorCode(code).build())

@@ -4,11 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import dev.podidentity.agent.eksauth.PermanentFailure;
+import dev.podidentity.agent.eksauth.Said;
 import dev.podidentity.agent.eksauth.TransientFailure;
 import dev.podidentity.agent.observe.RequestOutcome;
 import dev.podidentity.agent.token.RejectedToken;
+import dev.podidentity.agent.token.WorkloadClaims;
 import io.vertx.core.json.JsonObject;
 import java.nio.charset.StandardCharsets;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -18,6 +21,9 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 class ErrorAnswerTest {
+
+    private static final WorkloadClaims NAMELESS = new WorkloadClaims("", "", "", "", "");
+    private static final WorkloadClaims CART = new WorkloadClaims("shop", "cart", "cart-0", "uid-0", "node-1");
 
     @ParameterizedTest
     @CsvSource({
@@ -29,7 +35,7 @@ class ErrorAnswerTest {
         "NO_ASSOCIATION, 403, ResourceNotFoundException"
     })
     void givesUpOnARefusalSoThatNoSdkRepeatsIt(PermanentFailure.Reason reason, int status, String code) {
-        ErrorAnswer answer = ErrorAnswer.of(new PermanentFailure(reason, "do this"));
+        ErrorAnswer answer = ErrorAnswer.of(new PermanentFailure(reason, "do this"), NAMELESS);
 
         assertThat(answer).isEqualTo(new ErrorAnswer(status, code, "do this", RequestOutcome.REFUSED));
     }
@@ -45,7 +51,7 @@ class ErrorAnswerTest {
         "AGENT_CREDENTIALS, ServiceUnavailableException"
     })
     void asksForARepetitionAfterTransientTrouble(TransientFailure.Reason reason, String code) {
-        ErrorAnswer answer = ErrorAnswer.of(new TransientFailure(reason, "wait"));
+        ErrorAnswer answer = ErrorAnswer.of(new TransientFailure(reason, "wait"), NAMELESS);
 
         assertThat(answer).isEqualTo(new ErrorAnswer(503, code, "wait", RequestOutcome.FAILED));
     }
@@ -53,15 +59,43 @@ class ErrorAnswerTest {
     @ParameterizedTest
     @EnumSource
     void hidesNoMessageBehindA404(PermanentFailure.Reason reason) {
-        assertThat(ErrorAnswer.of(new PermanentFailure(reason, "")).status()).isIn(400, 403);
+        assertThat(ErrorAnswer.of(new PermanentFailure(reason, ""), NAMELESS).status()).isIn(400, 403);
     }
 
     @ParameterizedTest
     @CsvSource({"INVALID, InvalidTokenException", "EXPIRED, ExpiredTokenException"})
     void refusesARejectedToken(RejectedToken.Kind kind, String code) {
-        ErrorAnswer answer = ErrorAnswer.of(new RejectedToken(kind, "why"));
+        ErrorAnswer answer = ErrorAnswer.of(new RejectedToken(kind, "why"), Optional.empty());
 
         assertThat(answer).isEqualTo(new ErrorAnswer(400, code, "why", RequestOutcome.BAD_TOKEN));
+    }
+
+    @Test
+    void saysWhatEksAuthSaidAndWhoseTokenItIsAfterWhatToDo() {
+        PermanentFailure refusal = new PermanentFailure(
+                PermanentFailure.Reason.ACCESS_DENIED, "Do this", new Said("Role cannot be assumed", "id-1"));
+
+        assertThat(ErrorAnswer.of(refusal, CART).message())
+                .isEqualTo("Do this. EKS Auth said: \"Role cannot be assumed\". Request ID: id-1."
+                        + " Service account (as the token claims): shop/cart");
+    }
+
+    @Test
+    void saysWhoseTokenIsRejected() {
+        RejectedToken rejected = new RejectedToken(RejectedToken.Kind.EXPIRED, "Read the file again");
+
+        assertThat(ErrorAnswer.of(rejected, Optional.of(CART)).message())
+                .isEqualTo("Read the file again. Service account (as the token claims): shop/cart");
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void asksForARepetitionOfWhatMaySucceedAndOfNothingElse(TransientFailure.Reason reason) {
+        assertThat(ErrorAnswer.of(new TransientFailure(reason, ""), CART).retry()).isTrue();
+        assertThat(ErrorAnswer.of(new PermanentFailure(PermanentFailure.Reason.ACCESS_DENIED, ""), CART).retry()).isFalse();
+        assertThat(ErrorAnswer.RATE.retry()).isTrue();
+        assertThat(ErrorAnswer.BUSY.retry()).isTrue();
+        assertThat(ErrorAnswer.PATH.retry()).isFalse();
     }
 
     static Stream<Arguments> refusals() {
@@ -73,7 +107,7 @@ class ErrorAnswerTest {
                 arguments(ErrorAnswer.LONG_TARGET, 414, "InvalidRequestException", RequestOutcome.BAD_REQUEST),
                 arguments(ErrorAnswer.LARGE_HEADERS, 431, "InvalidRequestException", RequestOutcome.BAD_REQUEST),
                 arguments(ErrorAnswer.MALFORMED, 400, "InvalidRequestException", RequestOutcome.BAD_REQUEST),
-                arguments(ErrorAnswer.RATE, 429, "ThrottlingException", RequestOutcome.LIMITED));
+                arguments(ErrorAnswer.RATE, 503, "ThrottlingException", RequestOutcome.LIMITED));
     }
 
     @ParameterizedTest

@@ -3,15 +3,23 @@ package dev.podidentity.agent.http;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.agent.loop.EventLoop;
+import dev.podidentity.agent.network.SharedPort.Listening;
 import dev.podidentity.agent.testing.FakeTime;
 import dev.podidentity.agent.testing.LogLines;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
+import io.vertx.core.http.HttpServer;
+import io.vertx.core.http.HttpServerOptions;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
+import java.net.Socket;
 import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterEach;
@@ -21,12 +29,20 @@ import org.junit.jupiter.api.Test;
 class ListenerTest {
 
     private static final Duration RETRY = Duration.ofSeconds(5);
+    private static final Duration TIMEOUT = Duration.ofSeconds(5);
+    private static final Duration STEP = Duration.ofMillis(50);
     private static final String OF_NOBODY = "192.0.2.1";
+    private static final Listening NOBODY = new Listening(0, false, 0);
+    private static final Listening ANOTHER_AGENT = new Listening(1, true, 0);
 
     private final Vertx vertx = Vertx.vertx();
     private final EventLoop loop = new EventLoop(vertx, vertx.getOrCreateContext());
     private final FakeTime time = new FakeTime();
     private final LogLines log = new LogLines(Listener.class);
+    private final FakeSharing sharing = new FakeSharing();
+    private HttpServer server;
+    private volatile CompletableFuture<Void> opened = new CompletableFuture<>();
+    private volatile boolean serves = true;
 
     @AfterEach
     void close() {
@@ -89,22 +105,265 @@ class ListenerTest {
         assertThat(log.all().get(1)).contains("Listening");
     }
 
+    @Test
+    void waitsBesideAnotherAgentUntilItCanServeAsWell() {
+        // Given
+        sharing.others = ANOTHER_AGENT;
+        serves = false;
+        Listener listener = listener("127.0.0.1", 0, Future.succeededFuture(true));
+        // When
+        await(listener::start);
+        pass(listener, Duration.ofMinutes(5));
+        // Then
+        assertThat(listener.up()).isFalse();
+        assertThat(listener.absent()).as("it is required").isFalse();
+        assertThat(log.all()).singleElement().asString().contains("this one waits until it can take over");
+        // When
+        serves = true;
+        pass(listener, Listener.LOOK);
+        // Then
+        assertThat(listener.up()).isTrue();
+        assertThat(listener.state().shared().getAsBoolean()).isTrue();
+    }
+
+    @Test
+    void listensAtOnceWhenTheOtherAgentIsGone() {
+        // Given
+        sharing.others = ANOTHER_AGENT;
+        serves = false;
+        Listener listener = listener("127.0.0.1", 0, Future.succeededFuture(true));
+        await(listener::start);
+        // When
+        sharing.others = NOBODY;
+        pass(listener, Listener.LOOK);
+        // Then
+        assertThat(listener.up()).isTrue();
+        assertThat(listener.state().shared().getAsBoolean()).isFalse();
+    }
+
+    @Test
+    void waitsForNobodyOnANodeOfItsOwn() {
+        // Given
+        serves = false;
+        Listener listener = listener("127.0.0.1", 0, Future.succeededFuture(true));
+        // When
+        await(listener::start);
+        // Then
+        assertThat(listener.up()).isTrue();
+    }
+
+    @Test
+    void servesThoughItCannotFindOutWhoElseListens() {
+        // Given
+        sharing.failure = Optional.of(new IOException("Too many open files"));
+        Listener listener = listener("127.0.0.1", 0, Future.succeededFuture(true));
+        // When
+        await(listener::start);
+        // Then
+        assertThat(listener.up()).isTrue();
+    }
+
+    @Test
+    void takesAPortLongBeforeItsTimeWhenWhoeverHadItLeaves() throws IOException {
+        // Given
+        Listener listener;
+        try (ServerSocket other = new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1"))) {
+            sharing.others = new Listening(1, false, 0);
+            listener = listener("127.0.0.1", other.getLocalPort(), Future.succeededFuture(true));
+            await(listener::start);
+            pass(listener, Listener.LOOK);
+            assertThat(listener.up()).isFalse();
+        }
+        // When
+        sharing.others = NOBODY;
+        pass(listener, Listener.LOOK);
+        // Then
+        assertThat(listener.up()).isTrue();
+    }
+
+    @Test
+    void seesAnotherAgentComeAndGo() {
+        // Given
+        Listener listener = listener("127.0.0.1", 0, Future.succeededFuture(true));
+        await(listener::start);
+        // When
+        sharing.others = ANOTHER_AGENT;
+        pass(listener, Listener.WATCH);
+        // Then
+        assertThat(listener.state().shared().getAsBoolean()).isTrue();
+        // When
+        sharing.others = NOBODY;
+        pass(listener, Listener.WATCH);
+        // Then
+        assertThat(listener.state().shared().getAsBoolean()).isFalse();
+        assertThat(log.all()).hasSize(3);
+        assertThat(log.all().get(1)).contains("Another process listens here too");
+        assertThat(log.all().get(2)).contains("No other process listens here now");
+    }
+
+    @Test
+    void leavesAnAddressToNobodyAtAStop() {
+        // Given
+        Listener listener = listener("127.0.0.1", 0, Future.succeededFuture(true));
+        await(listener::start);
+        // When
+        CompletableFuture<Boolean> handedOver = handOver(listener);
+        // Then
+        assertThat(handedOver).isCompletedWithValue(false);
+        assertThat(sharing.steered).isEmpty();
+        assertThat(listener.up()).as("when it is to cease is for the caller to say").isTrue();
+    }
+
+    @Test
+    void ceasesToAcceptOnlyWhenNewConnectionsGoToTheOtherAgent() {
+        // Given
+        Listener listener = listener("127.0.0.1", 0, Future.succeededFuture(true));
+        await(listener::start);
+        sharing.others = new Listening(1, true, 1);
+        // When
+        CompletableFuture<Boolean> handedOver = handOver(listener);
+        pass(listener, Listener.QUIET.multipliedBy(2));
+        // Then
+        assertThat(sharing.steered).containsExactly(1);
+        assertThat(handedOver).as("a connection waits to be accepted").isNotDone();
+        assertThat(listener.up()).isTrue();
+        // When
+        sharing.others = ANOTHER_AGENT;
+        pass(listener, Listener.ON_ITS_WAY);
+        // Then
+        assertThat(handedOver).isCompletedWithValue(true);
+        assertThat(listener.up()).isFalse();
+    }
+
+    @Test
+    void sendsConnectionsToTheOtherSocketWhenItFindsThatItSentThemToItself() throws IOException {
+        // Given
+        Listener listener = listener("127.0.0.1", 0, Future.succeededFuture(true));
+        await(listener::start);
+        sharing.others = ANOTHER_AGENT;
+        CompletableFuture<Boolean> handedOver = handOver(listener);
+        // When
+        pass(listener, Listener.ON_ITS_WAY.multipliedBy(2).minusMillis(1));
+        connect();
+        pass(listener, Duration.ofMillis(1));
+        // Then
+        assertThat(sharing.steered).containsExactly(1, 0);
+        assertThat(handedOver).isNotDone();
+        // When
+        pass(listener, Listener.QUIET);
+        // Then
+        assertThat(handedOver).isCompletedWithValue(true);
+        assertThat(sharing.steered).containsExactly(1, 0);
+    }
+
+    @Test
+    void takesNoLongerThanItMayToLeaveAnAddress() {
+        // Given
+        Listener listener = listener("127.0.0.1", 0, Future.succeededFuture(true));
+        await(listener::start);
+        sharing.others = new Listening(1, true, 1);
+        // When
+        CompletableFuture<Boolean> handedOver = handOver(listener);
+        pass(listener, TIMEOUT);
+        // Then
+        assertThat(handedOver).isCompletedWithValue(true);
+    }
+
+    @Test
+    void saysThatTheKernelDoesNotSendConnectionsElsewhere() {
+        // Given
+        sharing.steers = false;
+        Listener listener = listener("127.0.0.1", 0, Future.succeededFuture(true));
+        await(listener::start);
+        sharing.others = ANOTHER_AGENT;
+        // When
+        CompletableFuture<Boolean> handedOver = handOver(listener);
+        // Then
+        assertThat(handedOver).isCompletedWithValue(true);
+        assertThat(log.all()).last().asString().contains("a few may be lost");
+    }
+
     private Listener listener(String host, int port, Future<Boolean> onThisNode) {
         return new Listener(
                 "credentials",
                 host,
                 port,
-                () -> vertx.createHttpServer().requestHandler(request -> { }),
-                connection -> { },
+                () -> {
+                    // With it, Vert.x would open a connection at its first bytes.
+                    HttpServerOptions options = new HttpServerOptions().setHttp2ClearTextEnabled(false);
+                    server = vertx.createHttpServer(options).requestHandler(request -> { });
+                    return server;
+                },
+                connection -> opened.complete(null),
                 AcceptGate.ofPods(loop, (limit, source) -> { }),
+                sharing,
+                () -> serves,
                 asked -> onThisNode,
                 RETRY,
+                time.nanos(),
                 time);
+    }
+
+    private void connect() throws IOException {
+        opened = new CompletableFuture<>();
+        try (Socket socket = new Socket("127.0.0.1", server.actualPort())) {
+            opened.orTimeout(30, TimeUnit.SECONDS).join();
+        }
+    }
+
+    /** Begins to leave the address, as far as that needs no time. */
+    private CompletableFuture<Boolean> handOver(Listener listener) {
+        CompletableFuture<Boolean> done = new CompletableFuture<>();
+        long until = time.nanos().getAsLong() + TIMEOUT.toNanos();
+        loop.execute(() -> listener.handOver(until).onSuccess(done::complete));
+        settle(listener);
+        return done;
+    }
+
+    /** Lets time pass on the loop, in small steps, and what is begun meanwhile be done. */
+    private void pass(Listener listener, Duration duration) {
+        Instant until = time.now().plus(duration);
+        while (time.now().isBefore(until)) {
+            Duration left = Duration.between(time.now(), until);
+            Duration step = left.compareTo(STEP) < 0 ? left : STEP;
+            await(() -> {
+                time.advance(step);
+                return Future.succeededFuture();
+            });
+            settle(listener);
+        }
+    }
+
+    /** Binding and closing are done by another thread, which answers on the loop. */
+    private void settle(Listener listener) {
+        await(() -> vertx.executeBlocking(() -> null).mapEmpty());
+        await(() -> vertx.createHttpServer().requestHandler(request -> { }).listen(0, "127.0.0.1").compose(HttpServer::close));
+        await(Future::succeededFuture);
     }
 
     private void await(Supplier<Future<Void>> start) {
         CompletableFuture<Void> done = new CompletableFuture<>();
         loop.execute(() -> start.get().onComplete(result -> done.complete(null)));
         done.orTimeout(30, TimeUnit.SECONDS).join();
+    }
+
+    /** What others do to a port, as a test has it. */
+    private static final class FakeSharing implements PortSharing {
+
+        private final List<Integer> steered = new CopyOnWriteArrayList<>();
+        private volatile Listening others = NOBODY;
+        private volatile Optional<IOException> failure = Optional.empty();
+        private volatile boolean steers = true;
+
+        @Override
+        public Future<Listening> look() {
+            return failure.<Future<Listening>>map(Future::failedFuture).orElseGet(() -> Future.succeededFuture(others));
+        }
+
+        @Override
+        public Future<Boolean> steer(int number) {
+            steered.add(number);
+            return Future.succeededFuture(steers);
+        }
     }
 }

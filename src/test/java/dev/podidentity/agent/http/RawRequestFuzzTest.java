@@ -107,8 +107,7 @@ class RawRequestFuzzTest {
                 "shop", "cart", "arn:aws:sts::123456789012:assumed-role/shop/cart", "a-1");
         CredentialService credentials = new CredentialService(
                 token -> CompletableFuture.completedFuture(issued),
-                new CredentialSettings(
-                        Duration.ofHours(3), 100, 3, 100, Duration.ofMillis(900), Duration.ofSeconds(15)),
+                new CredentialSettings(Duration.ofHours(3), 100, 3, 100, Duration.ofSeconds(15)),
                 LivingPods.UNWATCHED,
                 metrics,
                 new LimitReport(metrics, System::nanoTime),
@@ -127,6 +126,7 @@ class RawRequestFuzzTest {
                 new TokenVerification(Optional.empty(), Optional.empty(), LivingPods.UNWATCHED, metrics, System::nanoTime),
                 CoalesceScope.TOKEN,
                 credentials,
+                new ClientDeadlines(Duration.ofMillis(900), Duration.ofMillis(1900)),
                 (pod, failure) -> { },
                 connections,
                 metrics,

@@ -83,7 +83,7 @@ class VerifiedRequestTest {
                     return eksAuth;
                 },
                 new CredentialSettings(
-                        Duration.ofHours(3), 100, 3, 100, Duration.ofSeconds(PATIENCE_SECONDS), Duration.ofMinutes(1)),
+                        Duration.ofHours(3), 100, 3, 100, Duration.ofMinutes(1)),
                 LivingPods.UNWATCHED,
                 metrics,
                 new LimitReport(metrics, System::nanoTime),
@@ -104,6 +104,7 @@ class VerifiedRequestTest {
                         System::nanoTime),
                 CoalesceScope.ROLE,
                 credentials,
+                new ClientDeadlines(Duration.ofSeconds(PATIENCE_SECONDS), Duration.ofSeconds(PATIENCE_SECONDS)),
                 (pod, failure) -> reported.add(pod.pod() + " " + failure.code()),
                 connections,
                 metrics,

@@ -73,6 +73,7 @@ class MetricsTest {
     void startsAllGaugesAtZero() {
         assertThat(gauge("pod_identity_upstream_in_flight")).isZero();
         assertThat(gauge("pod_identity_upstream_queued")).isZero();
+        assertThat(gauge("pod_identity_upstream_outage")).isZero();
         assertThat(gauge("pod_identity_waiting_requests")).isZero();
         assertThat(gauge("pod_identity_connections")).isZero();
         assertThat(gauge("pod_identity_cache_entries")).isZero();
@@ -147,12 +148,14 @@ class MetricsTest {
         metrics.calling(-1);
         metrics.fetchesQueued(9);
         metrics.fetchesQueued(7);
+        metrics.outage(true);
         metrics.waiting(3);
         metrics.connected(4);
         metrics.cached(5, 6000);
 
         assertThat(gauge("pod_identity_upstream_in_flight")).isEqualTo(1);
         assertThat(gauge("pod_identity_upstream_queued")).isEqualTo(7);
+        assertThat(gauge("pod_identity_upstream_outage")).isEqualTo(1);
         assertThat(gauge("pod_identity_waiting_requests")).isEqualTo(3);
         assertThat(gauge("pod_identity_connections")).isEqualTo(4);
         assertThat(gauge("pod_identity_cache_entries")).isEqualTo(5);
@@ -266,8 +269,8 @@ class MetricsTest {
         // Given
         boolean[] up = {false};
         metrics.listeners(List.of(
-                new ListenerState("credentials", "169.254.170.23:80", () -> true),
-                new ListenerState("probes", "localhost:2703", () -> up[0])));
+                new ListenerState("credentials", "169.254.170.23:80", () -> true, () -> true),
+                new ListenerState("probes", "localhost:2703", () -> up[0], () -> false)));
         assertThat(listener("credentials", "169.254.170.23:80")).isEqualTo(1);
         assertThat(listener("probes", "localhost:2703")).isZero();
 
@@ -280,8 +283,8 @@ class MetricsTest {
 
     @Test
     void watchesTheListenersThatWereGivenLast() {
-        metrics.listeners(List.of(new ListenerState("probes", "localhost:2703", () -> true)));
-        metrics.listeners(List.of(new ListenerState("metrics", "0.0.0.0:2705", () -> true)));
+        metrics.listeners(List.of(new ListenerState("probes", "localhost:2703", () -> true, () -> false)));
+        metrics.listeners(List.of(new ListenerState("metrics", "0.0.0.0:2705", () -> true, () -> false)));
 
         assertThat(registry.find("pod_identity_listener_up").gauges()).hasSize(1);
         assertThat(listener("metrics", "0.0.0.0:2705")).isEqualTo(1);
@@ -350,7 +353,7 @@ class MetricsTest {
         metrics.answered(200, RequestOutcome.SERVED, CacheOutcome.HIT, 1);
         metrics.called(UpstreamOutcome.SUCCESS, "none", 1);
         metrics.renewed(RenewalResult.FAILED, "ThrottlingException");
-        metrics.listeners(List.of(new ListenerState("probes", "localhost:2703", () -> true)));
+        metrics.listeners(List.of(new ListenerState("probes", "localhost:2703", () -> true, () -> false)));
         metrics.agentCredentials(() -> true);
 
         // The simple registry adds gauges of its own for the buckets of a timer.

@@ -1,0 +1,35 @@
+package dev.podidentity.agent.http;
+
+import dev.podidentity.agent.network.SharedPort;
+import dev.podidentity.agent.network.SharedPort.Listening;
+import io.vertx.core.Future;
+import io.vertx.core.Vertx;
+
+/** Who listens where a listener of this agent does or will. Futures complete on the event loop. */
+interface PortSharing {
+
+    /** Who listens there at this moment; fails if it cannot be found out. */
+    Future<Listening> look();
+
+    /** Has new connections go to the socket with a number; as {@link SharedPort#steer} does. */
+    Future<Boolean> steer(int number);
+
+    /** What the kernel says. A port that is still to be chosen is nobody else's. */
+    static PortSharing of(Vertx vertx, String host, int port) {
+        SharedPort shared = new SharedPort(host, port);
+        return new PortSharing() {
+
+            @Override
+            public Future<Listening> look() {
+                return port == 0
+                        ? Future.succeededFuture(new Listening(0, false, 0))
+                        : vertx.executeBlocking(shared::look, false);
+            }
+
+            @Override
+            public Future<Boolean> steer(int number) {
+                return vertx.executeBlocking(() -> shared.steer(number), false);
+            }
+        };
+    }
+}

@@ -1,0 +1,195 @@
+package dev.podidentity.agent;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.podidentity.emulator.EksAuthEmulator;
+import io.vertx.core.Future;
+import io.vertx.core.Vertx;
+import io.vertx.core.net.NetClient;
+import io.vertx.core.net.NetServer;
+import io.vertx.core.net.NetSocket;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+
+/**
+ * A node and a pod on the addresses that EKS promises: a namespace that stands for a node, where {@code initialize} and
+ * then {@code server} run with their defaults, and one that stands for a pod, joined to it as the VPC CNI does it, by a
+ * link whose end on the node has no address, with a default route to a neighbour that is only made up. The pod has no
+ * way to IMDS. EKS Auth is an emulated one on this machine; the node reaches it by a forwarder, which can be closed.
+ */
+final class NodeAndPod implements AutoCloseable {
+
+    static final String IPV4 = "169.254.170.23";
+    static final String IPV6 = "[fd00:ec2::23]";
+    /** Of the pod's network, whatever else runs on this machine: ranges that are set aside for tests (RFC 2544). */
+    static final String POD = "198.19.24.2";
+    static final String POD_IPV6 = "fd5b:1::2";
+    static final String NODE_IPV6 = "fd5b::2";
+
+    /** The networks between this machine and its nodes: 198.18.n.0/30. */
+    private final String machine;
+    private final String machineEnd;
+    private final String nodeAddress;
+
+    private final NetworkNamespace node;
+    private final NetworkNamespace pod;
+    private final EksAuthEmulator emulator;
+    private final Vertx vertx = Vertx.vertx();
+    private final NetClient onward = vertx.createNetClient();
+    private final Set<NetSocket> forwarded = ConcurrentHashMap.newKeySet();
+    private NetServer forwarder;
+    private int port;
+
+    private NodeAndPod(int number, NetworkNamespace node, NetworkNamespace pod) {
+        this.machine = "198.18." + number + ".1";
+        this.nodeAddress = "198.18." + number + ".2";
+        this.machineEnd = "agent" + ProcessHandle.current().pid() + "-" + number;
+        this.node = node;
+        this.pod = pod;
+        joinMachineAndNode();
+        joinNodeAndPod();
+        emulator = Emulators.start();
+        heal();
+    }
+
+    /** Makes one; skips the test where that is not allowed. {@code number} tells apart those that live at once. */
+    static NodeAndPod create(int number) {
+        NetworkNamespace node = NetworkNamespace.create();
+        NetworkNamespace pod = NetworkNamespace.create();
+        return new NodeAndPod(number, node, pod);
+    }
+
+    NetworkNamespace node() {
+        return node;
+    }
+
+    NetworkNamespace pod() {
+        return pod;
+    }
+
+    EksAuthEmulator emulator() {
+        return emulator;
+    }
+
+    /** The node's own address, for this machine and for its pods. */
+    String nodeAddress() {
+        return nodeAddress;
+    }
+
+    /** Has {@code initialize} make the link of the node. */
+    void initialize() {
+        AgentProcess initialize = AgentProcess.run(node.inside(executable()), Map.of(), "initialize");
+        assertThat(initialize.awaitExit()).as(() -> String.join("\n", initialize.output())).isZero();
+    }
+
+    /** Starts an agent; {@link #awaitReady} waits for it. */
+    AgentProcess launchAgent(String... flags) {
+        List<String> arguments = new ArrayList<>(List.of(
+                "server", "--cluster-name", emulator.clusterName(), "--endpoint", "http://" + machine + ":" + port));
+        arguments.addAll(List.of(flags));
+        AgentProcess agent = AgentProcess.run(
+                node.inside(executable()), AgentProcess.environment(emulator), arguments.toArray(String[]::new));
+        agent.keepsSecret(emulator.secretAccessKey());
+        return agent;
+    }
+
+    /** Waits until an agent listens on both addresses and can call EKS Auth. */
+    static void awaitReady(AgentProcess agent) {
+        READY.forEach(part -> agent.awaitLine(line -> line.contains(part)));
+    }
+
+    /** Whether it does so now. */
+    static boolean isReady(AgentProcess agent) {
+        return READY.stream().allMatch(part -> agent.lines(part) > 0);
+    }
+
+    private static final List<String> READY = List.of(
+            "\"address\":\"169.254.170.23:80\"",
+            "\"address\":\"[fd00:ec2::23]:80\"",
+            "Ready to call EKS Auth",
+            "own AWS credentials are found");
+
+    private static String executable() {
+        return System.getProperty("agent.executable");
+    }
+
+    /** EKS Auth refuses connections from now on, and those that there are break. */
+    synchronized void refuseConnections() {
+        if (forwarder == null) {
+            return;
+        }
+        await(forwarder.close());
+        forwarder = null;
+        forwarded.forEach(NetSocket::close);
+        // The kernel closes a listening socket a moment after Java does.
+        while (await(onward.connect(port, machine).compose(NetSocket::close).map(true).otherwise(false))) {
+            Thread.onSpinWait();
+        }
+    }
+
+    /** EKS Auth can be reached, and nothing is wrong with it. */
+    synchronized void heal() {
+        emulator.heal();
+        if (forwarder != null) {
+            return;
+        }
+        forwarder = vertx.createNetServer().connectHandler(socket -> {
+            socket.pause();
+            forwarded.add(socket);
+            socket.closeHandler(closed -> forwarded.remove(socket));
+            onward.connect(emulator.endpoint().getPort(), AgentProcess.LOOPBACK).onSuccess(there -> {
+                socket.pipeTo(there);
+                there.pipeTo(socket);
+                socket.resume();
+            });
+        });
+        port = await(forwarder.listen(port, machine)).actualPort();
+    }
+
+    private static <T> T await(Future<T> future) {
+        return future.toCompletionStage().toCompletableFuture().join();
+    }
+
+    /** The way from the agent to EKS Auth. */
+    private void joinMachineAndNode() {
+        NetworkNamespace.run(List.of("ip", "link", "add", machineEnd, "type", "veth", "peer", "name", "eth0", "netns", node.name()));
+        NetworkNamespace.run(List.of("ip", "address", "add", machine + "/30", "dev", machineEnd));
+        NetworkNamespace.run(List.of("ip", "link", "set", machineEnd, "up"));
+        node.ip("address add " + nodeAddress + "/30 dev eth0");
+        node.ip("address add " + NODE_IPV6 + "/128 dev eth0 nodad");
+        node.ip("link set eth0 up");
+    }
+
+    private void joinNodeAndPod() {
+        node.ip("link add pod0 type veth peer name eth0 netns " + pod.name());
+        node.ip("link set pod0 up");
+        node.ip("route add " + POD + " dev pod0");
+        pod.ip("link set lo up");
+        pod.ip("address add " + POD + "/32 dev eth0");
+        pod.ip("address add " + POD_IPV6 + "/128 dev eth0 nodad");
+        pod.ip("link set eth0 up");
+        node.ip("-6 route add " + POD_IPV6 + " dev pod0");
+        String nodeEnd = node.ip("-oneline link show dev pod0").replaceFirst("(?s).*link/ether (\\S+).*", "$1");
+        pod.ip("route add 169.254.1.1 dev eth0");
+        pod.ip("route add default via 169.254.1.1 dev eth0");
+        pod.ip("neighbour add 169.254.1.1 lladdr " + nodeEnd + " dev eth0 nud permanent");
+        pod.ip("-6 route add default via fe80::1 dev eth0");
+        pod.ip("neighbour add fe80::1 lladdr " + nodeEnd + " dev eth0 nud permanent");
+        // SDKs that get no credentials from the agent ask IMDS; this answers at once that there is none.
+        pod.ip("route add unreachable 169.254.169.254");
+        pod.ip("-6 route add unreachable fd00:ec2::254");
+    }
+
+    @Override
+    public void close() {
+        await(vertx.close());
+        emulator.close();
+        pod.close();
+        // It would go with the namespace, but some time later.
+        NetworkNamespace.execute(List.of("ip", "link", "delete", machineEnd));
+        node.close();
+    }
+}

@@ -1,0 +1,166 @@
+package dev.podidentity.agent;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.locks.Lock;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.Predicate;
+import java.util.regex.Pattern;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.opentest4j.TestAbortedException;
+
+/**
+ * What the users of each AWS SDK see, on good days and on bad ones: {@code mvn -Psdks}, as root, with the native
+ * executable of {@code agent.executable}. Asserts nothing, and writes tables to {@code target/sdks}; with
+ * {@code -Dsdks.page=docs/sdks.md} into that page too. What cannot be had is reported as not run.
+ *
+ * <p>Each SDK has namespaces, an agent and an emulated EKS Auth of its own, so that several can go at once. Other
+ * properties: {@code sdks.runs}, {@code sdks.lanes} (how many go at once), and regular expressions of what to run:
+ * {@code sdks.only} (SDKs), {@code sdks.cases}, {@code sdks.troubles}; {@code sdks.wire=false} leaves out what the SDKs
+ * send; {@code sdks.agent-flags} are given to the agent.
+ */
+public final class SdkMatrix {
+
+    static final String[] AGENT_FLAGS =
+            Stream.of(System.getProperty("sdks.agent-flags", "").split(" ")).filter(flag -> !flag.isEmpty()).toArray(String[]::new);
+
+    private static final int RUNS = Integer.getInteger("sdks.runs", 3);
+    private static final int LANES = Integer.getInteger("sdks.lanes", 2);
+    /** Of the networks between this machine and the nodes. */
+    private static final int FIRST_NUMBER = 40;
+    private static final Path OUTPUT = Path.of("target", "sdks").toAbsolutePath();
+
+    private final SdkReport report = new SdkReport();
+    private final Map<Workload, List<String>> commands = new EnumMap<>(Workload.class);
+    private final BlockingQueue<Integer> numbers = new ArrayBlockingQueue<>(LANES);
+    /** Fifty programs at once take all of a machine, so the others stand still. */
+    private final ReadWriteLock machine = new ReentrantReadWriteLock(true);
+
+    private SdkMatrix() {
+        IntStream.range(0, LANES).forEach(lane -> numbers.add(FIRST_NUMBER + lane));
+    }
+
+    public static void main(String... args) throws Exception {
+        long start = System.nanoTime();
+        SdkMatrix matrix = new SdkMatrix();
+        matrix.build();
+        long built = System.nanoTime();
+        matrix.run();
+        matrix.write();
+        System.out.printf("Building took %d s, running %d s%n",
+                Duration.ofNanos(built - start).toSeconds(), Duration.ofNanos(System.nanoTime() - built).toSeconds());
+    }
+
+    private void build() {
+        for (Workload workload : Workload.values()) {
+            if (!matches("sdks.only").test(workload.title())) {
+                report.notRun(workload, "not asked for");
+                continue;
+            }
+            try {
+                commands.put(workload, workload.command());
+            } catch (TestAbortedException e) {
+                report.notRun(workload, e.getMessage());
+            }
+        }
+    }
+
+    private void run() throws InterruptedException, ExecutionException {
+        ExecutorService lanes = Executors.newFixedThreadPool(LANES);
+        try {
+            List<Future<?>> all = new ArrayList<>();
+            commands.forEach((workload, command) -> all.add(lanes.submit(() -> run(workload, command))));
+            for (Future<?> one : all) {
+                one.get();
+            }
+        } finally {
+            lanes.shutdownNow();
+        }
+    }
+
+    private Void run(Workload workload, List<String> command) throws IOException, InterruptedException {
+        int number = numbers.take();
+        Path directory = Files.createDirectories(OUTPUT.resolve(workload.name()));
+        if (!"false".equals(System.getProperty("sdks.wire"))) {
+            report.add(workload, alone(false, () -> SdkWire.observe(command, directory)));
+        }
+        try (SdkLane lane = new SdkLane(workload, command, number, directory, report)) {
+            for (SdkCase which : Stream.of(SdkCase.values()).filter(named("sdks.cases")).toList()) {
+                boolean fifty = which == SdkCase.FIFTY_COLD || which == SdkCase.FIFTY_HIT;
+                // Fifty at once are many runs already, and so is five seconds of asking.
+                for (int run = 0; run < (fifty || which == SdkCase.EXPIRING ? 1 : RUNS); run++) {
+                    alone(fifty, () -> {
+                        lane.run(which);
+                        return null;
+                    });
+                }
+            }
+            for (SdkTrouble trouble : Stream.of(SdkTrouble.values()).filter(named("sdks.troubles")).toList()) {
+                alone(false, () -> {
+                    lane.run(trouble);
+                    return null;
+                });
+            }
+        } catch (TestAbortedException e) {
+            report.notRun(workload, e.getMessage());
+        } finally {
+            numbers.add(number);
+        }
+        System.out.println(workload.title() + " is done");
+        return null;
+    }
+
+    private interface Step<T> {
+        T run() throws IOException;
+    }
+
+    private <T> T alone(boolean alone, Step<T> step) throws IOException {
+        Lock lock = alone ? machine.writeLock() : machine.readLock();
+        lock.lock();
+        try {
+            return step.run();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private static Predicate<String> matches(String property) {
+        return Pattern.compile(System.getProperty(property, ".*")).asMatchPredicate();
+    }
+
+    private static Predicate<Enum<?>> named(String property) {
+        return value -> matches(property).test(value.name());
+    }
+
+    private void write() throws IOException {
+        Map<String, String> parts = new LinkedHashMap<>();
+        parts.put("versions", report.versions());
+        parts.put("matrix", report.matrix());
+        parts.put("quotes", report.quotes());
+        parts.put("wire", report.wires());
+        for (Map.Entry<String, String> part : parts.entrySet()) {
+            Files.writeString(OUTPUT.resolve(part.getKey() + ".md"), part.getValue());
+            System.out.println(part.getValue());
+        }
+        Files.writeString(OUTPUT.resolve("attempts.csv"), report.csv());
+        String page = System.getProperty("sdks.page", "");
+        if (!page.isEmpty()) {
+            Files.writeString(Path.of(page), SdkReport.into(Files.readString(Path.of(page)), parts));
+        }
+    }
+}
