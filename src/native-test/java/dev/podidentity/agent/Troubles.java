@@ -22,9 +22,11 @@ import java.util.stream.Stream;
 /** Makes the troubles of one phase of a {@link BadDay}, and ends them. */
 final class Troubles implements AutoCloseable {
 
-    private static final String LEFT_ALONE = "sa0";
+    private static final String UNASSOCIATED = "sa0";
+    /** How often the agent reads its credentials file, while it finds something there. */
+    private static final Duration READ_EVERY = Duration.ofMinutes(1);
     private static final Duration JUMP = Duration.ofHours(2);
-    private static final long ATTEMPTS_OF_TERMINATION_SECONDS = 10;
+    private static final long LONGEST_TURN_SECONDS = 10;
     /** Descriptors that the agent may have beyond those that it has. */
     private static final int SOME_DESCRIPTORS = 20;
 
@@ -63,7 +65,7 @@ final class Troubles implements AutoCloseable {
         for (Trouble trouble : phase.troubles()) {
             if (trouble != Trouble.TERMINATED && trouble != Trouble.KILLED) {
                 begun.add(new Span(trouble, now.getAsLong(), Long.MAX_VALUE,
-                        trouble == Trouble.NO_ASSOCIATION ? LEFT_ALONE : ""));
+                        trouble == Trouble.NO_ASSOCIATION ? UNASSOCIATED : ""));
                 begin(trouble, length);
             }
         }
@@ -86,11 +88,11 @@ final class Troubles implements AutoCloseable {
                 eksAuth.inject(new Fault.ShortExpiry(Duration.ofSeconds(Math.max(2, length.toSeconds() / 3))));
                 turns.schedule(this::refuse, length.toMillis() / 2, TimeUnit.MILLISECONDS);
             }
-            case NO_ASSOCIATION -> eksAuth.disassociate(Emulators.NAMESPACE, LEFT_ALONE);
+            case NO_ASSOCIATION -> eksAuth.disassociate(Emulators.NAMESPACE, UNASSOCIATED);
             case API_SERVER_AWAY -> cluster.api().stop();
             case HALF_WRITTEN_CREDENTIALS -> {
-                // The agent reads a file that it can read once a minute only.
-                if (random.nextBoolean() && length.compareTo(Trouble.HALF_WRITTEN_CREDENTIALS.recovery()) > 0) {
+                // The agent takes half of a key for one, and looks again only after the interval.
+                if (random.nextBoolean() && length.compareTo(READ_EVERY) > 0) {
                     credentials.writeHalfOfTheSecretKey();
                 } else {
                     credentials.writeWithoutSecretKey();
@@ -171,7 +173,7 @@ final class Troubles implements AutoCloseable {
     /** Ends all of them; gives when each was there. */
     List<Span> end() throws IOException, InterruptedException {
         turns.shutdownNow();
-        if (!turns.awaitTermination(ATTEMPTS_OF_TERMINATION_SECONDS, TimeUnit.SECONDS)) {
+        if (!turns.awaitTermination(LONGEST_TURN_SECONDS, TimeUnit.SECONDS)) {
             throw new IllegalStateException("A trouble does not end");
         }
         hostile.forEach(HostilePod::close);
@@ -180,7 +182,7 @@ final class Troubles implements AutoCloseable {
         accept();
         for (Span span : begun) {
             switch (span.trouble()) {
-                case NO_ASSOCIATION -> eksAuth.associate(Emulators.NAMESPACE, LEFT_ALONE, BadDay.ROLE + LEFT_ALONE);
+                case NO_ASSOCIATION -> eksAuth.associate(Emulators.NAMESPACE, UNASSOCIATED, BadDay.ROLE + UNASSOCIATED);
                 case API_SERVER_AWAY -> cluster.api().restart();
                 case HALF_WRITTEN_CREDENTIALS -> credentials.writeAll();
                 case CLOCK_JUMPS -> agent.setClock(Duration.ZERO);
