@@ -101,6 +101,17 @@ final class SupervisedAgent implements AutoCloseable {
         this.environment = new LinkedHashMap<>(environment);
         this.environment.putAll(moved);
         this.controlGroup = makeControlGroup();
+        // A day is long enough to be interrupted, and would leave the agent behind.
+        Runtime.getRuntime().addShutdownHook(new Thread(this::kill));
+    }
+
+    private synchronized void kill() {
+        if (!closed) {
+            closed = true;
+            runs.forEach(run -> run.process.destroyForcibly());
+            runs.forEach(run -> run.process.onExit().join());
+            controlGroup.ifPresent(group -> group.toFile().delete());
+        }
     }
 
     private static Optional<Path> makeControlGroup() {
