@@ -102,7 +102,8 @@ final class Listener {
 
     /** Binds the address, now or later; completes after the first attempt, failed or not. */
     Future<Void> start() {
-        return bindable().compose(state -> {
+        // What cannot be found out is no reason not to try.
+        return bindable(State.FREE).compose(state -> {
             if (stopped) {
                 return Future.succeededFuture();
             }
@@ -114,11 +115,11 @@ final class Listener {
         });
     }
 
-    /** What cannot be found out is no reason not to try. */
-    private Future<State> bindable() {
+    /** @param unknown what stands for a state that cannot be found out */
+    private Future<State> bindable(State unknown) {
         return sharing.state().otherwise(error -> {
             LOG.debug("Whether an address can be bound cannot be found out", error);
-            return State.FREE;
+            return unknown;
         });
     }
 
@@ -204,7 +205,7 @@ final class Listener {
     /** Tries again at the usual time, or as soon as whoever has the address leaves it. */
     private void awaitFree(Duration left) {
         Duration look = left.compareTo(LOOK) < 0 ? left : LOOK;
-        retry = Optional.of(timers.schedule(look, () -> bindable().onSuccess(state -> {
+        retry = Optional.of(timers.schedule(look, () -> bindable(State.CLOSED).onSuccess(state -> {
             Duration still = left.minus(look);
             if (state == State.CLOSED && !still.isZero() && !stopped) {
                 awaitFree(still);
