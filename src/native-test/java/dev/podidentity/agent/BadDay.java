@@ -65,6 +65,7 @@ public final class BadDay {
     private static final Duration REST = Duration.ofSeconds(15);
     private static final Duration SHORT_TROUBLE = Duration.ofSeconds(2);
     private static final int SHOWN = 10;
+    private static final Path LOG = Path.of("target", "bad-day.log");
     /** Of the API server's stand-in, which has a line for each request. Held here, as loggers are forgotten otherwise. */
     private static final Logger LINES_OF_THE_API_SERVER = Logger.getLogger("io.fabric8.mockwebserver");
 
@@ -111,7 +112,8 @@ public final class BadDay {
                         "--max-credential-retention-before-renewal", "60s"),
                 Stream.concat(cluster.flags().stream(), Stream.of("--token-verification", "jwks", "--pod-watch", "--events"))
                         .toList(),
-                Stream.concat(AgentProcess.SECRETS.stream(), Stream.of(cluster.eksAuth().secretAccessKey())).toList());
+                Stream.concat(AgentProcess.SECRETS.stream(), Stream.of(cluster.eksAuth().secretAccessKey())).toList(),
+                LOG);
         this.clients = new SdkClients(port, now, LONGEST_REST, seed);
     }
 
@@ -321,13 +323,7 @@ public final class BadDay {
             say("%s: %d violations, of which the first are", invariant, found.size());
             found.stream().limit(SHOWN).forEach(violation -> out.println("  " + violation));
         });
-        if (!violations.isEmpty()) {
-            say("the last lines of the agent's log:");
-            agent.tail().forEach(line -> out.println("  " + line));
-            agent.unformatted().entrySet().stream().limit(SHOWN).forEach(line ->
-                    out.println("  not JSON, " + line.getValue() + " times: " + line.getKey()));
-        }
-        say("%d violations; seed %d", violations.size(), seed);
+        say("%d violations; seed %d; the agent's log is in %s", violations.size(), seed, LOG);
         return violations;
     }
 

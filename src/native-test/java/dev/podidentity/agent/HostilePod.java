@@ -64,7 +64,8 @@ final class HostilePod implements AutoCloseable {
             return;
         }
         SdkClients.Pod victim = victims.get(random.nextInt(victims.size()));
-        clients.askOnce(new SdkClients.Pod(victim.client().forged(source), forged(victim.token(), victims.get(random.nextInt(victims.size())).token())));
+        SdkClients.Pod other = victims.get(random.nextInt(victims.size()));
+        clients.askOnce(new SdkClients.Pod(victim.client().forged(source), forged(victim.token(), other.token())));
     }
 
     /** What one pod's token says with the signature of another's, or with its own, one bit of which is wrong. */

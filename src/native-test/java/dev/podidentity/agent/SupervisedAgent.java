@@ -10,15 +10,14 @@ import dev.podidentity.agent.badday.Trouble;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
+import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
 import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -29,7 +28,6 @@ import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
@@ -53,7 +51,6 @@ final class SupervisedAgent implements AutoCloseable {
     private static final Duration PATIENCE = Duration.ofSeconds(60);
     private static final long SAMPLE_EVERY_MILLIS = 50;
     private static final int VITALS_EVERY = 20;
-    private static final int TAIL = 50;
     /** As much of its thread's name as the kernel keeps. */
     private static final String EVENT_LOOP = "ntloop-thread";
     private static final String WRONG_SUBJECT = "EKS Auth answered for another service account";
@@ -72,8 +69,7 @@ final class SupervisedAgent implements AutoCloseable {
     private final ConcurrentLinkedQueue<Vitals> vitals = new ConcurrentLinkedQueue<>();
     private final ConcurrentLinkedQueue<ClockError> clocks = new ConcurrentLinkedQueue<>();
     private final ConcurrentLinkedQueue<String> complaints = new ConcurrentLinkedQueue<>();
-    private final Map<String, Integer> unformatted = new ConcurrentHashMap<>();
-    private final Deque<String> tail = new ArrayDeque<>();
+    private final PrintWriter log;
     private final ScheduledExecutorService sampler = Executors.newSingleThreadScheduledExecutor(task -> {
         Thread thread = new Thread(task, "sampler");
         thread.setDaemon(true);
@@ -90,13 +86,15 @@ final class SupervisedAgent implements AutoCloseable {
      * @param flags of the agent, however it shares
      * @param verifyingFlags where it is to verify tokens
      * @param secrets that must not stand in its log
+     * @param logFile gets its log but for the lines of single requests
      */
     SupervisedAgent(Path directory, LongSupplier now, Map<String, String> environment, List<String> flags,
-            List<String> verifyingFlags, List<String> secrets) throws IOException {
+            List<String> verifyingFlags, List<String> secrets, Path logFile) throws IOException {
         this.now = now;
         this.flags = flags;
         this.verifyingFlags = verifyingFlags;
         this.secrets = secrets;
+        this.log = new PrintWriter(Files.newBufferedWriter(logFile));
         this.clock = Files.writeString(directory.resolve("clock"), "+0\n");
         Map<String, String> moved = ClockJumpIT.faketime(clock);
         this.clockMoves = !moved.isEmpty();
@@ -289,27 +287,12 @@ final class SupervisedAgent implements AutoCloseable {
         return List.copyOf(complaints);
     }
 
-    /** The lines of its output that are no log lines, and how often they came. */
-    Map<String, Integer> unformatted() {
-        return Map.copyOf(unformatted);
-    }
-
-    /** The last lines of its log that are about more than one request. */
-    List<String> tail() {
-        synchronized (tail) {
-            return List.copyOf(tail);
-        }
-    }
-
     private void read(String line, Run run) {
         if (secrets.stream().anyMatch(line::contains) || AgentProcess.SECRET.matcher(line).find()) {
             complaints.add("a secret stands in a line of the log that begins with " + line.substring(0, Math.min(80, line.length())));
         }
         if (line.contains("\"level\":\"error\"") && !line.contains(WRONG_SUBJECT)) {
             complaints.add("an error: " + line);
-        }
-        if (!line.startsWith("{") && !line.contains("java.lang.OutOfMemoryError")) {
-            unformatted.merge(line, 1, Integer::sum);
         }
         if (AgentProcess.LISTENING.matcher(line).results().anyMatch(found -> found.group(1).equals("credentials"))) {
             run.ready = now.getAsLong();
@@ -318,13 +301,8 @@ final class SupervisedAgent implements AutoCloseable {
         if (line.contains("Tokens are verified with these keys")) {
             run.hasKeys.complete(null);
         }
-        if (line.startsWith("{") && !line.contains("\"level\":\"trace\"")) {
-            synchronized (tail) {
-                tail.add(line);
-                if (tail.size() > TAIL) {
-                    tail.remove();
-                }
-            }
+        if (!line.contains("\"level\":\"trace\"")) {
+            log.println(line);
         }
     }
 
@@ -338,6 +316,7 @@ final class SupervisedAgent implements AutoCloseable {
             last = current();
         }
         last.end(Ending.SIGTERM);
+        log.close();
         if (controlGroup.isPresent()) {
             Files.delete(controlGroup.get());
         }
@@ -393,7 +372,7 @@ final class SupervisedAgent implements AutoCloseable {
                 Thread.currentThread().interrupt();
             }
             ended = now.getAsLong();
-            listens.completeExceptionally(new IllegalStateException("The agent ended; its log: " + tail()));
+            listens.completeExceptionally(new IllegalStateException("The agent ended; see its log"));
             over.complete(null);
             SupervisedAgent.this.ended(this);
         }

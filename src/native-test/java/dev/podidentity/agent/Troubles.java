@@ -1,7 +1,6 @@
 package dev.podidentity.agent;
 
 import dev.podidentity.agent.badday.History.Ending;
-import dev.podidentity.agent.badday.History.Sharing;
 import dev.podidentity.agent.badday.History.Span;
 import dev.podidentity.agent.badday.Schedule.Phase;
 import dev.podidentity.agent.badday.Trouble;
@@ -13,7 +12,6 @@ import java.io.UncheckedIOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
@@ -45,8 +43,6 @@ final class Troubles implements AutoCloseable {
     private final List<HostilePod> hostile = new ArrayList<>();
     /** How many descriptors the agent may have otherwise. */
     private String descriptors = "";
-    /** Whether each process of the phase verifies tokens. */
-    private boolean verified;
     private boolean refusing;
 
     Troubles(Cluster cluster, SupervisedAgent agent, CredentialsFile credentials, SdkClients clients,
@@ -64,7 +60,6 @@ final class Troubles implements AutoCloseable {
 
     /** Begins all of a phase but what ends the agent. */
     void begin(Phase phase, Duration length) throws IOException {
-        verified = agent.sharing() != Sharing.TOKEN && !phase.sharing().equals(Optional.of(Sharing.TOKEN));
         for (Trouble trouble : phase.troubles()) {
             if (trouble != Trouble.TERMINATED && trouble != Trouble.KILLED) {
                 begun.add(new Span(trouble, now.getAsLong(), Long.MAX_VALUE,
@@ -114,14 +109,10 @@ final class Troubles implements AutoCloseable {
         }
     }
 
-    private List<Fault> wrongBodies() {
-        List<Fault> faults = new ArrayList<>(List.of(new Fault.NotJson(), new Fault.Truncated(), new Fault.EmptyBody(),
-                new Fault.Redirect(), new Fault.WrongType("credentials")));
+    private static List<Fault> wrongBodies() {
+        List<Fault> faults = new ArrayList<>(List.of(new Fault.NotJson(), new Fault.OtherSubject(Emulators.NAMESPACE, "sa1"),
+                new Fault.Truncated(), new Fault.EmptyBody(), new Fault.Redirect(), new Fault.WrongType("credentials")));
         Fault.ANSWER_FIELDS.forEach(field -> faults.add(new Fault.MissingField(field)));
-        if (verified) {
-            // Without verification the agent compares nothing with what a token claims, and takes EKS Auth's word.
-            faults.add(1, new Fault.OtherSubject(Emulators.NAMESPACE, "sa1"));
-        }
         return faults;
     }
 

@@ -253,9 +253,14 @@ public final class Checker {
     }
 
     private boolean cutOff(Exchange exchange) {
-        return day.troubles().stream()
-                .filter(span -> span.trouble().cutsOff())
-                .anyMatch(span -> span.overlaps(exchange.start() - MARGIN, exchange.end() + MARGIN));
+        return cutOff(exchange, day.troubles().stream());
+    }
+
+    private boolean cutOff(Exchange exchange, Stream<Span> by) {
+        return by.filter(span -> span.trouble().cutsOff())
+                .filter(span -> span.from() <= exchange.end() + MARGIN)
+                .anyMatch(span -> exchange.start() <= span.to() + span.trouble().aftermath().toNanos()
+                        + (exchange.start() > span.to() ? stalls.within(span.to(), exchange.start()) : 0));
     }
 
     private void checkConnection(Exchange exchange, String what) {
@@ -269,13 +274,8 @@ public final class Checker {
 
     /** Whether only SIGTERM can have ended its connection, which it must not once the request is there. */
     private boolean acceptedBeforeTheEnd(Exchange exchange) {
-        if (!(exchange.reply() instanceof Broken)) {
-            return false;
-        }
-        boolean byOthers = day.troubles().stream()
-                .filter(span -> span.trouble().cutsOff() && span.trouble() != Trouble.TERMINATED)
-                .anyMatch(span -> span.overlaps(exchange.start() - MARGIN, exchange.end() + MARGIN));
-        return !byOthers && day.lives().stream()
+        boolean byOthers = cutOff(exchange, day.troubles().stream().filter(span -> span.trouble() != Trouble.TERMINATED));
+        return exchange.reply() instanceof Broken && !byOthers && day.lives().stream()
                 .filter(life -> life.ending() == Ending.SIGTERM)
                 .anyMatch(life -> life.ready() <= exchange.start()
                         && exchange.end() >= life.told()
@@ -284,13 +284,12 @@ public final class Checker {
     }
 
     private void checkDeadline(Exchange exchange) {
-        if (exchange.client().hostile() || cutOff(exchange)) {
-            return;
-        }
         long took = exchange.end() - exchange.start();
-        Duration deadline = exchange.client().kind().deadline().plus(rules.allowance());
-        // Stalls are looked for only where there may have been some, as there are many requests.
-        if (took > deadline.toNanos() && took - stalls.within(exchange.start(), exchange.end()) > deadline.toNanos()) {
+        long deadline = exchange.client().kind().deadline().plus(rules.allowance()).toNanos();
+        if (took > deadline
+                && !exchange.client().hostile()
+                && took - stalls.within(exchange.start(), exchange.end()) > deadline
+                && !cutOff(exchange)) {
             found(Invariant.DEADLINE, exchange, exchange.reply() instanceof GivenUp ? "no answer" : "late");
         }
     }

@@ -48,6 +48,9 @@ public enum Trouble {
     /** The shared credentials file is read every minute. */
     private static final Duration RECOVERY_OF_A_FILE = Duration.ofSeconds(75);
 
+    /** After it could not accept a connection, Netty waits for a second; then all that came meanwhile are there at once. */
+    private static final Duration ACCEPTING_AGAIN = Duration.ofSeconds(5);
+
     private enum Effect {
         /** Those for whom the agent has no credentials may get 503. */
         CALLS_FAIL,
@@ -85,6 +88,11 @@ public enum Trouble {
     /** Whether there may be no connection, or no answer in time. */
     boolean cutsOff() {
         return effects.contains(Effect.UNREACHABLE);
+    }
+
+    /** For how long after its end that may be so. */
+    Duration aftermath() {
+        return this == NO_DESCRIPTORS ? ACCEPTING_AGAIN : Duration.ofSeconds(1);
     }
 
     /** Whether the agent may end. */

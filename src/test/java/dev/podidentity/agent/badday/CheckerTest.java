@@ -377,6 +377,17 @@ class CheckerTest {
     }
 
     @Test
+    void findsThatTheAgentCannotBeReachedLongAfterATrouble() {
+        day.trouble(Trouble.KILLED, 1_000, 2_000).trouble(Trouble.NO_DESCRIPTORS, 20_000, 21_000)
+                .exchange(ANNA, 2_900, 2_901, new Broken("reset"))
+                .serve(ANNA, 10_000, day.issue(ANNA, 9_000))
+                .exchange(ANNA, 25_900, 25_901, new Broken("reset"));
+        assertFine();
+        day.exchange(ANNA, 3_100, 3_101, new Broken("reset")).exchange(ANNA, 26_100, 26_101, new Broken("reset"));
+        assertThat(day.check()).extracting(Violation::invariant).containsExactly(Invariant.CONNECTION, Invariant.CONNECTION);
+    }
+
+    @Test
     void findsThatSigtermTakesAnAnswerAway() {
         day.life(Sharing.POD, 0, 2_000).trouble(Trouble.TERMINATED, 2_000, 3_000).trouble(Trouble.HANGING, 0, 3_000)
                 .exchange(ANNA, 1_900, 2_010, new Broken("reset"));
