@@ -91,6 +91,11 @@ final class NodeAndPod implements AutoCloseable {
         return nodeAddress;
     }
 
+    /** Where the node takes EKS Auth to be. */
+    String eksAuthAddress() {
+        return machine;
+    }
+
     /** Has {@code initialize} make the link of the node. */
     void initialize() {
         AgentProcess initialize = AgentProcess.run(node.inside(executable()), Map.of(), "initialize");

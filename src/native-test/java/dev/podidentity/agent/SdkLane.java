@@ -35,6 +35,8 @@ final class SdkLane implements AutoCloseable {
     private static final String ROLE = "arn:aws:iam::123456789012:role/shop";
     private static final String EKS_AUTH_SAYS = "<what EKS Auth says>";
 
+    private static final String REQUEST_ID = "\\p{XDigit}{8}(-\\p{XDigit}{4}){3}-\\p{XDigit}{12}";
+
     private static final Duration PATIENCE = Duration.ofSeconds(30);
     private static final Duration LOOK_AGAIN = Duration.ofMillis(5);
     /** Between the tries of an application that waits for its credentials. */
@@ -47,7 +49,6 @@ final class SdkLane implements AutoCloseable {
     /** For all but Rust and JavaScript v2, which ask 10 and 15 s before the end. */
     private static final Duration EXPIRES_SOON = Duration.ofMinutes(4);
     private static final Duration BECOMES_READY = Duration.ofSeconds(5);
-    private static final Duration BACKGROUND = Duration.ofSeconds(2);
     private static final int AT_ONCE = 50;
 
     private final Workload workload;
@@ -89,9 +90,11 @@ final class SdkLane implements AutoCloseable {
         return place.launchAgent(SdkMatrix.AGENT_FLAGS);
     }
 
-    private void keepLog(AgentProcess ended) {
+    /** Sends SIGTERM, waits for the end, and keeps the log. */
+    private void stopAgent() {
+        agent.close();
         try {
-            Files.write(directory.resolve("agent-" + ended.pid() + ".log"), ended.output());
+            Files.write(directory.resolve("agent-" + agent.pid() + ".log"), agent.output());
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -150,10 +153,15 @@ final class SdkLane implements AutoCloseable {
             case INTERNAL_ERROR -> emulator.inject(error(EksAuthError.INTERNAL_SERVER));
             case UNAVAILABLE -> emulator.inject(error(EksAuthError.SERVICE_UNAVAILABLE));
             case REFUSED -> place.refuseConnections();
-            case NO_AGENT -> agent.close();
+            case NO_AGENT -> stopAgent();
         }
         Reply reply = living.ask("fresh");
-        report.add(new Quote(workload, trouble, reply.millis(), reply.ok() ? "(it gets credentials)" : workload.shortened(reply.error())));
+        String text = reply.ok()
+                ? "(it gets credentials)"
+                : workload.shortened(reply.error())
+                        .replace(place.eksAuthAddress(), "<address>")
+                        .replaceAll(REQUEST_ID, "<request id>");
+        report.add(new Quote(workload, trouble, reply.millis(), text));
         if (trouble == SdkTrouble.NO_AGENT) {
             agent = launch();
             NodeAndPod.awaitReady(agent);
@@ -265,9 +273,11 @@ final class SdkLane implements AutoCloseable {
         emulator.heal();
         present(emulator.tokens().mint(request()));
         Reply reply = living.ask("again");
-        // JavaScript v3 fetches others while it still hands out those that it has.
-        for (long start = System.nanoTime(); emulator.calls(token) == 0 && since(start) < BACKGROUND.toMillis();) {
-            LockSupport.parkNanos(LOOK_AGAIN.toNanos());
+        // JavaScript v3 fetches others while it still hands out those that it has; Rust draws by lot how early it asks.
+        for (long start = System.nanoTime(); reply.ok() && emulator.calls(token) == 0
+                && since(start) < ABOUT_TO_EXPIRE.toMillis();) {
+            LockSupport.parkNanos(RETRY.toNanos());
+            reply = living.ask("again");
         }
         boolean sent = emulator.calls(token) > 0;
         report.add(new Attempt(workload, which, reply.ok() && sent ? 1 : 0, 1, reply.millis(), emulator.calls(token), -1,
@@ -276,7 +286,7 @@ final class SdkLane implements AutoCloseable {
 
     /** The new agent is started when the old one has ended. */
     private AgentProcess restart() {
-        agent.close();
+        stopAgent();
         AgentProcess started = launch();
         NodeAndPod.awaitReady(started);
         return started;
@@ -288,7 +298,7 @@ final class SdkLane implements AutoCloseable {
         for (long start = System.nanoTime(); !NodeAndPod.isReady(started) && since(start) < BECOMES_READY.toMillis();) {
             LockSupport.parkNanos(LOOK_AGAIN.toNanos());
         }
-        agent.close();
+        stopAgent();
         NodeAndPod.awaitReady(started);
         return started;
     }
@@ -382,8 +392,7 @@ final class SdkLane implements AutoCloseable {
     public void close() {
         living.close();
         overIpv6.close();
-        keepLog(agent);
-        agent.close();
+        stopAgent();
         place.close();
     }
 }

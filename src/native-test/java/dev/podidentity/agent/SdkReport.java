@@ -40,8 +40,10 @@ final class SdkReport {
     /** What an SDK sends, and how it takes a server that does not do its part. */
     record Wire(String request, String connection, String silent, String unavailable, String retryAfter, String refused) {}
 
+    /** What is told of the reason is its first line, without the paths of this machine. */
     synchronized void notRun(Workload workload, String why) {
-        notRun.put(workload, why.lines().findFirst().orElse(""));
+        String reason = why.lines().findFirst().orElse("");
+        notRun.put(workload, reason.replace("Assumption failed: ", "").replaceAll(" \\(in directory \"[^\"]*\"\\)", ""));
     }
 
     synchronized void add(Attempt attempt) {

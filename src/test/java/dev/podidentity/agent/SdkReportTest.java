@@ -124,14 +124,14 @@ class SdkReportTest {
     @Test
     void namesWhatIsNotRunWithTheFirstLineOfTheReason() {
         // Given
-        report.notRun(Workload.RUST, "Rust cannot be had here: no cargo\nsecond line");
+        report.notRun(Workload.RUST, "Assumption failed: Cannot run program \"cargo\" (in directory \"/x y\"): error=2\nmore");
 
         // When
         String versions = report.versions();
 
         // Then
         assertThat(versions)
-                .contains("- Rust " + Workload.RUST.version() + ": not run (Rust cannot be had here: no cargo)\n")
+                .contains("- Rust " + Workload.RUST.version() + ": not run (Cannot run program \"cargo\": error=2)\n")
                 .contains("- boto3 " + Workload.BOTO3.version() + "\n");
     }
 
