@@ -406,7 +406,7 @@ public final class Checker {
 
     private void checkRecovery() {
         for (Quiet quiet : quiets()) {
-            long until = quiet.recovered() + stalls.within(quiet.from(), quiet.recovered());
+            long until = stalls.later(quiet.from(), quiet.recovered());
             if (quiet.to() < until) {
                 continue;
             }

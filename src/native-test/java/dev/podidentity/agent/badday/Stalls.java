@@ -8,6 +8,8 @@ import java.util.TreeMap;
  */
 final class Stalls {
 
+    private static final int STEPS = 1_000;
+
     private final TreeMap<Long, Long> pauses = new TreeMap<>();
     private final TreeMap<Long, Long> delays = new TreeMap<>();
 
@@ -19,6 +21,19 @@ final class Stalls {
     /** How much of this time is excused, in nanoseconds. */
     long within(long from, long to) {
         return Math.min(to - from, paused(from, to) + delayed(from, to));
+    }
+
+    /** A time later than this one by as much as is excused until then; {@link Long#MAX_VALUE} if there is no end of it. */
+    long later(long from, long to) {
+        long later = to;
+        for (int step = 0; step < STEPS; step++) {
+            long next = to + within(from, later);
+            if (next <= later) {
+                return later;
+            }
+            later = next;
+        }
+        return Long.MAX_VALUE;
     }
 
     private long paused(long from, long to) {

@@ -406,6 +406,20 @@ class CheckerTest {
     }
 
     @Test
+    void givesTheAgentTheTimeThatItHadNoProcessor() {
+        day.trouble(Trouble.REFUSING, 1_000, 2_000).refuse(ANNA, 3_000, 503, UNAVAILABLE);
+        for (long second = 1; second < 60; second++) {
+            // It could have run all the time, and ran every other second.
+            day.delay(second * 1_000, second * 500);
+        }
+        day.serve(ANNA, 30_000, day.issue(ANNA, 29_000)).serve(ANNA, 59_000, day.issue(ANNA, 29_000));
+        assertFine();
+        day.trouble(Trouble.REFUSING, 100_000, 101_000).refuse(ANNA, 102_000, 503, UNAVAILABLE)
+                .serve(ANNA, 130_000, day.issue(ANNA, 129_000));
+        assertThat(day.check()).extracting(Violation::invariant).contains(Invariant.RECOVERY);
+    }
+
+    @Test
     void waitsNoLongerThanUntilTheNextTrouble() {
         day.trouble(Trouble.REFUSING, 1_000, 2_000).refuse(ANNA, 3_000, 503, UNAVAILABLE)
                 .trouble(Trouble.HANGING, 4_000, 5_000)
