@@ -90,6 +90,58 @@ class BindCapabilityIT {
         assertThat(node.ip("address show")).contains("169.254.170.23/32");
     }
 
+    /** The kernel hides the descriptors of a process with such a file from others; it must still find its own. */
+    @ParameterizedTest
+    @ValueSource(strings = {ONLY_BIND, NO_NEW_PRIVILEGES})
+    void nobodyHandsOverToAnotherAgentOfNobody(String restricted) {
+        // Given
+        permit();
+
+        try (EksAuthEmulator emulator = Emulators.start();
+                AgentProcess old = serve(emulator, restricted)) {
+            awaitListening(old);
+            try (AgentProcess next = serve(emulator, restricted)) {
+                awaitListening(next);
+
+                // When
+                old.terminate();
+
+                // Then
+                assertThat(old.awaitExit()).isZero();
+                assertThat(old.lines("takes over")).as("of credentials, probes and metrics").isEqualTo(3);
+                assertThat(old.lines("a few may be lost")).isZero();
+            }
+        }
+    }
+
+    @Test
+    void nobodySharesNoPortWithAnotherUserAndTakesItWhenThatOneLeaves() {
+        // Given
+        permit();
+
+        try (EksAuthEmulator emulator = Emulators.start();
+                AgentProcess root = serve(emulator, "--bounding-set -all,+net_bind_service")) {
+            awaitListening(root);
+            try (AgentProcess nobody = serve(emulator, ONLY_BIND)) {
+                nobody.awaitLine(line -> line.contains("cannot be bound") && line.contains("127.0.0.1:80"));
+
+                // When
+                root.terminate();
+
+                // Then
+                assertThat(root.awaitExit()).isZero();
+                assertThat(root.lines("takes over")).isZero();
+                awaitListening(nobody);
+            }
+        }
+    }
+
+    private static void awaitListening(AgentProcess agent) {
+        for (String listener : List.of("credentials", "probes", "metrics")) {
+            agent.awaitLine(line -> line.contains("\"Listening\",\"listener\":\"" + listener));
+        }
+    }
+
     private void permit() {
         NetworkNamespace.Result permitted =
                 NetworkNamespace.execute(List.of("setcap", "cap_net_bind_service=p", executable.toString()));

@@ -209,6 +209,23 @@ class HandoverIT {
         }
     }
 
+    /** Until it is killed, the kernel gives it some of the new connections. */
+    @Test
+    void anOldAgentThatHangsIsReplaced() throws IOException {
+        // Given
+        AgentProcess old = agent();
+        NetworkNamespace.run(List.of("kill", "-STOP", Long.toString(old.pid())));
+
+        // When
+        awaitListening(agent());
+        old.kill();
+
+        // Then
+        for (int i = 0; i < 50; i++) {
+            assertThat(RawHttp.askAsSdk(port, token("pod")).status()).isEqualTo(200);
+        }
+    }
+
     /** One that has been started anew in its container is the newer one, though the other was to take over from it. */
     @Test
     @EnabledIfSystemProperty(named = "agent.executable", matches = ".+")

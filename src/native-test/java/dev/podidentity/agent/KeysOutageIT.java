@@ -107,6 +107,25 @@ class KeysOutageIT {
     }
 
     @Test
+    void servesWhatATokenHasThoughItIsVerifiedOnlyNowAndEksAuthIsDown() throws IOException {
+        // Given
+        cluster.api().stop();
+        try (AgentProcess agent = cluster.agent("--token-verification", "jwks")) {
+            String token = cluster.token("pod-1");
+            RawHttp.Answer first = RawHttp.askAsSdk(agent.port(), token);
+            assertThat(first.status()).isEqualTo(200);
+
+            // When
+            cluster.eksAuth().refuseConnections();
+            cluster.api().restart();
+            Cluster.awaitKeys(agent, cluster.eksAuth());
+
+            // Then
+            assertThat(RawHttp.askAsSdk(agent.port(), token).body()).isEqualTo(first.body());
+        }
+    }
+
+    @Test
     void goesOnVerifyingWhenTheApiServerGoesAway() throws IOException {
         try (AgentProcess agent = cluster.verifyingAgent()) {
             // When

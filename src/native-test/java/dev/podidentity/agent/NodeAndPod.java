@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * A node and a pod on the addresses that EKS promises: a namespace that stands for a node, where {@code initialize} and
@@ -29,7 +30,17 @@ final class NodeAndPod implements AutoCloseable {
     static final String POD_IPV6 = "fd5b:1::2";
     static final String NODE_IPV6 = "fd5b::2";
 
-    /** The networks between this machine and its nodes: 198.18.n.0/30. */
+    private static final String LISTENING = "\"msg\":\"Listening\"";
+    /** The lines of a log that are there when an agent is ready. */
+    private static final List<List<String>> READY = List.of(
+            List.of(LISTENING, "\"address\":\"169.254.170.23:80\""),
+            List.of(LISTENING, "\"address\":\"[fd00:ec2::23]:80\""),
+            List.of("Ready to call EKS Auth"),
+            List.of("own AWS credentials are found"));
+
+    /** Of the networks between this machine and its nodes, 198.18.n.0/30; those of other processes begin elsewhere. */
+    private static final AtomicInteger NUMBERS = new AtomicInteger((int) ProcessHandle.current().pid() * 16);
+
     private final String machine;
     private final String machineEnd;
     private final String nodeAddress;
@@ -43,7 +54,8 @@ final class NodeAndPod implements AutoCloseable {
     private NetServer forwarder;
     private int port;
 
-    private NodeAndPod(int number, NetworkNamespace node, NetworkNamespace pod) {
+    private NodeAndPod(NetworkNamespace node, NetworkNamespace pod) {
+        int number = NUMBERS.getAndIncrement() & 0xff;
         this.machine = "198.18." + number + ".1";
         this.nodeAddress = "198.18." + number + ".2";
         this.machineEnd = "agent" + ProcessHandle.current().pid() + "-" + number;
@@ -55,11 +67,11 @@ final class NodeAndPod implements AutoCloseable {
         heal();
     }
 
-    /** Makes one; skips the test where that is not allowed. {@code number} tells apart those that live at once. */
-    static NodeAndPod create(int number) {
+    /** Makes one; skips the test where that is not allowed. */
+    static NodeAndPod create() {
         NetworkNamespace node = NetworkNamespace.create();
         NetworkNamespace pod = NetworkNamespace.create();
-        return new NodeAndPod(number, node, pod);
+        return new NodeAndPod(node, pod);
     }
 
     NetworkNamespace node() {
@@ -77,6 +89,11 @@ final class NodeAndPod implements AutoCloseable {
     /** The node's own address, for this machine and for its pods. */
     String nodeAddress() {
         return nodeAddress;
+    }
+
+    /** Where the node takes EKS Auth to be. */
+    String eksAuthAddress() {
+        return machine;
     }
 
     /** Has {@code initialize} make the link of the node. */
@@ -98,19 +115,13 @@ final class NodeAndPod implements AutoCloseable {
 
     /** Waits until an agent listens on both addresses and can call EKS Auth. */
     static void awaitReady(AgentProcess agent) {
-        READY.forEach(part -> agent.awaitLine(line -> line.contains(part)));
+        READY.forEach(parts -> agent.awaitLine(line -> parts.stream().allMatch(line::contains)));
     }
 
     /** Whether it does so now. */
     static boolean isReady(AgentProcess agent) {
-        return READY.stream().allMatch(part -> agent.lines(part) > 0);
+        return READY.stream().allMatch(parts -> agent.lines(parts.toArray(String[]::new)) > 0);
     }
-
-    private static final List<String> READY = List.of(
-            "\"address\":\"169.254.170.23:80\"",
-            "\"address\":\"[fd00:ec2::23]:80\"",
-            "Ready to call EKS Auth",
-            "own AWS credentials are found");
 
     private static String executable() {
         return System.getProperty("agent.executable");

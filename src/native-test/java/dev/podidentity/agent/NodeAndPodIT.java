@@ -29,7 +29,7 @@ class NodeAndPodIT {
 
     @BeforeEach
     void start() {
-        place = NodeAndPod.create(23);
+        place = NodeAndPod.create();
         place.initialize();
         agent = place.launchAgent("--verbosity", "trace");
         NodeAndPod.awaitReady(agent);

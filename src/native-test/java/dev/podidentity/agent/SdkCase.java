@@ -13,11 +13,11 @@ enum SdkCase {
     ASSOCIATION_FIRST_CALL("an association appears after 3 s: the first call"),
     ASSOCIATION_SERVED("an association appears after 3 s: served after its appearance, asking again and again"),
     ROTATED("a living provider, credentials about to expire, the token replaced: the new token is sent"),
-    RESTARTED("the agent is stopped and started: a new pod's first call"),
-    REPLACED("a new agent replaces the old one: an application that asks all the time"),
     EXPIRING("credentials about to expire, the living provider asked every 100 ms for 5 s"),
     FIFTY_COLD("50 at once, nothing cached"),
-    FIFTY_HIT("50 at once, the agent has the credentials");
+    FIFTY_HIT("50 at once, the agent has the credentials"),
+    RESTARTED("the agent is stopped and started again, an application asks all the time"),
+    REPLACED("a new agent replaces the old one, an application asks all the time");
 
     private final String title;
 

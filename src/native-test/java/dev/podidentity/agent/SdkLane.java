@@ -35,10 +35,14 @@ final class SdkLane implements AutoCloseable {
     private static final String ROLE = "arn:aws:iam::123456789012:role/shop";
     private static final String EKS_AUTH_SAYS = "<what EKS Auth says>";
 
+    private static final String REQUEST_ID = "\\p{XDigit}{8}(-\\p{XDigit}{4}){3}-\\p{XDigit}{12}";
+
     private static final Duration PATIENCE = Duration.ofSeconds(30);
     private static final Duration LOOK_AGAIN = Duration.ofMillis(5);
     /** Between the tries of an application that waits for its credentials. */
     private static final Duration RETRY = Duration.ofMillis(100);
+    /** Of an application that asks all the time; it stays below what the agent allows a source. */
+    private static final Duration ASK_AGAIN = Duration.ofMillis(10);
     private static final Duration EXPIRING_FOR = Duration.ofSeconds(5);
     /** Within this time of their end all SDKs ask for others; Rust is the last, 10 s before. */
     private static final Duration ABOUT_TO_EXPIRE = Duration.ofSeconds(8);
@@ -60,12 +64,12 @@ final class SdkLane implements AutoCloseable {
     private String serviceAccount;
     private String token;
 
-    SdkLane(Workload workload, List<String> command, int number, Path directory, SdkReport report) {
+    SdkLane(Workload workload, List<String> command, Path directory, SdkReport report) {
         this.workload = workload;
         this.report = report;
         this.directory = directory;
         this.tokenFile = directory.resolve("eks-pod-identity-token");
-        this.place = NodeAndPod.create(number);
+        this.place = NodeAndPod.create();
         this.emulator = place.emulator();
         place.initialize();
         this.agent = launch();
@@ -86,9 +90,11 @@ final class SdkLane implements AutoCloseable {
         return place.launchAgent(SdkMatrix.AGENT_FLAGS);
     }
 
-    private void keepLog(AgentProcess ended) {
+    /** Sends SIGTERM, waits for the end, and keeps the log. */
+    private void stopAgent() {
+        agent.close();
         try {
-            Files.write(directory.resolve("agent-" + ended.pid() + ".log"), ended.output());
+            Files.write(directory.resolve("agent-" + agent.pid() + ".log"), agent.output());
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -118,8 +124,8 @@ final class SdkLane implements AutoCloseable {
             case ASSOCIATION_FIRST_CALL -> association(which);
             case ASSOCIATION_SERVED -> served(which);
             case ROTATED -> rotated(which);
-            case RESTARTED -> restarted(which);
-            case REPLACED -> replaced(which);
+            case RESTARTED -> handOver(which, this::restart);
+            case REPLACED -> handOver(which, this::replace);
             case EXPIRING -> expiring(which);
             case FIFTY_COLD -> fifty(which);
             case FIFTY_HIT -> {
@@ -147,10 +153,15 @@ final class SdkLane implements AutoCloseable {
             case INTERNAL_ERROR -> emulator.inject(error(EksAuthError.INTERNAL_SERVER));
             case UNAVAILABLE -> emulator.inject(error(EksAuthError.SERVICE_UNAVAILABLE));
             case REFUSED -> place.refuseConnections();
-            case NO_AGENT -> agent.close();
+            case NO_AGENT -> stopAgent();
         }
         Reply reply = living.ask("fresh");
-        report.add(new Quote(workload, trouble, reply.millis(), reply.ok() ? "(it gets credentials)" : reply.error()));
+        String text = reply.ok()
+                ? "(it gets credentials)"
+                : workload.shortened(reply.error())
+                        .replace(place.eksAuthAddress(), "<address>")
+                        .replaceAll(REQUEST_ID, "<request id>");
+        report.add(new Quote(workload, trouble, reply.millis(), text));
         if (trouble == SdkTrouble.NO_AGENT) {
             agent = launch();
             NodeAndPod.awaitReady(agent);
@@ -189,11 +200,11 @@ final class SdkLane implements AutoCloseable {
     private void first(SdkCase which, LivingWorkload application) {
         int before = emulator.calls(token);
         Reply reply = application.ask("fresh");
-        add(which, reply.ok() ? 1 : 0, 1, reply.millis(), emulator.calls(token) - before);
+        add(which, reply, reply.millis(), emulator.calls(token) - before);
     }
 
-    private void add(SdkCase which, int succeeded, int of, long millis, int upstream) {
-        report.add(new Attempt(workload, which, succeeded, of, millis, upstream, -1));
+    private void add(SdkCase which, Reply reply, long millis, int upstream) {
+        report.add(new Attempt(workload, which, reply.ok() ? 1 : 0, 1, millis, upstream, -1, reply.ok() ? "" : reply.error()));
     }
 
     /** From before the first request until so long after EKS Auth got it. */
@@ -213,7 +224,7 @@ final class SdkLane implements AutoCloseable {
         Reply reply = living.ask("fresh");
         int calls = (int) (refusedConnections() - before) + emulator.calls(token);
         end.cancel(true);
-        add(which, reply.ok() ? 1 : 0, 1, reply.millis(), calls);
+        add(which, reply, reply.millis(), calls);
     }
 
     /** Connections that nobody took, of all processes on the node; the agent's are the only ones. */
@@ -252,49 +263,54 @@ final class SdkLane implements AutoCloseable {
             LockSupport.parkNanos(RETRY.toNanos());
             reply = living.ask("fresh");
         }
-        boolean ok = reply.ok() && appeared.isDone();
-        add(which, ok ? 1 : 0, 1, ok ? since(appeared.join()) : since(start), emulator.calls(token));
+        add(which, reply, since(appeared.isDone() ? appeared.join() : start), emulator.calls(token));
         appeared.cancel(true);
     }
 
     private void rotated(SdkCase which) {
         emulator.inject(new Fault.ShortExpiry(ABOUT_TO_EXPIRE));
-        boolean ok = living.ask("fresh").ok();
+        living.ask("fresh");
         emulator.heal();
         present(emulator.tokens().mint(request()));
         Reply reply = living.ask("again");
-        ok = ok && reply.ok() && emulator.calls(token) > 0;
-        add(which, ok ? 1 : 0, 1, reply.millis(), emulator.calls(token));
+        // JavaScript v3 fetches others while it still hands out those that it has; Rust draws by lot how early it asks.
+        for (long start = System.nanoTime(); reply.ok() && emulator.calls(token) == 0
+                && since(start) < ABOUT_TO_EXPIRE.toMillis();) {
+            LockSupport.parkNanos(RETRY.toNanos());
+            reply = living.ask("again");
+        }
+        boolean sent = emulator.calls(token) > 0;
+        report.add(new Attempt(workload, which, reply.ok() && sent ? 1 : 0, 1, reply.millis(), emulator.calls(token), -1,
+                reply.ok() ? sent ? "" : "the new token is not sent" : reply.error()));
     }
 
-    /** The pod's request comes when the old agent gets SIGTERM; the new one is started when the old one has ended. */
-    private void restarted(SdkCase which) {
-        AgentProcess old = agent;
-        CompletableFuture<AgentProcess> next = CompletableFuture.supplyAsync(() -> {
-            old.close();
-            return launch();
-        });
-        first(which, living);
-        agent = next.join();
-        NodeAndPod.awaitReady(agent);
+    /** The new agent is started when the old one has ended. */
+    private AgentProcess restart() {
+        stopAgent();
+        AgentProcess started = launch();
+        NodeAndPod.awaitReady(started);
+        return started;
     }
 
     /** The old agent gets SIGTERM when the new one is ready, or after 5 s. */
-    private void replaced(SdkCase which) {
-        AgentProcess old = agent;
-        CompletableFuture<AgentProcess> next = CompletableFuture.supplyAsync(() -> {
-            AgentProcess started = launch();
-            long start = System.nanoTime();
-            while (!NodeAndPod.isReady(started) && since(start) < BECOMES_READY.toMillis()) {
-                LockSupport.parkNanos(LOOK_AGAIN.toNanos());
-            }
-            old.close();
-            NodeAndPod.awaitReady(started);
-            return started;
-        });
+    private AgentProcess replace() {
+        AgentProcess started = launch();
+        for (long start = System.nanoTime(); !NodeAndPod.isReady(started) && since(start) < BECOMES_READY.toMillis();) {
+            LockSupport.parkNanos(LOOK_AGAIN.toNanos());
+        }
+        stopAgent();
+        NodeAndPod.awaitReady(started);
+        return started;
+    }
+
+    /** Asks all the time while another agent takes the place of this one. */
+    private void handOver(SdkCase which, Supplier<AgentProcess> change) {
+        living.ask("fresh");
+        CompletableFuture<AgentProcess> next = CompletableFuture.supplyAsync(change);
         List<Reply> replies = new ArrayList<>();
         do {
             replies.add(living.ask("fresh"));
+            LockSupport.parkNanos(ASK_AGAIN.toNanos());
         } while (!next.isDone());
         replies.add(living.ask("fresh"));
         agent = next.join();
@@ -324,7 +340,8 @@ final class SdkLane implements AutoCloseable {
     private void add(SdkCase which, List<Reply> replies, int upstream, int requests) {
         int succeeded = (int) replies.stream().filter(Reply::ok).count();
         long longest = replies.stream().mapToLong(Reply::millis).max().orElseThrow();
-        report.add(new Attempt(workload, which, succeeded, replies.size(), longest, upstream, requests));
+        String problem = replies.stream().filter(reply -> !reply.ok()).map(Reply::error).findFirst().orElse("");
+        report.add(new Attempt(workload, which, succeeded, replies.size(), longest, upstream, requests, problem));
     }
 
     /** The requests that the agent has answered. */
@@ -375,8 +392,7 @@ final class SdkLane implements AutoCloseable {
     public void close() {
         living.close();
         overIpv6.close();
-        keepLog(agent);
-        agent.close();
+        stopAgent();
         place.close();
     }
 }

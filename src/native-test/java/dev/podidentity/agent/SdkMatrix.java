@@ -4,13 +4,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ArrayBlockingQueue;
-import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -20,7 +17,6 @@ import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
-import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.opentest4j.TestAbortedException;
 
@@ -41,19 +37,12 @@ public final class SdkMatrix {
 
     private static final int RUNS = Integer.getInteger("sdks.runs", 3);
     private static final int LANES = Integer.getInteger("sdks.lanes", 2);
-    /** Of the networks between this machine and the nodes. */
-    private static final int FIRST_NUMBER = 40;
     private static final Path OUTPUT = Path.of("target", "sdks").toAbsolutePath();
 
     private final SdkReport report = new SdkReport();
     private final Map<Workload, List<String>> commands = new EnumMap<>(Workload.class);
-    private final BlockingQueue<Integer> numbers = new ArrayBlockingQueue<>(LANES);
     /** Fifty programs at once take all of a machine, so the others stand still. */
     private final ReadWriteLock machine = new ReentrantReadWriteLock(true);
-
-    private SdkMatrix() {
-        IntStream.range(0, LANES).forEach(lane -> numbers.add(FIRST_NUMBER + lane));
-    }
 
     public static void main(String... args) throws Exception {
         long start = System.nanoTime();
@@ -80,26 +69,31 @@ public final class SdkMatrix {
         }
     }
 
-    private void run() throws InterruptedException, ExecutionException {
+    private void run() throws InterruptedException {
         ExecutorService lanes = Executors.newFixedThreadPool(LANES);
         try {
-            List<Future<?>> all = new ArrayList<>();
-            commands.forEach((workload, command) -> all.add(lanes.submit(() -> run(workload, command))));
-            for (Future<?> one : all) {
-                one.get();
+            Map<Workload, Future<?>> all = new EnumMap<>(Workload.class);
+            commands.forEach((workload, command) -> all.put(workload, lanes.submit(() -> run(workload, command))));
+            for (Map.Entry<Workload, Future<?>> one : all.entrySet()) {
+                try {
+                    one.getValue().get();
+                } catch (ExecutionException e) {
+                    // What it has found is in the report, and the others go on.
+                    report.notRun(one.getKey(), "to its end: " + e.getCause());
+                    e.printStackTrace();
+                }
             }
         } finally {
             lanes.shutdownNow();
         }
     }
 
-    private Void run(Workload workload, List<String> command) throws IOException, InterruptedException {
-        int number = numbers.take();
+    private Void run(Workload workload, List<String> command) throws IOException {
         Path directory = Files.createDirectories(OUTPUT.resolve(workload.name()));
         if (!"false".equals(System.getProperty("sdks.wire"))) {
             report.add(workload, alone(false, () -> SdkWire.observe(command, directory)));
         }
-        try (SdkLane lane = new SdkLane(workload, command, number, directory, report)) {
+        try (SdkLane lane = new SdkLane(workload, command, directory, report)) {
             for (SdkCase which : Stream.of(SdkCase.values()).filter(named("sdks.cases")).toList()) {
                 boolean fifty = which == SdkCase.FIFTY_COLD || which == SdkCase.FIFTY_HIT;
                 // Fifty at once are many runs already, and so is five seconds of asking.
@@ -118,8 +112,6 @@ public final class SdkMatrix {
             }
         } catch (TestAbortedException e) {
             report.notRun(workload, e.getMessage());
-        } finally {
-            numbers.add(number);
         }
         System.out.println(workload.title() + " is done");
         return null;

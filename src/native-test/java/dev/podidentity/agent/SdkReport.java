@@ -29,8 +29,10 @@ final class SdkReport {
      * @param millis how long it took; the longest of several calls
      * @param upstream calls to EKS Auth
      * @param requests requests at the agent; -1 where they are not counted
+     * @param problem why a call failed; empty if none did
      */
-    record Attempt(Workload workload, SdkCase which, int succeeded, int of, long millis, int upstream, int requests) {}
+    record Attempt(
+            Workload workload, SdkCase which, int succeeded, int of, long millis, int upstream, int requests, String problem) {}
 
     /** What a user reads, and after how long. */
     record Quote(Workload workload, SdkTrouble trouble, long millis, String text) {}
@@ -38,8 +40,10 @@ final class SdkReport {
     /** What an SDK sends, and how it takes a server that does not do its part. */
     record Wire(String request, String connection, String silent, String unavailable, String retryAfter, String refused) {}
 
+    /** What is told of the reason is its first line, without the paths of this machine. */
     synchronized void notRun(Workload workload, String why) {
-        notRun.put(workload, why.lines().findFirst().orElse(""));
+        String reason = why.lines().findFirst().orElse("");
+        notRun.put(workload, reason.replace("Assumption failed: ", "").replaceAll(" \\(in directory \"[^\"]*\"\\)", ""));
     }
 
     synchronized void add(Attempt attempt) {
@@ -60,8 +64,9 @@ final class SdkReport {
                 .map(attempt -> String.join(",",
                         attempt.workload.title(), attempt.which.name(),
                         String.valueOf(attempt.succeeded), String.valueOf(attempt.of), String.valueOf(attempt.millis),
-                        String.valueOf(attempt.upstream), String.valueOf(attempt.requests)))
-                .collect(Collectors.joining("\n", "sdk,case,succeeded,of,millis,upstream_calls,requests\n", "\n"));
+                        String.valueOf(attempt.upstream), String.valueOf(attempt.requests),
+                        '"' + attempt.problem.replace("\"", "\"\"") + '"'))
+                .collect(Collectors.joining("\n", "sdk,case,succeeded,of,millis,upstream_calls,requests,problem\n", "\n"));
     }
 
     /** The versions; what is not run says why. */
@@ -91,7 +96,7 @@ final class SdkReport {
 
     private String cell(SdkCase which, Workload workload) {
         List<Attempt> ofCell = attempts(attempt -> attempt.which == which && attempt.workload == workload);
-        return ofCell.isEmpty() ? NOT_RUN : sum(ofCell) + ", " + seconds(median(ofCell));
+        return ofCell.isEmpty() ? NOT_RUN : sum(ofCell) + ", " + time(median(ofCell));
     }
 
     private List<Attempt> attempts(Predicate<Attempt> wanted) {
@@ -114,8 +119,8 @@ final class SdkReport {
         return requests < 0 ? calls : calls + " for up to " + requests + " requests";
     }
 
-    static String seconds(long millis) {
-        return String.format(Locale.ROOT, millis < 1_000 ? "%.2f s" : "%.1f s", millis / 1e3);
+    static String time(long millis) {
+        return millis < 1_000 ? millis + " ms" : String.format(Locale.ROOT, "%.1f s", millis / 1e3);
     }
 
     /** One table for each SDK; the same words for several troubles stand there once. */
@@ -131,7 +136,7 @@ final class SdkReport {
                 row(text, Stream.of("---", "---"));
                 byText.forEach((words, all) -> row(text, Stream.of(
                         all.stream()
-                                .map(quote -> quote.trouble.title() + " (" + seconds(quote.millis) + ")")
+                                .map(quote -> quote.trouble.title() + " (" + time(quote.millis) + ")")
                                 .collect(Collectors.joining("; ")),
                         code(words))));
             }

@@ -8,11 +8,11 @@ enum SdkTrouble {
     EXPIRED_TOKEN("The token has expired"),
     WRONG_AUDIENCE("The token is for another audience"),
     NO_TOKEN("The token file is empty"),
-    NODE_ROLE("The node's role may not call EKS Auth"),
     THROTTLED("EKS Auth throttles all calls"),
     INTERNAL_ERROR("EKS Auth has an internal error"),
     UNAVAILABLE("EKS Auth is unavailable"),
     REFUSED("EKS Auth refuses connections"),
+    NODE_ROLE("The node's role may not call EKS Auth"),
     NO_AGENT("No agent runs on the node");
 
     private final String title;

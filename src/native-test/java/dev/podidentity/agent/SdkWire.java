@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -40,7 +41,7 @@ final class SdkWire implements AutoCloseable {
             .put("SecretAccessKey", "secret")
             .put("Token", "session")
             .put("AccountId", "123456789012")
-            .put("Expiration", Instant.now().plus(Duration.ofDays(1)).truncatedTo(java.time.temporal.ChronoUnit.SECONDS).toString())
+            .put("Expiration", Instant.now().plus(Duration.ofDays(1)).truncatedTo(ChronoUnit.SECONDS).toString())
             .encode();
     private static final String FAILURE = new JsonObject()
             .put("code", "ServiceUnavailableException")
@@ -95,7 +96,7 @@ final class SdkWire implements AutoCloseable {
             int port = server.getLocalPort();
             server.close();
             forget();
-            String refused = "fails after " + SdkReport.seconds(living.ask("fresh").millis());
+            String refused = "fails after " + SdkReport.time(living.ask("fresh").millis());
             listen(port);
             behave(Behaviour.SILENT);
             String silent = silent(living.ask("fresh", SILENCE));
@@ -124,7 +125,7 @@ final class SdkWire implements AutoCloseable {
     private String tries(Reply reply) {
         List<Long> times = times();
         long last = TimeUnit.NANOSECONDS.toMillis(times.get(times.size() - 1) - times.get(0));
-        return times.size() + " tries, the last after " + SdkReport.seconds(last) + "; fails after " + SdkReport.seconds(reply.millis());
+        return times.size() + " tries, the last after " + SdkReport.time(last) + "; fails after " + SdkReport.time(reply.millis());
     }
 
     private String silent(Optional<Reply> reply) {
@@ -133,8 +134,8 @@ final class SdkWire implements AutoCloseable {
         }
         Connection first = connections.get(0);
         return times().size() + " tries, each given up after "
-                + SdkReport.seconds(TimeUnit.NANOSECONDS.toMillis(first.closed - first.times.get(0)))
-                + "; fails after " + SdkReport.seconds(reply.get().millis());
+                + SdkReport.time(TimeUnit.NANOSECONDS.toMillis(first.closed - first.times.get(0)))
+                + "; fails after " + SdkReport.time(reply.get().millis());
     }
 
     private List<Long> times() {

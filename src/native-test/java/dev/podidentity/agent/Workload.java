@@ -30,6 +30,11 @@ enum Workload {
                     "-DoutputDirectory=lib");
             return List.of(JAVA, "-cp", home.resolve("lib") + "/*", home.resolve("PodWorkload.java").toString());
         }
+
+        @Override
+        String shortened(String error) {
+            return error.replaceAll("(?s)\\[EnvironmentVariable.*(EC2ContainerCredentialsProviderWrapper)@\\w+", "[… $1");
+        }
     },
 
     JAVA_V2("Java v2", "java-v2", "../../../pom.xml", "<aws.sdk.version>(.+?)<") {
@@ -37,6 +42,11 @@ enum Workload {
         List<String> command() {
             // The agent's own SDK is on the class path of its tests.
             return List.of(JAVA, "-cp", classPath(), SOURCES.resolve("java-v2/PodWorkload.java").toString());
+        }
+
+        @Override
+        String shortened(String error) {
+            return error.replaceAll("(?s)AwsCredentialsProviderChain\\(.*, (ContainerCredentialsProvider\\(\\): )", "… : [… $1");
         }
 
         @Override
@@ -132,6 +142,11 @@ enum Workload {
     /** What a pod must be given, beside what EKS injects, to get credentials over IPv6. */
     Map<String, String> environmentForIpv6() {
         return Map.of();
+    }
+
+    /** What the SDK says of an error, with … for what other providers of its chain say. */
+    String shortened(String error) {
+        return error;
     }
 
     /** Those that the tests use: the SDKs that most pods have, and their programs can make a call. */

@@ -16,10 +16,10 @@ class SdkReportTest {
     @Test
     void countsTheCallsThatSucceedAndShowsTheMedianTime() {
         // Given
-        report.add(new Attempt(Workload.BOTO3, SdkCase.COLD, 1, 1, 30, 1, -1));
-        report.add(new Attempt(Workload.BOTO3, SdkCase.COLD, 0, 1, 1_250, 3, -1));
-        report.add(new Attempt(Workload.BOTO3, SdkCase.COLD, 1, 1, 20, 1, -1));
-        report.add(new Attempt(Workload.RUST, SdkCase.COLD, 1, 1, 2_400, 2, -1));
+        report.add(new Attempt(Workload.BOTO3, SdkCase.COLD, 1, 1, 30, 1, -1, ""));
+        report.add(new Attempt(Workload.BOTO3, SdkCase.COLD, 0, 1, 1_250, 3, -1, ""));
+        report.add(new Attempt(Workload.BOTO3, SdkCase.COLD, 1, 1, 20, 1, -1, ""));
+        report.add(new Attempt(Workload.RUST, SdkCase.COLD, 1, 1, 2_400, 2, -1, ""));
 
         // When
         String table = report.matrix();
@@ -27,7 +27,7 @@ class SdkReportTest {
         // Then
         assertThat(table.lines()).hasSize(3).anySatisfy(line -> assertThat(line)
                 .startsWith("| " + SdkCase.COLD.title() + " |")
-                .contains("| 2/3, 0.03 s |")
+                .contains("| 2/3, 30 ms |")
                 .contains("| 1/1, 2.4 s |")
                 .contains("| not run |")
                 .endsWith("| 3/4 | 1 to 3 |"));
@@ -36,20 +36,20 @@ class SdkReportTest {
     @Test
     void addsUpTheCallsOfAttemptsThatMakeMany() {
         // Given
-        report.add(new Attempt(Workload.GO_V2, SdkCase.FIFTY_COLD, 50, 50, 80, 1, -1));
-        report.add(new Attempt(Workload.GO_V1, SdkCase.FIFTY_COLD, 49, 50, 90, 1, -1));
+        report.add(new Attempt(Workload.GO_V2, SdkCase.FIFTY_COLD, 50, 50, 80, 1, -1, ""));
+        report.add(new Attempt(Workload.GO_V1, SdkCase.FIFTY_COLD, 49, 50, 90, 1, -1, ""));
 
         // When
         String table = report.matrix();
 
         // Then
-        assertThat(table).contains("| 50/50, 0.08 s |").endsWith("| 99/100 | 1 |\n");
+        assertThat(table).contains("| 50/50, 80 ms |").endsWith("| 99/100 | 1 |\n");
     }
 
     @Test
     void saysHowManyRequestsStandAgainstTheCallsWhereTheyAreCounted() {
         // Given
-        report.add(new Attempt(Workload.GO_V2, SdkCase.EXPIRING, 40, 40, 80, 2, 41));
+        report.add(new Attempt(Workload.GO_V2, SdkCase.EXPIRING, 40, 40, 80, 2, 41, ""));
 
         // When
         String table = report.matrix();
@@ -61,7 +61,7 @@ class SdkReportTest {
     @Test
     void everyRowHasAsManyCellsAsTheHeader() {
         // Given
-        report.add(new Attempt(Workload.JAVA_V1, SdkCase.HIT, 1, 1, 5, 0, -1));
+        report.add(new Attempt(Workload.JAVA_V1, SdkCase.HIT, 1, 1, 5, 0, -1, ""));
 
         // When
         String table = report.matrix();
@@ -69,6 +69,31 @@ class SdkReportTest {
         // Then
         long cells = Workload.values().length + 3;
         assertThat(table.lines()).allSatisfy(line -> assertThat(line.chars().filter(c -> c == '|').count()).isEqualTo(cells + 1));
+    }
+
+    @Test
+    void writesALineForEachAttempt() {
+        // Given
+        report.add(new Attempt(Workload.RUST, SdkCase.AWAY_5_S, 0, 1, 4_300, 10, -1, "says \"no\", again"));
+
+        // When
+        String csv = report.csv();
+
+        // Then
+        assertThat(csv.lines()).containsExactly(
+                "sdk,case,succeeded,of,millis,upstream_calls,requests,problem",
+                "Rust,AWAY_5_S,0,1,4300,10,-1,\"says \"\"no\"\", again\"");
+    }
+
+    @Test
+    void leavesOutWhatOtherProvidersOfAChainSay() {
+        assertThat(Workload.JAVA_V1.shortened("chain: [EnvironmentVariableCredentialsProvider: no, "
+                        + "com.amazonaws.auth.EC2ContainerCredentialsProviderWrapper@5f0e9815: denied]"))
+                .isEqualTo("chain: [… EC2ContainerCredentialsProviderWrapper: denied]");
+        assertThat(Workload.JAVA_V2.shortened("in the chain AwsCredentialsProviderChain(credentialsProviders=[...]) : "
+                        + "[SystemPropertyCredentialsProvider(): no, ContainerCredentialsProvider(): denied, other]"))
+                .isEqualTo("in the chain … : [… ContainerCredentialsProvider(): denied, other]");
+        assertThat(Workload.GO_V2.shortened("denied")).isEqualTo("denied");
     }
 
     @Test
@@ -83,7 +108,7 @@ class SdkReportTest {
 
         // Then
         assertThat(quotes).contains("### Go v1").doesNotContain("### Go v2").containsOnlyOnce("`NoCredentialProviders`");
-        assertThat(quotes).contains("| " + SdkTrouble.NO_ASSOCIATION.title() + " (0.01 s); "
+        assertThat(quotes).contains("| " + SdkTrouble.NO_ASSOCIATION.title() + " (10 ms); "
                 + SdkTrouble.ACCESS_DENIED.title() + " (4.0 s) | `NoCredentialProviders` |");
     }
 
@@ -99,14 +124,14 @@ class SdkReportTest {
     @Test
     void namesWhatIsNotRunWithTheFirstLineOfTheReason() {
         // Given
-        report.notRun(Workload.RUST, "Rust cannot be had here: no cargo\nsecond line");
+        report.notRun(Workload.RUST, "Assumption failed: Cannot run program \"cargo\" (in directory \"/x y\"): error=2\nmore");
 
         // When
         String versions = report.versions();
 
         // Then
         assertThat(versions)
-                .contains("- Rust " + Workload.RUST.version() + ": not run (Rust cannot be had here: no cargo)\n")
+                .contains("- Rust " + Workload.RUST.version() + ": not run (Cannot run program \"cargo\": error=2)\n")
                 .contains("- boto3 " + Workload.BOTO3.version() + "\n");
     }
 

@@ -64,6 +64,11 @@ public record Caller(ServiceAccountToken token, Verification verification, Ident
         return Identity.of(token).equals(identity);
     }
 
+    /** The same, sharing with nobody. */
+    Caller alone() {
+        return new Caller(token, verification, Identity.of(token));
+    }
+
     /** What the token proves, if it was verified. */
     public Optional<VerifiedClaims> verified() {
         return verification instanceof VerifiedClaims claims ? Optional.of(claims) : Optional.empty();

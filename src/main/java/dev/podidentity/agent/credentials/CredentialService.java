@@ -130,6 +130,13 @@ public final class CredentialService {
         if (refusal.isPresent()) {
             return answered(answer, new Outcome.Failed(refusal.get(), CacheOutcome.REMEMBERED));
         }
+        if (entry == null && caller.identity() instanceof Identity.VerifiedWorkload) {
+            // What EKS Auth issued for this very token while nobody could verify it.
+            entry = cache.use(caller.alone());
+            if (entry != null && entry.servable(now, nanosNow, renewal)) {
+                return answered(answer, new Outcome.Served(entry.credentials(), CacheOutcome.HIT));
+            }
+        }
         Optional<Credentials> old = Optional.ofNullable(entry)
                 .map(CacheEntry::credentials)
                 .filter(credentials -> credentials.validAt(now, nanosNow));

@@ -2,6 +2,7 @@ package dev.podidentity.agent.http;
 
 import dev.podidentity.agent.loop.Timers;
 import dev.podidentity.agent.network.SharedPort.Listening;
+import dev.podidentity.agent.network.SharedPort.State;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.ListenerState;
 import io.netty.channel.Channel;
@@ -31,12 +32,12 @@ final class Listener {
     /** How often an address is looked at that another process has: so long, at most, nobody listens after its end. */
     static final Duration LOOK = Duration.ofMillis(250);
     /** How often an address is looked at that this agent has. */
-    static final Duration WATCH = Duration.ofSeconds(10);
+    static final Duration WATCH = Duration.ofSeconds(30);
     /** No new connection for so long means that they go elsewhere, and that the handshakes begun before are over. */
     static final Duration QUIET = Duration.ofMillis(200);
     /** What comes so soon after connections were sent elsewhere was on its way before. */
     static final Duration ON_ITS_WAY = Duration.ofMillis(50);
-    private static final Listening NOBODY = new Listening(0, false, 0);
+    private static final Listening NOBODY = new Listening(0, 0);
 
     private final String name;
     private final String host;
@@ -101,15 +102,24 @@ final class Listener {
 
     /** Binds the address, now or later; completes after the first attempt, failed or not. */
     Future<Void> start() {
-        return look().compose(others -> {
+        // What cannot be found out is no reason not to try.
+        return bindable(State.FREE).compose(state -> {
             if (stopped) {
                 return Future.succeededFuture();
             }
-            if (others.shared() && !serves.getAsBoolean()) {
+            if (state == State.SHARED && !serves.getAsBoolean()) {
                 waitForTurn();
                 return Future.succeededFuture();
             }
-            return bind(others.shared());
+            return bind(state == State.SHARED);
+        });
+    }
+
+    /** @param unknown what stands for a state that cannot be found out */
+    private Future<State> bindable(State unknown) {
+        return sharing.state().otherwise(error -> {
+            LOG.debug("Whether an address can be bound cannot be found out", error);
+            return unknown;
         });
     }
 
@@ -164,7 +174,7 @@ final class Listener {
             return;
         }
         retry = Optional.of(timers.schedule(WATCH, () -> look().onSuccess(others -> {
-            shared(others.shared());
+            shared(others.others() > 0);
             watch();
         })));
     }
@@ -180,15 +190,13 @@ final class Listener {
 
     private Future<Void> failed(Throwable error) {
         // What cannot be found out counts as the address being there, as readiness must not claim what it does not know.
-        return onThisNode.apply(host).otherwise(true).compose(there -> {
+        return onThisNode.apply(host).otherwise(true).map(there -> {
             absent = !there && !up;
             warn(String.valueOf(error.getMessage()));
-            return look();
-        }).map(others -> {
-            if (others.others() > 0) {
-                awaitFree(retryInterval);
-            } else if (!stopped) {
+            if (absent) {
                 retry = Optional.of(timers.schedule(retryInterval, this::start));
+            } else {
+                awaitFree(retryInterval);
             }
             return null;
         });
@@ -196,9 +204,10 @@ final class Listener {
 
     /** Tries again at the usual time, or as soon as whoever has the address leaves it. */
     private void awaitFree(Duration left) {
-        retry = Optional.of(timers.schedule(LOOK, () -> look().onSuccess(others -> {
-            Duration still = left.minus(LOOK);
-            if (others.others() > 0 && still.compareTo(Duration.ZERO) > 0 && !stopped) {
+        Duration look = left.compareTo(LOOK) < 0 ? left : LOOK;
+        retry = Optional.of(timers.schedule(look, () -> bindable(State.CLOSED).onSuccess(state -> {
+            Duration still = left.minus(look);
+            if (state == State.CLOSED && !still.isZero() && !stopped) {
                 awaitFree(still);
             } else {
                 start();
@@ -234,7 +243,7 @@ final class Listener {
             return Future.succeededFuture(false);
         }
         return look().compose(others -> {
-            if (!others.shared()) {
+            if (others.others() == 0) {
                 return Future.succeededFuture(false);
             }
             LOG.infof("Another agent listens here too and takes over",

@@ -2,13 +2,17 @@ package dev.podidentity.agent.http;
 
 import dev.podidentity.agent.network.SharedPort;
 import dev.podidentity.agent.network.SharedPort.Listening;
+import dev.podidentity.agent.network.SharedPort.State;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 
 /** Who listens where a listener of this agent does or will. Futures complete on the event loop. */
 interface PortSharing {
 
-    /** Who listens there at this moment; fails if it cannot be found out. */
+    /** Whether this agent, which does not, could listen there; fails if it cannot be found out. */
+    Future<State> state();
+
+    /** Who listens there, where this agent does; fails if it cannot be found out. */
     Future<Listening> look();
 
     /** Has new connections go to the socket with a number; as {@link SharedPort#steer} does. */
@@ -20,9 +24,14 @@ interface PortSharing {
         return new PortSharing() {
 
             @Override
+            public Future<State> state() {
+                return port == 0 ? Future.succeededFuture(State.FREE) : vertx.executeBlocking(shared::state, false);
+            }
+
+            @Override
             public Future<Listening> look() {
                 return port == 0
-                        ? Future.succeededFuture(new Listening(0, false, 0))
+                        ? Future.succeededFuture(new Listening(0, 0))
                         : vertx.executeBlocking(shared::look, false);
             }
 

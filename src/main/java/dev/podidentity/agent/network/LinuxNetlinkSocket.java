@@ -15,7 +15,8 @@ final class LinuxNetlinkSocket implements NetlinkSocket {
 
     private static final int AF_NETLINK = 16;
     private static final int SOCK_RAW_CLOEXEC = 3 | 0x80000;
-    private static final int NETLINK_ROUTE = 0;
+    static final int NETLINK_ROUTE = 0;
+    static final int NETLINK_SOCK_DIAG = 4;
     private static final int SOL_SOCKET = 1;
     private static final int SO_RCVTIMEO = 20;
     private static final int SOL_NETLINK = 270;
@@ -34,8 +35,9 @@ final class LinuxNetlinkSocket implements NetlinkSocket {
         this.socket = socket;
     }
 
-    static LinuxNetlinkSocket open() throws IOException {
-        int socket = Libc.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_ROUTE);
+    /** @param protocol the part of the kernel to talk to */
+    static LinuxNetlinkSocket open(int protocol) throws IOException {
+        int socket = Libc.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, protocol);
         if (socket < 0) {
             throw failure("socket");
         }

@@ -45,7 +45,7 @@ public final class NodeLink {
         if (!Libc.available()) {
             throw new NodeLinkFailure("initialize needs the native executable: on a JVM it cannot talk to the kernel");
         }
-        try (NetlinkSocket socket = LinuxNetlinkSocket.open()) {
+        try (NetlinkSocket socket = LinuxNetlinkSocket.open(LinuxNetlinkSocket.NETLINK_ROUTE)) {
             new NodeLink(new Rtnetlink(socket), notes).setUp();
         } catch (IOException e) {
             throw new NodeLinkFailure("cannot read or change the node's network: " + e.getMessage(), e);

@@ -22,13 +22,16 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.graalvm.nativeimage.PinnedObject;
+import org.jboss.logging.Logger;
 
 /**
  * An address and port on which several processes of one user may listen, as they do while a new agent takes over from an
- * old one (SO_REUSEPORT). Tells who does, and sends new connections to another of them. Blocks, for a millisecond or a few;
- * for a worker thread. docs/decisions/0012-handing-over.md says what is relied upon.
+ * old one (SO_REUSEPORT). Tells who does, and sends new connections to another of them. Blocks, for less than a millisecond
+ * but on a JVM; for a worker thread. docs/decisions/0012-handing-over.md says what is relied upon.
  */
 public final class SharedPort {
+
+    private static final Logger LOG = Logger.getLogger(SharedPort.class);
 
     private static final Path FILES = Path.of("/proc/self/fd");
     private static final List<Path> TABLES = List.of(Path.of("/proc/self/net/tcp"), Path.of("/proc/self/net/tcp6"));
@@ -51,22 +54,51 @@ public final class SharedPort {
         this.port = port;
     }
 
+    /** Whether this process could listen here. */
+    public enum State {
+        /** Nobody does. */
+        FREE,
+        /** Another process does, and lets this one: it is of the same user, and both ask for it. */
+        SHARED,
+        /** Somebody does and lets nobody; or there is no such address; or it is not allowed. */
+        CLOSED
+    }
+
     /**
-     * Who listens here at this moment.
+     * The sockets that listen here beside this process's own.
      *
-     * @param others sockets of other processes
-     * @param shareable whether they let this process listen beside them: those of its own user do that ask for it too
+     * @param others those of other processes
      * @param queued connections that wait for this process to accept them
      */
-    public record Listening(int others, boolean shareable, long queued) {
+    public record Listening(int others, long queued) {}
 
-        /** Whether another process listens here that this one can listen beside. */
-        public boolean shared() {
-            return others > 0 && shareable;
+    /**
+     * Whether this process, which does not, could listen here. Found out by binding without listening, so that nothing
+     * arrives; that takes microseconds.
+     *
+     * @throws IOException if it cannot be found out
+     */
+    public State state() throws IOException {
+        return binds(false) ? State.FREE : binds(true) ? State.SHARED : State.CLOSED;
+    }
+
+    private boolean binds(boolean beside) throws IOException {
+        try (SocketChannel socket = SocketChannel.open()) {
+            // Connections of an agent that is gone are in nobody's way; one that listens is.
+            socket.setOption(StandardSocketOptions.SO_REUSEADDR, true);
+            socket.setOption(StandardSocketOptions.SO_REUSEPORT, beside);
+            socket.bind(new InetSocketAddress(InetAddress.getByName(host), port));
+            return true;
+        } catch (SocketException e) {
+            return false;
         }
     }
 
-    /** @throws IOException if it cannot be found out */
+    /**
+     * Who listens here, where this process does.
+     *
+     * @throws IOException if it cannot be found out
+     */
     public Listening look() throws IOException {
         Map<Long, Integer> own = ownSockets();
         int others = 0;
@@ -78,18 +110,7 @@ public final class SharedPort {
                 others++;
             }
         }
-        return new Listening(others, others > 0 && shareable(), queued);
-    }
-
-    /** Binds the port without listening, so that nothing arrives. */
-    private boolean shareable() throws IOException {
-        try (SocketChannel socket = SocketChannel.open()) {
-            socket.setOption(StandardSocketOptions.SO_REUSEPORT, true);
-            socket.bind(new InetSocketAddress(InetAddress.getByName(host), port));
-            return true;
-        } catch (SocketException e) {
-            return false;
-        }
+        return new Listening(others, queued);
     }
 
     /**
@@ -131,18 +152,34 @@ public final class SharedPort {
 
     private List<ListeningSocket> here() throws IOException {
         InetAddress address = InetAddress.getByName(host);
-        List<ListeningSocket> here = new ArrayList<>();
-        for (Path table : TABLES) {
-            try (Stream<String> lines = Files.lines(table, StandardCharsets.US_ASCII)) {
-                ListeningSocket.read(lines).stream().filter(socket -> socket.at(address, port)).forEach(here::add);
-            } catch (NoSuchFileException e) {
-                // A kernel without IPv6.
-                continue;
-            } catch (UncheckedIOException e) {
-                throw e.getCause();
+        return listening().stream().filter(socket -> socket.at(address, port)).toList();
+    }
+
+    private List<ListeningSocket> listening() throws IOException {
+        if (Libc.available()) {
+            try (NetlinkSocket socket = LinuxNetlinkSocket.open(LinuxNetlinkSocket.NETLINK_SOCK_DIAG)) {
+                return new SocketDiagnosis(socket).listening(port);
+            } catch (IOException e) {
+                LOG.debug("The kernel does not list sockets; its table of them is read", e);
             }
         }
-        return here;
+        return listeningByTable();
+    }
+
+    /** Takes tens of milliseconds, as the kernel goes through all sockets there could be to find the end of a table. */
+    private static List<ListeningSocket> listeningByTable() throws IOException {
+        List<ListeningSocket> listening = new ArrayList<>();
+        for (Path table : TABLES) {
+            // A kernel without IPv6 has but one.
+            if (Files.exists(table)) {
+                try (Stream<String> lines = Files.lines(table, StandardCharsets.US_ASCII)) {
+                    listening.addAll(ListeningSocket.read(lines));
+                } catch (UncheckedIOException e) {
+                    throw e.getCause();
+                }
+            }
+        }
+        return listening;
     }
 
     /** This process's descriptors of sockets, by inode. */

@@ -535,6 +535,32 @@ class SharedCredentialsTest {
         assertThat(fixture.calls()).as("each token once").isEqualTo(1 + 100 + 1);
     }
 
+    @ParameterizedTest
+    @EnumSource(names = {"POD", "ROLE"})
+    void servesATokenThatIsVerifiedOnlyNowWhatEksAuthHasIssuedForIt(CoalesceScope scope) {
+        // Given
+        Credentials issued = fixture.cached(a.unverified(scope), SIX_HOURS);
+        // When
+        RecordingAnswer sameToken = fixture.ask(a.verified(scope));
+        RecordingAnswer otherPod = fixture.ask(b.verified(scope));
+        // Then
+        assertThat(sameToken.credentials()).isSameAs(issued);
+        assertThat(sameToken.cache()).isEqualTo(CacheOutcome.HIT);
+        assertThat(otherPod.answered()).isFalse();
+    }
+
+    @Test
+    void servesItNothingOfThatOnceTheServiceAccountIsRefused() {
+        // Given
+        fixture.cached(a.unverified(ROLE), SIX_HOURS);
+        fixture.ask(b.verified(ROLE));
+        fixture.eksAuth.fail(1, DENIED);
+        // When
+        RecordingAnswer client = fixture.ask(a.verified(ROLE));
+        // Then
+        assertThat(client.failure()).isSameAs(DENIED);
+    }
+
     @Test
     void waitsInAllQueuesAgainAfterTransientTrouble() {
         // Given

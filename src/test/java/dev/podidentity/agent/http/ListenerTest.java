@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.agent.loop.EventLoop;
 import dev.podidentity.agent.network.SharedPort.Listening;
+import dev.podidentity.agent.network.SharedPort.State;
 import dev.podidentity.agent.testing.FakeTime;
 import dev.podidentity.agent.testing.LogLines;
 import io.vertx.core.Future;
@@ -32,8 +33,8 @@ class ListenerTest {
     private static final Duration TIMEOUT = Duration.ofSeconds(5);
     private static final Duration STEP = Duration.ofMillis(50);
     private static final String OF_NOBODY = "192.0.2.1";
-    private static final Listening NOBODY = new Listening(0, false, 0);
-    private static final Listening ANOTHER_AGENT = new Listening(1, true, 0);
+    private static final Listening NOBODY = new Listening(0, 0);
+    private static final Listening ANOTHER_AGENT = new Listening(1, 0);
 
     private final Vertx vertx = Vertx.vertx();
     private final EventLoop loop = new EventLoop(vertx, vertx.getOrCreateContext());
@@ -168,14 +169,14 @@ class ListenerTest {
         // Given
         Listener listener;
         try (ServerSocket other = new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1"))) {
-            sharing.others = new Listening(1, false, 0);
+            sharing.closed = true;
             listener = listener("127.0.0.1", other.getLocalPort(), Future.succeededFuture(true));
             await(listener::start);
             pass(listener, Listener.LOOK);
             assertThat(listener.up()).isFalse();
         }
         // When
-        sharing.others = NOBODY;
+        sharing.closed = false;
         pass(listener, Listener.LOOK);
         // Then
         assertThat(listener.up()).isTrue();
@@ -219,7 +220,7 @@ class ListenerTest {
         // Given
         Listener listener = listener("127.0.0.1", 0, Future.succeededFuture(true));
         await(listener::start);
-        sharing.others = new Listening(1, true, 1);
+        sharing.others = new Listening(1, 1);
         // When
         CompletableFuture<Boolean> handedOver = handOver(listener);
         pass(listener, Listener.QUIET.multipliedBy(2));
@@ -261,7 +262,7 @@ class ListenerTest {
         // Given
         Listener listener = listener("127.0.0.1", 0, Future.succeededFuture(true));
         await(listener::start);
-        sharing.others = new Listening(1, true, 1);
+        sharing.others = new Listening(1, 1);
         // When
         CompletableFuture<Boolean> handedOver = handOver(listener);
         pass(listener, TIMEOUT);
@@ -354,6 +355,13 @@ class ListenerTest {
         private volatile Listening others = NOBODY;
         private volatile Optional<IOException> failure = Optional.empty();
         private volatile boolean steers = true;
+        private volatile boolean closed;
+
+        @Override
+        public Future<State> state() {
+            State state = closed ? State.CLOSED : others.others() > 0 ? State.SHARED : State.FREE;
+            return failure.<Future<State>>map(Future::failedFuture).orElseGet(() -> Future.succeededFuture(state));
+        }
 
         @Override
         public Future<Listening> look() {

@@ -282,6 +282,18 @@ class MetricsTest {
     }
 
     @Test
+    void showsWhereAnotherProcessListensToo() {
+        // When
+        metrics.listeners(List.of(
+                new ListenerState("credentials", "169.254.170.23:80", () -> true, () -> true),
+                new ListenerState("probes", "localhost:2703", () -> true, () -> false)));
+
+        // Then
+        assertThat(listener("pod_identity_listener_shared", "credentials", "169.254.170.23:80")).isEqualTo(1);
+        assertThat(listener("pod_identity_listener_shared", "probes", "localhost:2703")).isZero();
+    }
+
+    @Test
     void watchesTheListenersThatWereGivenLast() {
         metrics.listeners(List.of(new ListenerState("probes", "localhost:2703", () -> true, () -> false)));
         metrics.listeners(List.of(new ListenerState("metrics", "0.0.0.0:2705", () -> true, () -> false)));
@@ -372,7 +384,11 @@ class MetricsTest {
     }
 
     private double listener(String listener, String address) {
-        return registry.get("pod_identity_listener_up")
+        return listener("pod_identity_listener_up", listener, address);
+    }
+
+    private double listener(String name, String listener, String address) {
+        return registry.get(name)
                 .tags(Tags.of("listener", listener, "address", address))
                 .gauge()
                 .value();
