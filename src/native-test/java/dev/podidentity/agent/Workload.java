@@ -101,7 +101,7 @@ enum Workload {
     RUST("Rust", "rust", "rust/Cargo.toml", "aws-config = .*?\"=(.+?)\"") {
         @Override
         List<String> command() {
-            return List.of(installed("cargo", "build", "--quiet", "--locked").resolve("target/debug/pod-workload").toString());
+            return List.of(installed("cargo", "build", "--quiet").resolve("target/debug/pod-workload").toString());
         }
     };
 
