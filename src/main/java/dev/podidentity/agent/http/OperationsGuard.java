@@ -21,6 +21,8 @@ final class OperationsGuard {
     private static final int REQUESTS_PER_SECOND = 50;
     private static final int REQUESTS_AT_ONCE = 100;
     private static final String SCRAPE = "/metrics";
+    /** No SDK asks here; to Prometheus and the kubelet 503 would say that the agent is not ready. */
+    private static final int TOO_MANY_REQUESTS = 429;
 
     private final Handler<HttpServerRequest> routes;
     private final Connections connections;
@@ -50,7 +52,7 @@ final class OperationsGuard {
         if (!allows(request, client.source())) {
             connections.rejected(Limit.SCRAPES, client.source());
             client.pause();
-            answer(request, ErrorAnswer.RATE);
+            request.response().setStatusCode(TOO_MANY_REQUESTS).end();
         } else if (failure.isPresent()) {
             answer(request, ErrorAnswer.ofUnreadable(failure.get()));
         } else if (RequestGuard.hasBody(request)) {
