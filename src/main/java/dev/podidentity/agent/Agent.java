@@ -181,10 +181,6 @@ public class Agent {
             throw new ConfigurationException("--audience must be " + AgentConfig.DEFAULT_AUDIENCE
                     + " unless --endpoint is given: \"" + config.audience() + '"');
         }
-        if (config.patientRequestDeadline().compareTo(config.requestDeadline()) < 0) {
-            throw new ConfigurationException("--patient-request-deadline must not be under --request-deadline: \""
-                    + config.patientRequestDeadline().toMillis() + "ms\"");
-        }
         if (config.attemptTimeout().compareTo(config.flightTimeout()) > 0) {
             throw new ConfigurationException("--attempt-timeout must not be over --flight-timeout: \""
                     + config.attemptTimeout().toMillis() + "ms\"");

@@ -97,7 +97,10 @@ public interface AgentConfig {
     @WithConverter(Checked.Timeout.class)
     Duration requestDeadline();
 
-    /** The same for requests of AWS SDKs that wait longer: botocore gives up after 2 s, the others later or never. */
+    /**
+     * The same for requests of AWS SDKs that wait longer: botocore gives up after 2 s, the others later or never. Not less than
+     * the request deadline, whatever is given.
+     */
     @WithDefault("1900ms")
     @WithConverter(Checked.Timeout.class)
     Duration patientRequestDeadline();

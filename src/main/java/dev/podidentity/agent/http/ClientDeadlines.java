@@ -11,13 +11,17 @@ import java.util.List;
  * without end. A client that is not known to wait longer is one that waits for 1 s.
  *
  * @param usual the time for every client that is not known to be patient
- * @param patient the time for the others
+ * @param patient the time for the others; no less than the usual one, even if it is given as less
  */
 record ClientDeadlines(Duration usual, Duration patient) {
 
     /** How the User-Agent begins: botocore's, before and after it shared urllib3, and that of Go v1 and v2. */
     private static final List<String> PATIENT = List.of("python-urllib3/", "Boto", "Go-http-client/", "aws-sdk-go");
     private static final String JSON = "application/json";
+
+    ClientDeadlines {
+        patient = patient.compareTo(usual) < 0 ? usual : patient;
+    }
 
     /** The time within which a request with these headers is answered. */
     Duration of(MultiMap headers) {

@@ -8,6 +8,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -47,6 +48,13 @@ class ClientDeadlinesTest {
     })
     void answersTheOthersBeforeASecondIsOver(String userAgent) {
         assertThat(deadlines.of(headers(Map.of("User-Agent", userAgent, "Accept", "application/json")))).isEqualTo(USUAL);
+    }
+
+    @Test
+    void letsNobodyWaitForLessThanTheOthers() {
+        Duration twenty = Duration.ofSeconds(20);
+
+        assertThat(new ClientDeadlines(twenty, PATIENT).of(headers(Map.of("User-Agent", "Go-http-client/1.1")))).isEqualTo(twenty);
     }
 
     static Stream<Arguments> withoutUserAgent() {
