@@ -20,8 +20,11 @@ public record Said(String message, String requestId) {
     private static final int LONGEST_REQUEST_ID = 64;
     /** A JWT, of which every part is base64url of at least a few characters. */
     private static final Pattern TOKEN = Pattern.compile("[0-9A-Za-z_-]{16,}\\.[0-9A-Za-z_-]{16,}(\\.[0-9A-Za-z_-]*)?");
-    /** A part of a token or of a session token. Names in AWS have 64 characters at most. */
-    private static final Pattern SECRET = Pattern.compile("[0-9A-Za-z_+-]{65,}={0,2}");
+    /**
+     * A part of a token, or a session token, which may have slashes. Names in AWS have 64 characters at most, and what is after the
+     * last colon of the ARN of a node's session 97.
+     */
+    private static final Pattern SECRET = Pattern.compile("(?:[0-9A-Za-z_+-]{65,}|[0-9A-Za-z/_+-]{100,})={0,2}");
     private static final Pattern NOT_TEXT = Pattern.compile("[\\p{Cc}\\p{Cf}\\u2028\\u2029]+");
     private static final Pattern NOT_AN_ID = Pattern.compile("[^0-9A-Za-z-]");
 

@@ -43,7 +43,8 @@ class SaidTest {
                 arguments("JWT without a signature", "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0abcdef"),
                 arguments("JWT that begins with a space", "IHsiYWxnIjoiUlMyNTYifQ.IHsic3ViIjoieCJ9IHsic3ViIjoieCJ9." + part),
                 arguments("signature", part),
-                arguments("session token", "IQoJb3JpZ2luX2Vj" + "Zz".repeat(60) + "=="));
+                arguments("session token", "IQoJb3JpZ2luX2Vj" + "Zz".repeat(60) + "=="),
+                arguments("session token with slashes", "IQoJb3JpZ2luX2Vj" + "Zz/9+".repeat(60) + "=="));
     }
 
     @ParameterizedTest(name = "{0}")
@@ -51,7 +52,7 @@ class SaidTest {
     void leavesOutWhatCouldBeASecret(String kind, String secret) {
         Said said = said("The token " + secret + " is bad", REQUEST_ID);
 
-        assertThat(said.message()).as(kind).doesNotContain(secret.substring(0, 30)).endsWith(" is bad");
+        assertThat(said.message()).as(kind).doesNotContain(secret.substring(0, 20), secret.substring(secret.length() - 20)).endsWith(" is bad");
     }
 
     @Test
