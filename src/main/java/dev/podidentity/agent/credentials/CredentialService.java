@@ -170,11 +170,12 @@ public final class CredentialService {
             return answered(answer, new Outcome.Served(old.get(), CacheOutcome.STALE));
         }
         metrics.waiting(1);
-        Waiter waiter = new Waiter(flight.known(caller), outcome, old, this::gone, this::refusal, this::valid, given -> {
-            metrics.waiting(-1);
-            answer.accept(given);
-        });
-        Flight.Waiting place = flight.join(waiter, source, deadline.minus(waited), deadline);
+        Waiter waiter = new Waiter(
+                flight.known(caller), source, outcome, old, this::gone, this::refusal, this::valid, given -> {
+                    metrics.waiting(-1);
+                    answer.accept(given);
+                });
+        Flight.Waiting place = flight.join(waiter, deadline.minus(waited), deadline);
         return () -> {
             if (place.abandon()) {
                 metrics.waiting(-1);

@@ -23,6 +23,7 @@ import java.util.concurrent.Executor;
 import java.util.function.DoubleSupplier;
 import java.util.function.LongSupplier;
 import java.util.function.Predicate;
+import java.util.stream.Collectors;
 
 /**
  * The calls to EKS Auth for one identity, and all requests that wait for what comes of them. While the trouble is transient
@@ -97,6 +98,8 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
     }
 
     private enum State {
+        /** Has not begun. */
+        NEW,
         /** Waits for its turn. */
         QUEUED,
         /** A call is under way. */
@@ -122,8 +125,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
     private Timers.Timer timeout;
     /** Whose token the calls are made with. */
     private Caller caller;
-    private State state = State.QUEUED;
-    private boolean begun;
+    private State state = State.NEW;
     private int attempts;
     private int refusedTokens;
     /** When the call began that is under way. */
@@ -225,23 +227,21 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
     /**
      * Lets a request wait for it.
      *
-     * @param source the address it came from
      * @param patience how long it can wait
      * @param deadline how long it has been promised an answer within, which its failure names
      */
-    Waiting join(Waiter waiter, String source, Duration patience, Duration deadline) {
+    Waiting join(Waiter waiter, Duration patience, Duration deadline) {
         pods.learn(waiter.caller());
         Waiting place = join(waiter, patience, () -> new Landing.Failed(failureWithin(deadline)));
         // Whoever joins must not wait behind all else that the first source has asked for.
-        if (sources.add(source) && begun && state == State.QUEUED) {
-            means.queue().add(source, this);
+        if (sources.add(waiter.source()) && state == State.QUEUED) {
+            means.queue().add(waiter.source(), this);
         }
         return place;
     }
 
     /** Makes its first call, as soon as it may. */
     void begin() {
-        begun = true;
         if (firstPause.isZero()) {
             queue();
         } else {
@@ -445,6 +445,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         Duration time = means.retry().flightTimeout();
         boolean stuck = state == State.CALLING && since(calledAt).compareTo(time) >= 0;
         if (!deserted() && !stuck) {
+            forgetWhoLeft();
             timeout = means.timers().schedule(time, this::timeOver);
             return;
         }
@@ -453,6 +454,19 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
             keeper.failed(this, failure);
         }
         endWithout(failure);
+    }
+
+    /** It may go on for as long as EKS Auth is away, while pods come and go. */
+    private void forgetWhoLeft() {
+        List<Waiter> waiters = waiters();
+        Set<String> asking = waiters.stream().map(Waiter::source).collect(Collectors.toSet());
+        sources.stream()
+                .filter(source -> !asking.contains(source))
+                .forEach(source -> means.queue().withdraw(source, this));
+        sources.retainAll(asking);
+        Set<String> waitingPods = waiters.stream().map(waiter -> waiter.caller().podUid()).collect(Collectors.toSet());
+        waitingPods.add(caller.podUid());
+        pods.removeIf(pod -> !waitingPods.contains(pod.podUid()));
     }
 
     /** Ends without credentials. */

@@ -62,11 +62,13 @@ final class PodTokens {
     /** Forgets the pods whose token has expired, unless there is no other. */
     void removeExpired(Instant now) {
         if (pods.values().stream().anyMatch(caller -> caller.token().expiresAt().isAfter(now))) {
-            pods.values().stream()
-                    .filter(caller -> !caller.token().expiresAt().isAfter(now))
-                    .toList()
-                    .forEach(this::remove);
+            removeIf(caller -> !caller.token().expiresAt().isAfter(now));
         }
+    }
+
+    /** Forgets the pods of which this holds. */
+    void removeIf(Predicate<Caller> condition) {
+        pods.values().stream().filter(condition).toList().forEach(this::remove);
     }
 
     /** Forgets the pod that asked least recently. */

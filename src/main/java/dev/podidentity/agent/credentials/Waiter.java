@@ -18,6 +18,7 @@ import java.util.function.Predicate;
 final class Waiter implements Consumer<Landing> {
 
     private final Caller caller;
+    private final String source;
     private final CacheOutcome cache;
     /** Credentials that are valid, though not fresh. */
     private final Optional<Credentials> old;
@@ -27,6 +28,7 @@ final class Waiter implements Consumer<Landing> {
     private final Consumer<Outcome> answer;
 
     /**
+     * @param source the address that the request came from
      * @param cache how the cache took part so far
      * @param gone whether the pod is known to be gone by then
      * @param refusal why EKS Auth has refused the token by then, if it has
@@ -34,6 +36,7 @@ final class Waiter implements Consumer<Landing> {
      */
     Waiter(
             Caller caller,
+            String source,
             CacheOutcome cache,
             Optional<Credentials> old,
             Predicate<Caller> gone,
@@ -41,6 +44,7 @@ final class Waiter implements Consumer<Landing> {
             Predicate<Credentials> valid,
             Consumer<Outcome> answer) {
         this.caller = caller;
+        this.source = source;
         this.cache = cache;
         this.old = old;
         this.gone = gone;
@@ -51,6 +55,10 @@ final class Waiter implements Consumer<Landing> {
 
     Caller caller() {
         return caller;
+    }
+
+    String source() {
+        return source;
     }
 
     /** Whether there is something to fall back on. */

@@ -85,6 +85,11 @@ public final class SingleFlight<K, F extends SingleFlight.Flight<?, ?>> {
             return place;
         }
 
+        /** Those who wait now. */
+        protected final List<W> waiters() {
+            return waiting.stream().map(place -> place.waiter).toList();
+        }
+
         /** Whether nobody waits, or nobody any more. */
         public final boolean deserted() {
             return waiting.isEmpty();
