@@ -168,7 +168,8 @@ final class VerifiedWorkloads {
 
     FailureReport failures() {
         return (pod, failure) -> events.ifPresent(
-                recorder -> recorder.credentialsFailed(pod, failure.code(), failure.explanation()));
+                recorder -> recorder.credentialsFailed(
+                        pod, failure.code(), failure.message(), failure.said().inWords()));
     }
 
     /**

@@ -37,9 +37,9 @@ enum EventReason {
     /**
      * The cause and the fix.
      *
-     * @param said what can be said without knowing the pod
+     * @param remedy what can be said without knowing the pod
      */
-    String message(VerifiedClaims pod, String clusterName, String said) {
+    String message(VerifiedClaims pod, String clusterName, String remedy) {
         String whose = "service account " + pod.namespace() + '/' + pod.serviceAccount() + " in cluster " + clusterName;
         String which = " --cluster-name " + clusterName + " --namespace " + pod.namespace() + " --service-account "
                 + pod.serviceAccount();
@@ -51,7 +51,7 @@ enum EventReason {
             case NO_ASSOCIATION -> "There is no EKS Pod Identity association for " + whose
                     + ": aws eks create-pod-identity-association" + which
                     + " --role-arn <the role's ARN>. A new one takes some seconds";
-            case INVALID_PARAMETER, INVALID_REQUEST, INVALID_TOKEN, EXPIRED_TOKEN, OTHER -> said;
+            case INVALID_PARAMETER, INVALID_REQUEST, INVALID_TOKEN, EXPIRED_TOKEN, OTHER -> remedy;
         };
     }
 }

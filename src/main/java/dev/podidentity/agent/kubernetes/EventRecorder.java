@@ -108,9 +108,10 @@ public final class EventRecorder {
      *
      * @param pod whose token was verified
      * @param code the name of EKS Auth's error, such as {@code AccessDeniedException}
-     * @param message what to do about it; holds no secret
+     * @param remedy what to do about it; holds no secret
+     * @param said what EKS Auth said itself; holds no secret, and may be empty
      */
-    public void credentialsFailed(VerifiedClaims pod, String code, String message) {
+    public void credentialsFailed(VerifiedClaims pod, String code, String remedy, String said) {
         long now = nanos.getAsLong();
         EventReason reason = EventReason.of(code);
         Told about = new Told(pod.podUid(), reason);
@@ -122,10 +123,11 @@ public final class EventRecorder {
             return;
         }
         told.add(about, now);
-        waiting.add(pod.namespace(), new Post(about, pod.namespace(), event(pod, reason, message)));
+        waiting.add(pod.namespace(), new Post(about, pod.namespace(), event(pod, reason, remedy, said)));
     }
 
-    private JsonObject event(VerifiedClaims pod, EventReason reason, String message) {
+    private JsonObject event(VerifiedClaims pod, EventReason reason, String remedy, String said) {
+        String text = reason.message(pod, clusterName, remedy);
         String now = clock.instant().truncatedTo(ChronoUnit.SECONDS).toString();
         JsonObject source = new JsonObject().put("component", COMPONENT);
         JsonObject event = new JsonObject()
@@ -136,7 +138,7 @@ public final class EventRecorder {
                         .put("namespace", pod.namespace()))
                 .put("type", "Warning")
                 .put("reason", reason.text())
-                .put("message", bounded(reason.message(pod, clusterName, message)))
+                .put("message", bounded(said.isEmpty() ? text : text + ". " + said))
                 .put("involvedObject", new JsonObject()
                         .put("apiVersion", "v1")
                         .put("kind", "Pod")

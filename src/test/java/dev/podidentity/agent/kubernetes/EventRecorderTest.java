@@ -28,7 +28,7 @@ class EventRecorderTest {
 
     private static final String DENIED = "AccessDeniedException";
     private static final String NO_ASSOCIATION = "ResourceNotFoundException";
-    private static final String SAID = "What can be said without knowing the pod";
+    private static final String REMEDY = "What can be said without knowing the pod";
     private static final Duration WINDOW = Duration.ofMinutes(10);
 
     private final LoopFixture fixture = new LoopFixture();
@@ -138,7 +138,7 @@ class EventRecorderTest {
         until(EventResult.CREATED, 1);
 
         assertThat(events.get(0).getString("reason")).isEqualTo(reason);
-        assertThat(events.get(0).getString("message")).isEqualTo(SAID);
+        assertThat(events.get(0).getString("message")).isEqualTo(REMEDY);
     }
 
     @ParameterizedTest
@@ -146,7 +146,7 @@ class EventRecorderTest {
     void saysNoMoreThanTheApiServerTakes(String character) {
         create();
 
-        fixture.run(() -> recorder.credentialsFailed(pod("cart-1"), "Unknown", "." + character.repeat(1025)));
+        fixture.run(() -> recorder.credentialsFailed(pod("cart-1"), "Unknown", "." + character.repeat(1025), ""));
         until(EventResult.CREATED, 1);
 
         String message = events.get(0).getString("message");
@@ -155,12 +155,24 @@ class EventRecorderTest {
                 .isBetween(1025 - character.getBytes(StandardCharsets.UTF_8).length, 1024);
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"AccessDeniedException", "ResourceNotFoundException", "InvalidRequestException", "Unknown"})
+    void addsWhatEksAuthSaidToEveryReason(String code) {
+        create();
+
+        fixture.run(() -> recorder.credentialsFailed(
+                pod("cart-1"), code, REMEDY, "EKS Auth said: \"No\". Request ID: id-1"));
+        until(EventResult.CREATED, 1);
+
+        assertThat(events.get(0).getString("message")).endsWith(". EKS Auth said: \"No\". Request ID: id-1");
+    }
+
     @Test
     void keepsInsideThePathOfEventsWhateverTheNamespaceIsCalled() {
         create();
 
         fixture.run(() -> recorder.credentialsFailed(
-                new VerifiedClaims("i", "a/../b?c\r\nd", "sa", "sa-uid", "pod", "uid", Optional.empty()), DENIED, SAID));
+                new VerifiedClaims("i", "a/../b?c\r\nd", "sa", "sa-uid", "pod", "uid", Optional.empty()), DENIED, REMEDY, ""));
         until(EventResult.CREATED, 1);
 
         assertThat(server.received().get(0).uri()).isEqualTo("/api/v1/namespaces/a%2F..%2Fb%3Fc%0D%0Ad/events");
@@ -210,7 +222,7 @@ class EventRecorderTest {
 
         fail(pod("web-0"), DENIED);
         fixture.run(() -> recorder.credentialsFailed(
-                new VerifiedClaims("i", "shop", "cart", "sa-uid", "web-0", "another-uid", Optional.empty()), DENIED, SAID));
+                new VerifiedClaims("i", "shop", "cart", "sa-uid", "web-0", "another-uid", Optional.empty()), DENIED, REMEDY, ""));
 
         until(EventResult.CREATED, 2);
     }
@@ -383,7 +395,7 @@ class EventRecorderTest {
 
         // When
         fixture.run(() -> recorder.credentialsFailed(
-                new VerifiedClaims("i", "other", "sa", "sa-uid", "pod", "uid", Optional.empty()), DENIED, SAID));
+                new VerifiedClaims("i", "other", "sa", "sa-uid", "pod", "uid", Optional.empty()), DENIED, REMEDY, ""));
 
         // Then
         until(EventResult.CREATED, 1);
@@ -513,7 +525,7 @@ class EventRecorderTest {
     }
 
     private void fail(VerifiedClaims pod, String code) {
-        fixture.run(() -> recorder.credentialsFailed(pod, code, SAID));
+        fixture.run(() -> recorder.credentialsFailed(pod, code, REMEDY, ""));
     }
 
     /** From now on Events are taken. */

@@ -120,7 +120,7 @@ class NodeAndEventsCrudTest {
         VerifiedClaims pod = new VerifiedClaims("i", "shop", "cart", "sa-uid", "cart-1", "pod-uid", Optional.empty());
 
         // When
-        fixture.run(() -> recorder.credentialsFailed(pod, "ResourceNotFoundException", "said"));
+        fixture.run(() -> recorder.credentialsFailed(pod, "ResourceNotFoundException", "remedy", ""));
         fixture.until(() -> registry.get("pod_identity_events").tag("result", "created").counter().count() == 1);
 
         // Then
