@@ -1,17 +1,14 @@
 package dev.podidentity.agent.network;
 
+import static dev.podidentity.agent.network.ScriptedSocket.concatenated;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIOException;
 
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.util.ArrayDeque;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Deque;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Random;
@@ -42,7 +39,7 @@ class RtnetlinkTest {
         kernel.makeDummy("pod-id-link0");
 
         // Then
-        assertThat(socket.sent).containsExactly(bytes("44000000 1000 0506 01000000 00000000"
+        assertThat(socket.sent()).containsExactly(bytes("44000000 1000 0506 01000000 00000000"
                 + "00000000 00000000 00000000 00000000"
                 + "1100 0300 706f642d69642d6c696e6b3000 000000"
                 + "1000 1200 0a00 0100 64756d6d7900 0000"));
@@ -57,7 +54,7 @@ class RtnetlinkTest {
         kernel.bringUp(LINK);
 
         // Then
-        assertThat(socket.sent).containsExactly(bytes("20000000 1000 0500 01000000 00000000"
+        assertThat(socket.sent()).containsExactly(bytes("20000000 1000 0500 01000000 00000000"
                 + "00000000 07000000 01000000 01000000"));
     }
 
@@ -70,7 +67,7 @@ class RtnetlinkTest {
         kernel.addAddress(NodeAddress.IPV4, LINK);
 
         // Then
-        assertThat(socket.sent).containsExactly(bytes("28000000 1400 0506 01000000 00000000"
+        assertThat(socket.sent()).containsExactly(bytes("28000000 1400 0506 01000000 00000000"
                 + "02 20 00 fd 07000000"
                 + "0800 0200 a9feaa17"
                 + "0800 0100 a9feaa17"));
@@ -85,7 +82,7 @@ class RtnetlinkTest {
         kernel.addAddress(NodeAddress.IPV6, LINK);
 
         // Then: IFA_F_NODAD and IFA_F_NOPREFIXROUTE; preferred for 0 s, valid for ever
-        assertThat(socket.sent).containsExactly(bytes("48000000 1400 0506 01000000 00000000"
+        assertThat(socket.sent()).containsExactly(bytes("48000000 1400 0506 01000000 00000000"
                 + "0a 80 00 00 07000000"
                 + "1400 0200 fd000ec2000000000000000000000023"
                 + "0800 0800 02020000"
@@ -103,7 +100,7 @@ class RtnetlinkTest {
         kernel.addRoute(NodeAddress.IPV6, LINK);
 
         // Then
-        assertThat(socket.sent).containsExactly(
+        assertThat(socket.sent()).containsExactly(
                 bytes("2c000000 1800 0506 01000000 00000000"
                         + "02 20 00 00 fe 04 fd 01 00000000"
                         + "0800 0100 a9feaa17"
@@ -127,7 +124,7 @@ class RtnetlinkTest {
         // Then
         assertThat(links).containsExactly(
                 new Link(1, "lo", "", true), new Link(2, "eth0", "", false), new Link(7, "pod-id-link0", "dummy", true));
-        assertThat(socket.sent).containsExactly(bytes("28000000 1200 0103 01000000 00000000"
+        assertThat(socket.sent()).containsExactly(bytes("28000000 1200 0103 01000000 00000000"
                 + "00000000 00000000 00000000 00000000 0800 1d00 08000000"));
     }
 
@@ -197,7 +194,7 @@ class RtnetlinkTest {
 
         // Then
         assertThat(kernel.links()).containsExactly(new Link(1, "lo", "", true));
-        assertThat(socket.sent).hasSize(4);
+        assertThat(socket.sent()).hasSize(4);
     }
 
     @Test
@@ -209,7 +206,7 @@ class RtnetlinkTest {
 
         // Then
         assertThatIOException().isThrownBy(kernel::links).withMessageContaining("changed");
-        assertThat(socket.sent).hasSizeLessThan(100);
+        assertThat(socket.sent()).hasSizeLessThan(100);
     }
 
     @Test
@@ -374,40 +371,5 @@ class RtnetlinkTest {
 
     private static byte[] bytes(String hex) {
         return HexFormat.of().parseHex(hex.replace(" ", ""));
-    }
-
-    private static byte[] concatenated(byte[]... parts) {
-        ByteArrayOutputStream all = new ByteArrayOutputStream();
-        Arrays.stream(parts).forEach(all::writeBytes);
-        return all.toByteArray();
-    }
-
-    /** Gives answers in the order that they were put in, whatever is asked. */
-    private static final class ScriptedSocket implements NetlinkSocket {
-
-        private final Deque<byte[]> answers = new ArrayDeque<>();
-        private final List<byte[]> sent = new ArrayList<>();
-
-        void answer(byte[]... messages) {
-            answers.add(concatenated(messages));
-        }
-
-        @Override
-        public void send(byte[] datagram) {
-            sent.add(datagram);
-        }
-
-        @Override
-        public byte[] receive() throws IOException {
-            if (answers.isEmpty()) {
-                throw new IOException("recv: no answer in time (EAGAIN)");
-            }
-            return answers.remove();
-        }
-
-        @Override
-        public void close() {
-            answers.clear();
-        }
     }
 }

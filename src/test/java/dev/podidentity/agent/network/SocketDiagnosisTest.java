@@ -5,11 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatIOException;
 
 import java.io.IOException;
 import java.net.InetAddress;
-import java.util.ArrayDeque;
-import java.util.ArrayList;
-import java.util.Deque;
+import java.util.Arrays;
 import java.util.HexFormat;
-import java.util.List;
 import org.junit.jupiter.api.Test;
 
 /** What goes over the socket, to the byte, as a kernel was seen to answer; the order of its bytes is that of x86-64 and arm64. */
@@ -30,12 +27,12 @@ class SocketDiagnosisTest {
     @Test
     void asksForThoseThatListenOnAPortInBothFamilies() throws IOException {
         // Given
-        socket.answer(NO_IPV4);
-        socket.answer(END_OF_IPV6);
+        answer(NO_IPV4);
+        answer(END_OF_IPV6);
         // When
         assertThat(kernel.listening(PORT)).isEmpty();
         // Then
-        assertThat(socket.sent).containsExactly(
+        assertThat(socket.sent()).containsExactly(
                 bytes("48000000 1400 0103 02000000 00000000 02060000 00040000 46b30000" + "00000000".repeat(9) + "ffffffff ffffffff"),
                 bytes("48000000 1400 0103 0a000000 00000000 0a060000 00040000 46b30000" + "00000000".repeat(9) + "ffffffff ffffffff"));
     }
@@ -43,9 +40,9 @@ class SocketDiagnosisTest {
     @Test
     void readsThoseThatListen() throws IOException {
         // Given
-        socket.answer(NO_IPV4);
-        socket.answer(MAPPED);
-        socket.answer(END_OF_IPV6);
+        answer(NO_IPV4);
+        answer(MAPPED);
+        answer(END_OF_IPV6);
         // Then
         assertThat(kernel.listening(PORT))
                 .containsExactly(new ListeningSocket(InetAddress.getByName("127.0.0.1"), PORT, 1, 9619841));
@@ -57,8 +54,8 @@ class SocketDiagnosisTest {
         String ipv4 = "58000000 1400 0200 02000000 dc5e0000"
                 + "020a0000 00500000 a9feaa17" + "00000000".repeat(7) + "00000000 3c000000 00000000"
                 + "00000000 00000000 fcff0000 07000000 08000000";
-        socket.answer(ipv4, NO_IPV4);
-        socket.answer(END_OF_IPV6);
+        answer(ipv4, NO_IPV4);
+        answer(END_OF_IPV6);
         // Then
         assertThat(kernel.listening(80))
                 .containsExactly(new ListeningSocket(InetAddress.getByName("169.254.170.23"), 80, 0, 8));
@@ -67,7 +64,7 @@ class SocketDiagnosisTest {
     @Test
     void failsAtAMessageThatIsTooShort() {
         // Given
-        socket.answer("14000000 1400 0200 02000000 dc5e0000 020a0000");
+        answer("14000000 1400 0200 02000000 dc5e0000 020a0000");
         // Then
         assertThatIOException().isThrownBy(() -> kernel.listening(PORT)).withMessageContaining("body of 4 bytes");
     }
@@ -75,9 +72,9 @@ class SocketDiagnosisTest {
     @Test
     void passesOverAnswersToAnotherRequest() throws IOException {
         // Given
-        socket.answer("14000000 0300 0200 07000000 dc5e0000 00000000");
-        socket.answer(NO_IPV4);
-        socket.answer(END_OF_IPV6);
+        answer("14000000 0300 0200 07000000 dc5e0000 00000000");
+        answer(NO_IPV4);
+        answer(END_OF_IPV6);
         // Then
         assertThat(kernel.listening(PORT)).isEmpty();
     }
@@ -85,7 +82,7 @@ class SocketDiagnosisTest {
     @Test
     void failsWithTheKernelsWordWhereItDoesNotTell() {
         // Given: ENOENT
-        socket.answer("24000000 0200 0000 02000000 dc5e0000 feffffff 48000000 1400 0103 02000000 00000000");
+        answer("24000000 0200 0000 02000000 dc5e0000 feffffff 48000000 1400 0103 02000000 00000000");
         // Then
         assertThatIOException().isThrownBy(() -> kernel.listening(PORT)).withMessageContaining("ENOENT");
     }
@@ -93,41 +90,17 @@ class SocketDiagnosisTest {
     @Test
     void failsWhereTheKernelEndsInTheMiddle() {
         // Given
-        socket.answer(NO_IPV4);
-        socket.answer(MAPPED);
+        answer(NO_IPV4);
+        answer(MAPPED);
         // Then
         assertThatIOException().isThrownBy(() -> kernel.listening(PORT)).withMessageContaining("no answer");
     }
 
-    private static byte[] bytes(String hex) {
-        return HexFormat.of().parseHex(hex.replace(" ", ""));
+    private void answer(String... messages) {
+        socket.answer(Arrays.stream(messages).map(SocketDiagnosisTest::bytes).toArray(byte[][]::new));
     }
 
-    private static final class ScriptedSocket implements NetlinkSocket {
-
-        private final Deque<byte[]> answers = new ArrayDeque<>();
-        private final List<byte[]> sent = new ArrayList<>();
-
-        void answer(String... messages) {
-            answers.add(bytes(String.join("", messages)));
-        }
-
-        @Override
-        public void send(byte[] datagram) {
-            sent.add(datagram);
-        }
-
-        @Override
-        public byte[] receive() throws IOException {
-            if (answers.isEmpty()) {
-                throw new IOException("recv: no answer in time (EAGAIN)");
-            }
-            return answers.remove();
-        }
-
-        @Override
-        public void close() {
-            answers.clear();
-        }
+    private static byte[] bytes(String hex) {
+        return HexFormat.of().parseHex(hex.replace(" ", ""));
     }
 }
