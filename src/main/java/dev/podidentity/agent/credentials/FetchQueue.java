@@ -17,10 +17,11 @@ import java.util.function.LongSupplier;
 
 /**
  * Decides which flight may call EKS Auth, and when. A bounded number of calls for waiting pods run at once; the ones
- * beyond wait in a queue for each source address, served round-robin. A flight pays for its calls once, with a permit of
- * the source whose turn it was, which gets the permit back if credentials come of it: so a source has a hundred failures
- * at once and ten a second after that, however many calls are under way. While EKS Auth throttles, the whole node goes by
- * {@link CallPace}. What may wait is bounded by the size of its tokens. Confined to the event loop.
+ * beyond wait in a queue for each source address, served round-robin. A flight pays for every five calls with a permit of
+ * the source whose turn it is, and gives its first one back if credentials come of it: so a source has a hundred failing
+ * flights at once and ten a second after that, however many calls are under way. While EKS Auth throttles, the whole node goes
+ * by {@link CallPace}, and while it fails for everybody, by {@link Outage}. What may wait is bounded by the size of its
+ * tokens. Confined to the event loop.
  */
 final class FetchQueue {
 
@@ -35,7 +36,7 @@ final class FetchQueue {
     /** By source, as each made-up token is an identity of its own: remembering its refusal does not stop the next one. */
     static final int FAILURES_PER_SECOND = 10;
     static final int FAILURES_AT_ONCE = 100;
-    /** For a permit. A call that fails is repeated while somebody waits. */
+    /** A call that fails is repeated while somebody waits. */
     static final int CALLS_FOR_A_PERMIT = 5;
     /**
      * How many flights may wait for each permit of their source that may be given back. A call takes some tens of
