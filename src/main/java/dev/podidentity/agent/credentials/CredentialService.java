@@ -283,7 +283,7 @@ public final class CredentialService {
         public void identityRefused(Flight flight, PermanentFailure refusal) {
             cache.remove(flight.identity(), EvictionCause.REFUSED);
             long now = nanos.getAsLong();
-            if (failures.refused(flight.identity(), refusal, now, random.getAsDouble()).worthALine()) {
+            if (failures.refused(flight.identity(), refusal, now, random.getAsDouble())) {
                 log.failed(flight, refusal);
             }
         }

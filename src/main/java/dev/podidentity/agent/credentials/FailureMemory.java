@@ -30,7 +30,7 @@ final class FailureMemory {
     }
 
     /**
-     * What is done about a failure.
+     * What is done about transient trouble.
      *
      * @param pause the time until the next call
      * @param worthALine whether it is to be logged: it is new, or has lasted twice as long as when it was logged last
@@ -75,12 +75,13 @@ final class FailureMemory {
      *
      * @param now nanoseconds of a monotonic clock
      * @param random from 0 to 1
+     * @return whether it is worth a line in the log
      */
-    Remark refused(Identity identity, PermanentFailure refusal, long now, double random) {
+    boolean refused(Identity identity, PermanentFailure refusal, long now, double random) {
         Optional<Remembered> before = before(identity, refusal, now);
         int step = before.map(Remembered::step).orElse(0) + 1;
         Duration memory = policy.memoryOf(refusal, step, random);
-        return remember(identity, before, refusal, step, memory, now, true);
+        return remember(identity, before, refusal, step, memory, now, true).worthALine();
     }
 
     /**

@@ -222,7 +222,7 @@ class FailureMemoryTest {
         var sameRefusal = refused(a, DENIED, 250);
         var otherTrouble = failed(b, THROTTLED, 3500);
         // Then
-        assertThat(sameRefusal.worthALine()).isFalse();
+        assertThat(sameRefusal).isFalse();
         assertThat(otherTrouble.worthALine()).isTrue();
     }
 
@@ -241,7 +241,7 @@ class FailureMemoryTest {
         assertThat(memory.refusal(a, START)).containsSame(DENIED);
     }
 
-    private FailureMemory.Remark refused(Identity identity, PermanentFailure refusal, long millis) {
+    private boolean refused(Identity identity, PermanentFailure refusal, long millis) {
         return memory.refused(identity, refusal, at(millis), NO_JITTER);
     }
 
