@@ -57,9 +57,9 @@ class OutageIT {
             }
 
             // Then
-            for (RawHttp pod : pods) {
-                assertThat(pod.answer().status()).isEqualTo(200);
-                pod.close();
+            for (int i = 0; i < PODS; i++) {
+                assertThat(pods.get(i).answerAsSdk(tokens.get(i)).status()).isEqualTo(200);
+                pods.get(i).close();
             }
         }
     }

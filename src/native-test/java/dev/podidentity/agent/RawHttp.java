@@ -86,7 +86,12 @@ final class RawHttp implements AutoCloseable {
     }
 
     Answer askAsSdk(String token) throws IOException {
-        Answer answer = send(request(token)).answer();
+        return send(request(token)).answerAsSdk(token);
+    }
+
+    /** The answer to a request that was sent, with the same retries if it is a 503. */
+    Answer answerAsSdk(String token) throws IOException {
+        Answer answer = answer();
         for (int retry = 0; retry < SDK_RETRIES && answer.status() == 503; retry++) {
             answer = send(request(token)).answer();
         }

@@ -15,8 +15,8 @@ import java.util.Set;
 final class Outage {
 
     static final int IDENTITIES = 3;
-    /** An SDK waits at least 0.9 s for an answer, so it should meet an attempt in that time. */
-    private static final Duration LONGEST_INTERVAL = Duration.ofMillis(750);
+    /** An SDK waits at least 0.9 s for an answer: time to meet an attempt, and for the calls that then go ahead. */
+    private static final Duration LONGEST_INTERVAL = Duration.ofMillis(500);
 
     /** The identities whose calls have failed since EKS Auth answered last; no more than make an outage. */
     private final Set<Identity> failing = new HashSet<>();

@@ -76,7 +76,7 @@ class OutageTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"0, 250", "8000, 250", "16000, 500", "24000, 750", "3600000, 750"})
+    @CsvSource({"0, 250", "8000, 250", "12000, 375", "16000, 500", "3600000, 500"})
     void letsOneCallBeMadeInAWhile(long lastedMillis, long intervalMillis) {
         // Given
         begin();
