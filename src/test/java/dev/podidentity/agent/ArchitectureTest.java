@@ -32,12 +32,16 @@ class ArchitectureTest {
     static Stream<Arguments> packages() {
         return Stream.of(
                 // Failures become answers in http, so it knows their types; it asks network who else has its ports.
-                arguments("http", Set.of("token", "credentials", "eksauth", "network", "loop", "config", "observe")),
-                arguments("credentials", Set.of("eksauth", "token", "loop", "config", "observe")),
+                arguments("http", Set.of(
+                        "token", "verification", "credentials", "eksauth", "network", "loop", "config", "observe")),
+                arguments("credentials", Set.of("eksauth", "token", "verification", "loop", "config", "observe")),
                 arguments("eksauth", Set.of("token", "outbound", "config", "observe")),
-                arguments("token", Set.of("loop", "config", "observe")),
-                // What tokens and pods are judged by comes from the API server.
-                arguments("kubernetes", Set.of("token", "outbound", "loop", "config", "observe")),
+                // What tokens and pods are judged by comes from the API server, and Events tell of EKS Auth's refusals.
+                arguments("cluster", Set.of(
+                        "apiserver", "verification", "token", "eksauth", "outbound", "loop", "config", "observe")),
+                arguments("apiserver", Set.of("outbound", "loop", "config", "observe")),
+                arguments("verification", Set.of("token", "outbound", "loop", "config", "observe")),
+                arguments("token", Set.of("config", "observe")),
                 arguments("cli", Set.of("config", "observe")),
                 // What is logged once in a while is bounded by the kit of loop, which uses nothing.
                 arguments("observe", Set.of("loop", "config")),
@@ -90,7 +94,7 @@ class ArchitectureTest {
     void letsNobodyClaimToHaveVerifiedAToken() {
         noClasses()
                 .that()
-                .resideOutsideOfPackages(ROOT + ".token", ROOT + ".kubernetes")
+                .resideOutsideOfPackages(ROOT + ".verification", ROOT + ".cluster")
                 .should()
                 .callConstructorWhere(JavaCall.Predicates.target(HasOwner.Predicates.With.owner(
                         JavaClass.Predicates.equivalentTo(VerifiedClaims.class))))

@@ -1,6 +1,6 @@
 package dev.podidentity.agent.credentials;
 
-import dev.podidentity.agent.token.LivingPods;
+import dev.podidentity.agent.verification.LivingPods;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Optional;

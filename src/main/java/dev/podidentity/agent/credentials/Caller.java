@@ -2,12 +2,12 @@ package dev.podidentity.agent.credentials;
 
 import dev.podidentity.agent.config.CoalesceScope;
 import dev.podidentity.agent.eksauth.IssuedCredentials;
-import dev.podidentity.agent.token.LivingPods;
 import dev.podidentity.agent.token.NotVerified;
 import dev.podidentity.agent.token.ServiceAccountToken;
+import dev.podidentity.agent.token.ServiceAccountToken.WorkloadClaims;
 import dev.podidentity.agent.token.Verification;
 import dev.podidentity.agent.token.VerifiedClaims;
-import dev.podidentity.agent.token.WorkloadClaims;
+import dev.podidentity.agent.verification.LivingPods;
 import java.util.Optional;
 
 /**

@@ -2,7 +2,7 @@ package dev.podidentity.agent.credentials;
 
 import dev.podidentity.agent.observe.EvictionCause;
 import dev.podidentity.agent.observe.Metrics;
-import dev.podidentity.agent.token.LivingPods;
+import dev.podidentity.agent.verification.LivingPods;
 import java.time.Instant;
 import java.util.Collection;
 import java.util.Comparator;

@@ -13,7 +13,7 @@ import dev.podidentity.agent.observe.Limit;
 import dev.podidentity.agent.observe.LimitReport;
 import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.observe.RenewalResult;
-import dev.podidentity.agent.token.LivingPods;
+import dev.podidentity.agent.verification.LivingPods;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;

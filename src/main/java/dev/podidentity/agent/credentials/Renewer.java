@@ -1,7 +1,7 @@
 package dev.podidentity.agent.credentials;
 
-import dev.podidentity.agent.loop.TokenBucket;
 import dev.podidentity.agent.loop.Timers;
+import dev.podidentity.agent.loop.TokenBucket;
 import dev.podidentity.agent.observe.Metrics;
 import java.time.Clock;
 import java.time.Duration;

@@ -13,11 +13,11 @@ import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.observe.RequestOutcome;
 import dev.podidentity.agent.token.RejectedToken;
 import dev.podidentity.agent.token.ServiceAccountToken;
+import dev.podidentity.agent.token.ServiceAccountToken.WorkloadClaims;
 import dev.podidentity.agent.token.TokenReader;
-import dev.podidentity.agent.token.TokenReading;
-import dev.podidentity.agent.token.TokenVerification;
+import dev.podidentity.agent.token.TokenReader.Reading;
 import dev.podidentity.agent.token.Verification;
-import dev.podidentity.agent.token.WorkloadClaims;
+import dev.podidentity.agent.verification.TokenVerification;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
@@ -113,7 +113,7 @@ final class CredentialsHandler {
                 return;
             }
             Duration deadline = deadlines.of(request.headers());
-            TokenReading reading = tokens.read(request.headers().getAll(HttpHeaders.AUTHORIZATION));
+            Reading reading = tokens.read(request.headers().getAll(HttpHeaders.AUTHORIZATION));
             // Nobody reads them from here on, and a request may wait.
             request.headers().clear();
             if (reading instanceof RejectedToken rejected) {

@@ -4,7 +4,7 @@ import dev.podidentity.agent.eksauth.EksAuthFailure;
 import dev.podidentity.agent.eksauth.PermanentFailure;
 import dev.podidentity.agent.observe.RequestOutcome;
 import dev.podidentity.agent.token.RejectedToken;
-import dev.podidentity.agent.token.WorkloadClaims;
+import dev.podidentity.agent.token.ServiceAccountToken.WorkloadClaims;
 import io.netty.handler.codec.http.TooLongHttpHeaderException;
 import io.netty.handler.codec.http.TooLongHttpLineException;
 import io.vertx.core.buffer.Buffer;

@@ -10,7 +10,7 @@ import dev.podidentity.agent.observe.LimitReport;
 import dev.podidentity.agent.observe.ListenerState;
 import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.token.TokenReader;
-import dev.podidentity.agent.token.TokenVerification;
+import dev.podidentity.agent.verification.TokenVerification;
 import io.vertx.core.Context;
 import io.vertx.core.Future;
 import io.vertx.core.Handler;

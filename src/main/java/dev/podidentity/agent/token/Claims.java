@@ -1,24 +1,25 @@
 package dev.podidentity.agent.token;
 
+import dev.podidentity.agent.token.RejectedToken.Rejection;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
 import java.time.Instant;
 import java.util.Optional;
 
 /** The claims of a token, or an object among them, read with their types checked. Whether they are true is not known here. */
-final class Claims {
+public final class Claims {
 
     /** The last instant that ISO 8601 can write with a year of four digits; a JWT beyond it is nonsense. */
     private static final Instant LATEST = Instant.parse("9999-12-31T23:59:59Z");
 
     private final JsonObject json;
 
-    Claims(JsonObject json) {
+    public Claims(JsonObject json) {
         this.json = json;
     }
 
     /** A claim that is a text, if it is there. */
-    Optional<String> text(String claim) throws Rejection {
+    public Optional<String> text(String claim) throws Rejection {
         if (json.getValue(claim) instanceof String text) {
             return Optional.of(text);
         }
@@ -29,7 +30,7 @@ final class Claims {
     }
 
     /** A claim that is an object; an absent one is empty. */
-    Claims object(String claim) throws Rejection {
+    public Claims object(String claim) throws Rejection {
         if (json.getValue(claim) instanceof JsonObject object) {
             return new Claims(object);
         }
@@ -59,7 +60,7 @@ final class Claims {
                 "The token has no exp claim: a projected service-account token always has one"));
     }
 
-    void requireAudience(String audience) throws Rejection {
+    public void requireAudience(String audience) throws Rejection {
         Object aud = json.getValue("aud");
         boolean named;
         if (aud instanceof String one) {
@@ -81,7 +82,7 @@ final class Claims {
     }
 
     /** The times of a token, which must have an {@code exp}. */
-    Validity validity() throws Rejection {
+    public Validity validity() throws Rejection {
         return new Validity(expiresAt(), instant("nbf"), instant("iat"));
     }
 

@@ -1,5 +1,6 @@
 package dev.podidentity.agent.token;
 
+import dev.podidentity.agent.token.RejectedToken.Rejection;
 import io.vertx.core.json.DecodeException;
 import io.vertx.core.json.JsonObject;
 import java.nio.charset.StandardCharsets;
@@ -13,9 +14,9 @@ import java.util.Optional;
  * @param claims the second part
  * @param raw all three as they were sent, a secret
  */
-record CompactJwt(JsonObject header, JsonObject claims, String raw) {
+public record CompactJwt(JsonObject header, JsonObject claims, String raw) {
 
-    static CompactJwt parse(String raw) throws Rejection {
+    public static CompactJwt parse(String raw) throws Rejection {
         String[] parts = raw.split("\\.", -1);
         if (parts.length != 3) {
             throw Rejection.invalid("The token is not a JWT: it has " + parts.length + " parts instead of 3");
@@ -29,7 +30,7 @@ record CompactJwt(JsonObject header, JsonObject claims, String raw) {
     }
 
     /** What the signature is of: the first two parts as they were sent. */
-    byte[] signedBytes() {
+    public byte[] signedBytes() {
         return raw.substring(0, raw.lastIndexOf('.')).getBytes(StandardCharsets.US_ASCII);
     }
 
@@ -37,7 +38,7 @@ record CompactJwt(JsonObject header, JsonObject claims, String raw) {
      * The signature's bytes. Beyond them its text must hold nothing: the spare bits of the last character could else
      * make several texts of one token.
      */
-    byte[] signatureBytes() throws Rejection {
+    public byte[] signatureBytes() throws Rejection {
         String signature = raw.substring(raw.lastIndexOf('.') + 1);
         byte[] bytes = decode("signature", signature);
         if (!Base64.getUrlEncoder().withoutPadding().encodeToString(bytes).equals(signature)) {
@@ -47,12 +48,12 @@ record CompactJwt(JsonObject header, JsonObject claims, String raw) {
     }
 
     /** The {@code alg} of the header, if there is one. */
-    Optional<String> algorithm() throws Rejection {
+    public Optional<String> algorithm() throws Rejection {
         return headerText("alg");
     }
 
     /** The {@code kid} of the header, if there is one. */
-    Optional<String> keyId() throws Rejection {
+    public Optional<String> keyId() throws Rejection {
         return headerText("kid");
     }
 

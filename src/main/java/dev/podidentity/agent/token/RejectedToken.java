@@ -1,5 +1,7 @@
 package dev.podidentity.agent.token;
 
+import dev.podidentity.agent.token.ServiceAccountToken.WorkloadClaims;
+import dev.podidentity.agent.token.TokenReader.Reading;
 import java.util.Optional;
 
 /**
@@ -9,7 +11,7 @@ import java.util.Optional;
  * @param message a sentence for the person who runs the pod: what is wrong and what to do; holds nothing of the token
  * @param workload what it names, if that could be read
  */
-public record RejectedToken(Kind kind, String message, Optional<WorkloadClaims> workload) implements TokenReading, Verification {
+public record RejectedToken(Kind kind, String message, Optional<WorkloadClaims> workload) implements Reading, Verification {
 
     public enum Kind {
         /** No token, or not one that the API server could have issued for EKS Pod Identity. */
@@ -28,11 +30,11 @@ public record RejectedToken(Kind kind, String message, Optional<WorkloadClaims> 
         return new RejectedToken(kind, message, Optional.of(claims));
     }
 
-    static RejectedToken invalid(String message) {
+    public static RejectedToken invalid(String message) {
         return new RejectedToken(Kind.INVALID, message);
     }
 
-    static RejectedToken forbidden(String message) {
+    public static RejectedToken forbidden(String message) {
         return new RejectedToken(Kind.FORBIDDEN, message);
     }
 
@@ -41,7 +43,30 @@ public record RejectedToken(Kind kind, String message, Optional<WorkloadClaims> 
         return forbidden("The token's pod is gone from this node: only its own pod may use a token");
     }
 
-    static RejectedToken expired(String message) {
+    public static RejectedToken expired(String message) {
         return new RejectedToken(Kind.EXPIRED, message);
+    }
+
+    /** Leaves the reading or verifying of a token early; has no stack trace, as a bad token is nothing unusual. */
+    public static final class Rejection extends Exception {
+
+        private final RejectedToken rejected;
+
+        Rejection(RejectedToken rejected) {
+            super(rejected.message(), null, false, false);
+            this.rejected = rejected;
+        }
+
+        public static Rejection invalid(String message) {
+            return new Rejection(RejectedToken.invalid(message));
+        }
+
+        Rejection naming(WorkloadClaims claims) {
+            return new Rejection(rejected.naming(claims));
+        }
+
+        public RejectedToken rejected() {
+            return rejected;
+        }
     }
 }

@@ -1,5 +1,6 @@
 package dev.podidentity.agent.token;
 
+import dev.podidentity.agent.token.TokenReader.Reading;
 import java.time.Instant;
 import java.util.Optional;
 
@@ -16,10 +17,22 @@ import java.util.Optional;
  */
 public record ServiceAccountToken(
         String raw, TokenFingerprint fingerprint, Optional<Instant> issuedAt, Instant expiresAt, WorkloadClaims claims)
-        implements TokenReading {
+        implements Reading {
 
     @Override
     public String toString() {
         return "ServiceAccountToken[" + fingerprint + ", " + claims + ", expires " + expiresAt + "]";
     }
+
+    /**
+     * The workload that a token names, not verified. Anything may stand here but control characters, which the reader
+     * replaces, so that a value can be logged; {@code ""} stands for a claim that is absent.
+     *
+     * @param namespace the pod's namespace
+     * @param serviceAccount the service account's name
+     * @param pod the pod's name
+     * @param podUid the pod's UID
+     * @param node the name of the node that the pod runs on
+     */
+    public record WorkloadClaims(String namespace, String serviceAccount, String pod, String podUid, String node) {}
 }

@@ -11,7 +11,7 @@ import java.io.IOException;
  * Reads JSON that decides whether somebody is believed. Duplicate members are refused: two readers could see two
  * different things in one text. Any thread; memory is bounded by the text and the parser's own limit on nesting.
  */
-final class StrictJson {
+public final class StrictJson {
 
     private static final JsonFactory JSON =
             JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
@@ -24,7 +24,7 @@ final class StrictJson {
      * @return a JsonObject, a JsonArray, a String, a Number, a Boolean or null
      * @throws DecodeException if it is not JSON
      */
-    static Object read(String text) {
+    public static Object read(String text) {
         try (JsonParser parser = JSON.createParser(text)) {
             return JacksonCodec.fromParser(parser, Object.class);
         } catch (IOException e) {

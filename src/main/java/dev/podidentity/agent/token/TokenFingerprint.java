@@ -11,7 +11,7 @@ import java.security.NoSuchAlgorithmException;
  */
 public record TokenFingerprint(long a, long b, long c, long d) {
 
-    static TokenFingerprint of(String token) {
+    public static TokenFingerprint of(String token) {
         ByteBuffer hash = ByteBuffer.wrap(sha256().digest(token.getBytes(StandardCharsets.UTF_8)));
         return new TokenFingerprint(hash.getLong(), hash.getLong(), hash.getLong(), hash.getLong());
     }

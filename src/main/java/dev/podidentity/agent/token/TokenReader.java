@@ -1,5 +1,7 @@
 package dev.podidentity.agent.token;
 
+import dev.podidentity.agent.token.RejectedToken.Rejection;
+import dev.podidentity.agent.token.ServiceAccountToken.WorkloadClaims;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
@@ -43,7 +45,7 @@ public final class TokenReader {
      * @param authorization every value of the header, in the order received
      * @return the token, or why it is rejected
      */
-    public TokenReading read(List<String> authorization) {
+    public Reading read(List<String> authorization) {
         if (authorization.isEmpty()) {
             return RejectedToken.invalid("The Authorization header is missing: send the content of the file named by "
                     + "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE in it");
@@ -131,4 +133,7 @@ public final class TokenReader {
         String printable = CONTROL.matcher(parent.text(claim).orElse("")).replaceAll("?");
         return printable.length() > LONGEST_NAME ? printable.substring(0, LONGEST_NAME) : printable;
     }
+
+    /** What reading an {@code Authorization} header gave: a token that may be asked about, or the reason why not. */
+    public sealed interface Reading permits ServiceAccountToken, RejectedToken {}
 }

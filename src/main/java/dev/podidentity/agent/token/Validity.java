@@ -1,5 +1,6 @@
 package dev.podidentity.agent.token;
 
+import dev.podidentity.agent.token.RejectedToken.Rejection;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Optional;
@@ -12,7 +13,7 @@ import java.util.Optional;
  * @param notBefore its {@code nbf}, if there is one
  * @param issuedAt its {@code iat}, if there is one
  */
-record Validity(Instant expiresAt, Optional<Instant> notBefore, Optional<Instant> issuedAt) {
+public record Validity(Instant expiresAt, Optional<Instant> notBefore, Optional<Instant> issuedAt) {
 
     /**
      * Looks at {@code exp}, with no leeway, as EKS Auth promises none and the SDK has a fresher token to read; and at
@@ -20,7 +21,7 @@ record Validity(Instant expiresAt, Optional<Instant> notBefore, Optional<Instant
      *
      * @param leeway how far this node's clock may be behind the API server's
      */
-    void requireCurrent(Instant now, Duration leeway) throws Rejection {
+    public void requireCurrent(Instant now, Duration leeway) throws Rejection {
         if (!expiresAt.isAfter(now)) {
             throw new Rejection(RejectedToken.expired("The token expired at " + seconds(expiresAt)
                     + ": the SDK has not re-read the token file since; update the SDK, or restart the pod"));
@@ -31,7 +32,7 @@ record Validity(Instant expiresAt, Optional<Instant> notBefore, Optional<Instant
         }
     }
 
-    void requireIssued(Instant now, Duration leeway) throws Rejection {
+    public void requireIssued(Instant now, Duration leeway) throws Rejection {
         if (ahead(issuedAt, now, leeway)) {
             throw Rejection.invalid("The token is issued in the future: check the clock of this node");
         }

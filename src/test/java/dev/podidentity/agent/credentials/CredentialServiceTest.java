@@ -17,7 +17,7 @@ import dev.podidentity.agent.eksauth.TransientFailure;
 import dev.podidentity.agent.observe.CacheOutcome;
 import dev.podidentity.agent.observe.EvictionCause;
 import dev.podidentity.agent.token.ServiceAccountToken;
-import dev.podidentity.agent.token.WorkloadClaims;
+import dev.podidentity.agent.token.ServiceAccountToken.WorkloadClaims;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;

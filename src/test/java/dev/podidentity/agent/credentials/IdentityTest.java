@@ -6,7 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
 import dev.podidentity.agent.observe.CacheOutcome;
 import dev.podidentity.agent.token.ServiceAccountToken;
-import dev.podidentity.agent.token.WorkloadClaims;
+import dev.podidentity.agent.token.ServiceAccountToken.WorkloadClaims;
 import java.time.Duration;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;

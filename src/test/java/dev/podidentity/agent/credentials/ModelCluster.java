@@ -2,8 +2,8 @@ package dev.podidentity.agent.credentials;
 
 import dev.podidentity.agent.testing.FakeTime;
 import dev.podidentity.agent.testing.Tokens;
-import dev.podidentity.agent.token.ClusterKeys;
-import dev.podidentity.agent.token.KeySource.PublishedKeys;
+import dev.podidentity.agent.verification.KeySource.PublishedKeys;
+import dev.podidentity.agent.verification.SigningKeys;
 import io.vertx.core.json.JsonObject;
 import java.security.GeneralSecurityException;
 import java.security.KeyPair;
@@ -35,7 +35,7 @@ final class ModelCluster {
     /** Most clusters have one key; while they rotate it, two or three. */
     private static final int MOST_KEYS = 3;
     /** Most are RSA keys, as verifying is 20 times as fast with them. */
-    private static final List<KeyPair> PAIRS = List.of(rsa(), rsa(), ClusterKeys.RSA, ClusterKeys.P256);
+    private static final List<KeyPair> PAIRS = List.of(rsa(), rsa(), SigningKeys.RSA, SigningKeys.P256);
 
     /** A key: another pair under the same {@code kid} is another key. */
     record Key(String id, KeyPair pair) {
@@ -151,8 +151,8 @@ final class ModelCluster {
     }
 
     PublishedKeys published() {
-        JsonObject[] jwks = keys.stream().map(key -> ClusterKeys.jwk(key.id(), key.pair())).toArray(JsonObject[]::new);
-        return new PublishedKeys(issuer, ClusterKeys.jwks(jwks));
+        JsonObject[] jwks = keys.stream().map(key -> SigningKeys.jwk(key.id(), key.pair())).toArray(JsonObject[]::new);
+        return new PublishedKeys(issuer, SigningKeys.jwks(jwks));
     }
 
     /** Signs with a new key from now on, and publishes it beside the others. */
@@ -248,8 +248,8 @@ final class ModelCluster {
         Instant expiresAt = expiry();
         JsonObject claims = claims(victim, issuer, true, NODE, expiresAt);
         Key key = keys.get(random.nextInt(keys.size()));
-        KeyPair own = key.algorithm().equals("RS256") ? ClusterKeys.OTHER_RSA : ClusterKeys.OTHER_P256;
-        JsonObject header = ClusterKeys.header(key.algorithm(), key.id());
+        KeyPair own = key.algorithm().equals("RS256") ? SigningKeys.OTHER_RSA : SigningKeys.OTHER_P256;
+        JsonObject header = SigningKeys.header(key.algorithm(), key.id());
         return switch (kind) {
             case GENUINE -> throw new IllegalArgumentException("Not a forgery");
             case STOLEN_KEY -> {
@@ -285,7 +285,7 @@ final class ModelCluster {
             case HMAC -> forged(
                     kind,
                     victim,
-                    ClusterKeys.mac(header.put("alg", "HS256"), claims, key.pair().getPublic().getEncoded()),
+                    SigningKeys.mac(header.put("alg", "HS256"), claims, key.pair().getPublic().getEncoded()),
                     expiresAt);
         };
     }
@@ -306,13 +306,13 @@ final class ModelCluster {
     }
 
     private static String signed(Key key, JsonObject claims) {
-        return signed(ClusterKeys.header(key.algorithm(), key.id()), claims, key.algorithm(), key.pair());
+        return signed(SigningKeys.header(key.algorithm(), key.id()), claims, key.algorithm(), key.pair());
     }
 
     private static String signed(JsonObject header, JsonObject claims, String algorithm, KeyPair pair) {
         return SIGNED.computeIfAbsent(
                 List.of(header.encode(), claims.encode(), algorithm, pair),
-                same -> ClusterKeys.sign(header.encode(), claims.encode(), algorithm, pair.getPrivate()));
+                same -> SigningKeys.sign(header.encode(), claims.encode(), algorithm, pair.getPrivate()));
     }
 
     /** The same token with a bit set beyond its signature's end, where no byte has room for it. */

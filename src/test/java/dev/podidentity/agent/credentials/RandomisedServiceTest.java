@@ -1,12 +1,12 @@
 package dev.podidentity.agent.credentials;
 
-import dev.podidentity.agent.testing.FakeTime;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.agent.eksauth.PermanentFailure;
 import dev.podidentity.agent.observe.CacheOutcome;
+import dev.podidentity.agent.testing.FakeTime;
 import dev.podidentity.agent.token.ServiceAccountToken;
-import dev.podidentity.agent.token.WorkloadClaims;
+import dev.podidentity.agent.token.ServiceAccountToken.WorkloadClaims;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;

@@ -1,11 +1,11 @@
 package dev.podidentity.agent.credentials;
 
-import dev.podidentity.agent.testing.FakeTime;
-import dev.podidentity.agent.token.RejectedToken;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.agent.eksauth.EksAuthFailure;
 import dev.podidentity.agent.observe.CacheOutcome;
+import dev.podidentity.agent.testing.FakeTime;
+import dev.podidentity.agent.token.RejectedToken;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;

@@ -1,7 +1,5 @@
 package dev.podidentity.agent.credentials;
 
-import dev.podidentity.agent.testing.FakeLoop;
-import dev.podidentity.agent.testing.FakeTime;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.agent.observe.BuildInfo;
@@ -9,6 +7,8 @@ import dev.podidentity.agent.observe.EvictionCause;
 import dev.podidentity.agent.observe.LimitReport;
 import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.observe.RenewalResult;
+import dev.podidentity.agent.testing.FakeLoop;
+import dev.podidentity.agent.testing.FakeTime;
 import dev.podidentity.agent.token.ServiceAccountToken;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;

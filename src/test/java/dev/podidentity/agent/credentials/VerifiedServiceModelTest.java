@@ -14,24 +14,24 @@ import dev.podidentity.agent.eksauth.TransientFailure;
 import dev.podidentity.agent.loop.Timers;
 import dev.podidentity.agent.observe.CacheOutcome;
 import dev.podidentity.agent.observe.RenewalResult;
+import dev.podidentity.agent.outbound.CallFailure;
 import dev.podidentity.agent.testing.Tokens;
-import dev.podidentity.agent.token.JwksVerifier;
-import dev.podidentity.agent.token.KeyRing;
-import dev.podidentity.agent.token.KeySource;
-import dev.podidentity.agent.token.LivingPods;
-import dev.podidentity.agent.token.ManualExecutor;
 import dev.podidentity.agent.token.NotVerified;
 import dev.podidentity.agent.token.RejectedToken;
-import dev.podidentity.agent.token.ReviewVerifier;
 import dev.podidentity.agent.token.ServiceAccountToken;
-import dev.podidentity.agent.token.SourceFailure;
 import dev.podidentity.agent.token.TokenReader;
-import dev.podidentity.agent.token.TokenReading;
-import dev.podidentity.agent.token.TokenReviewer;
-import dev.podidentity.agent.token.TokenVerification;
-import dev.podidentity.agent.token.TokenVerifier;
+import dev.podidentity.agent.token.TokenReader.Reading;
 import dev.podidentity.agent.token.Verification;
 import dev.podidentity.agent.token.VerifiedClaims;
+import dev.podidentity.agent.verification.JwksVerifier;
+import dev.podidentity.agent.verification.KeyRing;
+import dev.podidentity.agent.verification.KeySource;
+import dev.podidentity.agent.verification.LivingPods;
+import dev.podidentity.agent.verification.ManualExecutor;
+import dev.podidentity.agent.verification.ReviewVerifier;
+import dev.podidentity.agent.verification.TokenReviewer;
+import dev.podidentity.agent.verification.TokenVerification;
+import dev.podidentity.agent.verification.TokenVerifier;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import java.time.Duration;
@@ -80,8 +80,8 @@ class VerifiedServiceModelTest {
     private static final Duration ATTEMPT_TIMEOUT = Duration.ofSeconds(5);
     /** Longer than the longest pause of a verifier that may not ask, and than tokens of one text are issued for. */
     private static final Duration RECOVERY = Duration.ofMinutes(31);
-    private static final SourceFailure DOWN = new SourceFailure("The API server does not answer", false);
-    private static final SourceFailure MAY_NOT = new SourceFailure("The agent may not ask", true);
+    private static final CallFailure DOWN = new CallFailure("The API server does not answer", false);
+    private static final CallFailure MAY_NOT = new CallFailure("The agent may not ask", true);
     private static final String API_SERVER = "https://kubernetes.default.svc";
     private static final Pattern CALL = Pattern.compile("call (\\d+)");
 
@@ -516,7 +516,7 @@ class VerifiedServiceModelTest {
                 });
             }
 
-            private void failed(SourceFailure failure) {
+            private void failed(CallFailure failure) {
                 if (questions.remove(this)) {
                     counts.count(failure.forbidden() ? Event.SOURCE_FORBIDS : Event.SOURCE_FAILED);
                     fail(failure);
@@ -525,7 +525,7 @@ class VerifiedServiceModelTest {
 
             abstract void answer(int how);
 
-            abstract void fail(SourceFailure failure);
+            abstract void fail(CallFailure failure);
         }
 
         /** Publishes the keys. */
@@ -546,7 +546,7 @@ class VerifiedServiceModelTest {
                     }
 
                     @Override
-                    void fail(SourceFailure failure) {
+                    void fail(CallFailure failure) {
                         promise.fail(failure);
                     }
                 }.asked();
@@ -581,7 +581,7 @@ class VerifiedServiceModelTest {
                     }
 
                     @Override
-                    void fail(SourceFailure failure) {
+                    void fail(CallFailure failure) {
                         promise.fail(failure);
                     }
                 }.asked();
@@ -781,7 +781,7 @@ class VerifiedServiceModelTest {
 
             void ask(String from) {
                 source = from;
-                TokenReading reading = reader.read(List.of(token.raw()));
+                Reading reading = reader.read(List.of(token.raw()));
                 if (reading instanceof ServiceAccountToken read) {
                     verification.verify(read, source, given -> verified(read, given));
                 } else {

@@ -8,7 +8,7 @@ import dev.podidentity.agent.eksauth.Said;
 import dev.podidentity.agent.eksauth.TransientFailure;
 import dev.podidentity.agent.observe.RequestOutcome;
 import dev.podidentity.agent.token.RejectedToken;
-import dev.podidentity.agent.token.WorkloadClaims;
+import dev.podidentity.agent.token.ServiceAccountToken.WorkloadClaims;
 import io.vertx.core.json.JsonObject;
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.code_intelligence.jazzer.junit.FuzzTest;
 import dev.podidentity.agent.testing.Tokens;
+import dev.podidentity.agent.token.TokenReader.Reading;
 import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.time.Instant;
@@ -35,7 +36,7 @@ class TokenReaderFuzzTest {
     }
 
     private static void check(String value) {
-        TokenReading reading = READER.read(List.of(value));
+        Reading reading = READER.read(List.of(value));
 
         if (reading instanceof RejectedToken rejected) {
             assertThat(rejected.message()).isNotBlank().hasSizeLessThanOrEqualTo(LONGEST_MESSAGE);

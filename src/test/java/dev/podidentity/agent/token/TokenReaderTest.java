@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import dev.podidentity.agent.testing.Tokens;
+import dev.podidentity.agent.token.ServiceAccountToken.WorkloadClaims;
+import dev.podidentity.agent.token.TokenReader.Reading;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
 import java.nio.charset.StandardCharsets;
@@ -146,7 +148,7 @@ class TokenReaderTest {
         claims[at + 1] = (byte) 0xA2;
 
         // When
-        TokenReading reading = reader.read(
+        Reading reading = reader.read(
                 List.of(Tokens.base64(Tokens.header().encode()) + '.' + Tokens.base64(claims) + ".c2ln"));
 
         // Then
@@ -426,7 +428,7 @@ class TokenReaderTest {
     }
 
     private ServiceAccountToken accepted(String value) {
-        TokenReading reading = reader.read(List.of(value));
+        Reading reading = reader.read(List.of(value));
         assertThat(reading).isInstanceOf(ServiceAccountToken.class);
         return (ServiceAccountToken) reading;
     }
@@ -435,7 +437,7 @@ class TokenReaderTest {
         assertRejected(reader.read(List.of(value)), RejectedToken.Kind.INVALID, message);
     }
 
-    private static void assertRejected(TokenReading reading, RejectedToken.Kind kind, String message) {
+    private static void assertRejected(Reading reading, RejectedToken.Kind kind, String message) {
         assertThat(reading).isInstanceOfSatisfying(RejectedToken.class, rejected -> {
             assertThat(rejected.message()).contains(message).hasSizeLessThan(500);
             assertThat(rejected.kind()).isEqualTo(kind);

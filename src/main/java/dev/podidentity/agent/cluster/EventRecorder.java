@@ -1,0 +1,294 @@
+package dev.podidentity.agent.cluster;
+
+import dev.podidentity.agent.apiserver.ApiAnswer;
+import dev.podidentity.agent.apiserver.ApiServer;
+import dev.podidentity.agent.loop.BoundedMap;
+import dev.podidentity.agent.loop.FairQueue;
+import dev.podidentity.agent.loop.FairQueue.Turn;
+import dev.podidentity.agent.loop.RecentKeys;
+import dev.podidentity.agent.loop.RefusalBackoff;
+import dev.podidentity.agent.loop.TokenBucket;
+import dev.podidentity.agent.observe.EventResult;
+import dev.podidentity.agent.observe.Field;
+import dev.podidentity.agent.observe.Metrics;
+import dev.podidentity.agent.outbound.CallFailure;
+import dev.podidentity.agent.token.VerifiedClaims;
+import io.vertx.core.json.JsonArray;
+import io.vertx.core.json.JsonObject;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.temporal.ChronoUnit;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.DoubleSupplier;
+import java.util.function.LongSupplier;
+import org.jboss.logging.Logger;
+
+/**
+ * Puts a Kubernetes Event on a pod that gets no credentials until somebody changes something, as that is where people
+ * look: at most one for each pod, cause and ten minutes. It is help, not duty: what cannot be sent is dropped, and
+ * comes again with the pod's next failure if the trouble may pass. Only verified claims come here, so that nobody can
+ * put Events on another's pod. Confined to the event loop.
+ */
+public final class EventRecorder {
+
+    private static final Logger LOG = Logger.getLogger(EventRecorder.class);
+
+    private static final Permission CREATE_EVENTS =
+            new Permission("put Events on pods", "apiGroups \"\", resources events with the verb create;"
+                    + " if it has one, look for a quota or an admission policy");
+    private static final String COMPONENT = "eks-pod-identity-agent";
+    private static final Duration WINDOW = Duration.ofMinutes(10);
+    /** Longer than any pause between two refusals, so that a lasting one is one warning. */
+    private static final Duration QUIET = Duration.ofHours(1);
+    private static final int MOST_STATUSES = 20;
+    /** An API server that restarts refuses once or twice what it will allow. */
+    private static final int EXPECTED_REFUSALS = 2;
+    /** Every pod of the largest node with some causes each; about 400 KiB. */
+    private static final int MOST_REMEMBERED = 2_000;
+    /** As many as a node has pods, and more. */
+    private static final int MOST_NAMESPACES = 500;
+    /** Of all pods of a node together; client-go allows itself 25 at once of a single one. */
+    private static final double PER_SECOND = 5;
+    private static final int BURST = 50;
+    private static final int MOST_WAITING = BURST;
+    /** Leaves most of the connections to what pods wait for. */
+    private static final int MOST_UNDER_WAY = 2;
+    /** What the API server takes of a new Event. */
+    private static final int LONGEST_MESSAGE = 1024;
+
+    private static final int UNAUTHORIZED = 401;
+    private static final int FORBIDDEN = 403;
+    private static final int NOT_FOUND = 404;
+    private static final int CONFLICT = 409;
+    private static final int TOO_MANY_REQUESTS = 429;
+    private static final int SERVER_ERROR = 500;
+
+    private final ApiServer api;
+    private final String clusterName;
+    private final Optional<String> nodeName;
+    private final Metrics metrics;
+    private final Clock clock;
+    private final LongSupplier nanos;
+    private final DoubleSupplier random;
+    private final RecentKeys<Told> told = new RecentKeys<>(WINDOW, MOST_REMEMBERED);
+    /** A quota or an admission rule of one namespace refuses with the same status as a permission that is missing in all. */
+    private final Map<String, Refusals> refusals = new BoundedMap<>(MOST_NAMESPACES);
+    /** The statuses that a warning has named. */
+    private final RecentKeys<Integer> warned = new RecentKeys<>(QUIET, MOST_STATUSES);
+    /** The namespaces take turns. */
+    private final FairQueue<Post> waiting = new FairQueue<>(MOST_UNDER_WAY, (namespace, post) -> send(post));
+    private final TokenBucket permits;
+
+    /**
+     * @param nodeName this node's name, if it is known
+     * @param nanos a monotonic clock
+     * @param random numbers from 0 to 1
+     */
+    public EventRecorder(
+            ApiServer api,
+            String clusterName,
+            Optional<String> nodeName,
+            Metrics metrics,
+            Clock clock,
+            LongSupplier nanos,
+            DoubleSupplier random) {
+        this.api = api;
+        this.clusterName = clusterName;
+        this.nodeName = nodeName;
+        this.metrics = metrics;
+        this.clock = clock;
+        this.nanos = nanos;
+        this.random = random;
+        this.permits = new TokenBucket(PER_SECOND, BURST, nanos.getAsLong());
+    }
+
+    /**
+     * Says on a pod that it gets no credentials, unless that was said within ten minutes. Returns at once.
+     *
+     * @param pod whose token was verified
+     * @param code the name of EKS Auth's error, such as {@code AccessDeniedException}
+     * @param remedy what to do about it; holds no secret
+     * @param said what EKS Auth said itself; holds no secret, and may be empty
+     */
+    public void credentialsFailed(VerifiedClaims pod, String code, String remedy, String said) {
+        long now = nanos.getAsLong();
+        EventReason reason = EventReason.of(code);
+        Told about = new Told(pod.podUid(), reason);
+        if (told.contains(about, now) || paused(pod.namespace(), now)) {
+            return;
+        }
+        if (waiting.waiting() >= MOST_WAITING || !permits.tryTake(now)) {
+            metrics.event(EventResult.LIMITED);
+            return;
+        }
+        told.add(about, now);
+        waiting.add(pod.namespace(), new Post(about, pod.namespace(), event(pod, reason, remedy, said)));
+    }
+
+    private JsonObject event(VerifiedClaims pod, EventReason reason, String remedy, String said) {
+        String text = reason.message(pod, clusterName, remedy);
+        String now = clock.instant().truncatedTo(ChronoUnit.SECONDS).toString();
+        JsonObject source = new JsonObject().put("component", COMPONENT);
+        JsonObject event = new JsonObject()
+                .put("apiVersion", "v1")
+                .put("kind", "Event")
+                .put("metadata", new JsonObject()
+                        .put("generateName", pod.pod() + '.')
+                        .put("namespace", pod.namespace()))
+                .put("type", "Warning")
+                .put("reason", reason.text())
+                .put("message", bounded(said.isEmpty() ? text : text + ". " + said))
+                .put("involvedObject", new JsonObject()
+                        .put("apiVersion", "v1")
+                        .put("kind", "Pod")
+                        .put("namespace", pod.namespace())
+                        .put("name", pod.pod())
+                        .put("uid", pod.podUid()))
+                .put("source", source)
+                .put("reportingComponent", COMPONENT)
+                .put("firstTimestamp", now)
+                .put("lastTimestamp", now)
+                .put("count", 1);
+        nodeName.ifPresent(name -> {
+            source.put("host", name);
+            event.put("reportingInstance", name);
+        });
+        return event;
+    }
+
+    /** The text, or as much of its start as the API server takes. */
+    private static String bounded(String text) {
+        if (text.getBytes(StandardCharsets.UTF_8).length <= LONGEST_MESSAGE) {
+            return text;
+        }
+        int bytes = 0;
+        int end = 0;
+        while (end < text.length()) {
+            int codePoint = text.codePointAt(end);
+            bytes += Character.toString(codePoint).getBytes(StandardCharsets.UTF_8).length;
+            if (bytes > LONGEST_MESSAGE) {
+                break;
+            }
+            end += Character.charCount(codePoint);
+        }
+        return text.substring(0, end);
+    }
+
+    private Turn send(Post post) {
+        if (paused(post.namespace, nanos.getAsLong())) {
+            told.remove(post.about);
+            metrics.event(EventResult.FORBIDDEN);
+            return Turn.DROPPED;
+        }
+        String path = "/api/v1/namespaces/" + URLEncoder.encode(post.namespace, StandardCharsets.UTF_8) + "/events";
+        api.post(path, post.event).onComplete(sent -> {
+            if (sent.succeeded()) {
+                answered(post, sent.result());
+            } else {
+                tryAgain(post, sent.cause().getMessage());
+            }
+            waiting.done();
+        });
+        return Turn.STARTED;
+    }
+
+    private void answered(Post post, ApiAnswer answer) {
+        int status = answer.status();
+        if (answer.ok()) {
+            refusals.remove(post.namespace);
+            metrics.event(EventResult.CREATED);
+        } else if (status == NOT_FOUND || status == FORBIDDEN && terminating(answer)) {
+            metrics.event(EventResult.GONE);
+        } else if (status == FORBIDDEN) {
+            forbidden(post, answer);
+        } else if (mayPass(status)) {
+            tryAgain(post, CREATE_EVENTS.missing(answer).getMessage());
+        } else {
+            notTaken(post, answer);
+        }
+    }
+
+    private void forbidden(Post post, ApiAnswer answer) {
+        long now = nanos.getAsLong();
+        told.remove(post.about);
+        metrics.event(EventResult.FORBIDDEN);
+        if (paused(post.namespace, now)) {
+            // Sent before the first one of these was refused.
+            return;
+        }
+        int times = refusals.getOrDefault(post.namespace, Refusals.NONE).times + 1;
+        refusals.put(post.namespace,
+                new Refusals(times, now + RefusalBackoff.pause(times, random.getAsDouble()).toNanos()));
+        if (times > EXPECTED_REFUSALS && news(answer.status(), now)) {
+            LOG.warnf("No Event can be put on a pod of this namespace; it is tried again",
+                    Field.of("namespace", post.namespace),
+                    Field.of("remedy", CREATE_EVENTS.missing(answer).getMessage()));
+        }
+    }
+
+    private void notTaken(Post post, ApiAnswer answer) {
+        metrics.event(EventResult.FAILED);
+        if (news(answer.status(), nanos.getAsLong())) {
+            LOG.warnf("The API server refuses an Event; it is not sent again",
+                    Field.of("namespace", post.namespace),
+                    Field.of("status", answer.status()),
+                    Field.of("reason", answer.reason()),
+                    Field.of("remedy", "Look for an admission policy or webhook that refuses the Events of " + COMPONENT));
+        }
+    }
+
+    private boolean paused(String namespace, long now) {
+        Refusals last = refusals.get(namespace);
+        return last != null && now - last.until < 0;
+    }
+
+    /** Whether a status was not warned about, or has not come since for an hour. */
+    private boolean news(int status, long now) {
+        boolean news = !warned.contains(status, now);
+        warned.add(status, now);
+        return news;
+    }
+
+    private void tryAgain(Post post, String remedy) {
+        told.remove(post.about);
+        metrics.event(EventResult.FAILED);
+        LOG.debugf("An Event cannot be put on a pod now", Field.of("remedy", remedy));
+    }
+
+    /** A 409 is two Events to which the API server gave the same name. */
+    private static boolean mayPass(int status) {
+        return status == UNAUTHORIZED
+                || status == CONFLICT
+                || status == TOO_MANY_REQUESTS
+                || status >= SERVER_ERROR;
+    }
+
+    /** Whether nothing can be created in a namespace as it is being deleted, for which the status is a 403 too. */
+    private static boolean terminating(ApiAnswer answer) {
+        try {
+            return answer.json("an Event").getValue("details") instanceof JsonObject details
+                    && details.getValue("causes") instanceof JsonArray causes
+                    && causes.stream().anyMatch(cause -> cause instanceof JsonObject one
+                            && "NamespaceTerminating".equals(one.getValue("reason")));
+        } catch (CallFailure failure) {
+            return false;
+        }
+    }
+
+    /**
+     * Answers 403 in a row.
+     *
+     * @param until when to ask again, in nanoseconds of the monotonic clock
+     */
+    private record Refusals(int times, long until) {
+
+        static final Refusals NONE = new Refusals(0, 0);
+    }
+
+    private record Told(String podUid, EventReason reason) {}
+
+    private record Post(Told about, String namespace, JsonObject event) {}
+}

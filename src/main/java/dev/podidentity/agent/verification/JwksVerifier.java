@@ -1,0 +1,250 @@
+package dev.podidentity.agent.verification;
+
+import dev.podidentity.agent.loop.BoundedMap;
+import dev.podidentity.agent.loop.FairQueue;
+import dev.podidentity.agent.loop.FairQueue.Turn;
+import dev.podidentity.agent.loop.SingleFlight;
+import dev.podidentity.agent.loop.Timers;
+import dev.podidentity.agent.token.NotVerified;
+import dev.podidentity.agent.token.NotVerified.Reason;
+import dev.podidentity.agent.token.ServiceAccountToken;
+import dev.podidentity.agent.token.TokenFingerprint;
+import dev.podidentity.agent.token.Verification;
+import java.time.Clock;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import java.util.function.BiFunction;
+import java.util.function.Consumer;
+import org.jboss.logging.Logger;
+
+/**
+ * Verifies tokens with the cluster's keys: each once, on the worker, as one takes up to a millisecond or two. What the keys
+ * say of a token is remembered, of forged ones apart, until the keys change, so that what a withdrawn key has signed is no
+ * longer believed; the token's times are compared with the clock at each use. A token whose key is not known waits for a
+ * fetch of keys, if there is to be one; if it still is not known then, EKS Auth is to judge: the published keys may not be
+ * all that there are.
+ *
+ * <p>Confined to the event loop.
+ */
+public final class JwksVerifier implements TokenVerifier {
+
+    private static final Logger LOG = Logger.getLogger(JwksVerifier.class);
+    /** More than the processors that an agent gets would only wait elsewhere, out of turn. */
+    private static final int MOST_VERIFYING = 4;
+    /** Enough for what one pod or two send over and over; more would only give them more memory. */
+    private static final int MOST_FORGED = 256;
+    private static final NotVerified NO_KEYS = new NotVerified(Reason.NO_KEYS);
+    private static final NotVerified LIMIT = new NotVerified(Reason.LIMIT);
+
+    private final KeyRing keyRing;
+    private final BiFunction<String, VerificationKeys, Judgement> judge;
+    private final Clock clock;
+    private final Timers timers;
+    private final Executor worker;
+    private final Executor loop;
+
+    private final BoundedMap<TokenFingerprint, Judgement> genuine;
+    private final BoundedMap<TokenFingerprint, Judgement> others = new BoundedMap<>(MOST_FORGED);
+    /** The keys that what is remembered was judged by; the ring gives the same object as long as they are the same. */
+    private Optional<VerificationKeys> rememberedBy = Optional.empty();
+
+    private final SingleFlight<TokenFingerprint, Flight> flights = new SingleFlight<>();
+    private final VerificationRoom room = new VerificationRoom();
+    private final FairQueue<Flight> queue = new FairQueue<>(MOST_VERIFYING, (source, flight) -> flight.judge());
+    private final Set<Flight> awaitingKeys = new LinkedHashSet<>();
+
+    /**
+     * @param keyRing the cluster's keys; started and stopped by whoever made it
+     * @param audience that tokens must name
+     * @param memory how many genuine tokens to remember; each takes about 1 KiB
+     * @param clock tells the time that tokens expire by
+     * @param timers runs what comes later, on the event loop
+     * @param worker runs what computes
+     * @param loop runs what must run on the event loop
+     */
+    public JwksVerifier(
+            KeyRing keyRing, String audience, int memory, Clock clock, Timers timers, Executor worker, Executor loop) {
+        this(keyRing, new TokenJudge(audience)::judge, memory, clock, timers, worker, loop);
+    }
+
+    /** @param judge judges a token's text by keys, on the worker */
+    JwksVerifier(
+            KeyRing keyRing,
+            BiFunction<String, VerificationKeys, Judgement> judge,
+            int memory,
+            Clock clock,
+            Timers timers,
+            Executor worker,
+            Executor loop) {
+        this.keyRing = keyRing;
+        this.judge = judge;
+        this.genuine = new BoundedMap<>(memory);
+        this.clock = clock;
+        this.timers = timers;
+        this.worker = worker;
+        this.loop = loop;
+        keyRing.listen(this::news);
+    }
+
+    @Override
+    public void verify(ServiceAccountToken token, String source, Consumer<Verification> verdict) {
+        Flight underWay = flights.find(token.fingerprint());
+        if (underWay != null) {
+            underWay.join(verdict);
+            return;
+        }
+        boolean keys = currentKeys().isPresent();
+        Optional<Judgement> known = remembered(token);
+        if (keys && known.isPresent() && !known.get().wantsOtherKeys()) {
+            verdict.accept(known.get().at(clock.instant()));
+            return;
+        }
+        if (!room.enter(source, token)) {
+            verdict.accept(LIMIT);
+            return;
+        }
+        Flight flight = new Flight(token, source);
+        flights.begin(token.fingerprint(), flight);
+        flight.join(verdict);
+        if (!keys) {
+            flight.awaitKeys(NO_KEYS);
+        } else if (known.isPresent()) {
+            flight.awaitKeys((NotVerified) known.get().verdict());
+        } else {
+            flight.queue();
+        }
+    }
+
+    /** The keys in use. What is remembered was judged by them. */
+    private Optional<VerificationKeys> currentKeys() {
+        Optional<VerificationKeys> keys = keyRing.current();
+        if (!same(keys, rememberedBy)) {
+            genuine.clear();
+            others.clear();
+            rememberedBy = keys;
+        }
+        return keys;
+    }
+
+    private static boolean same(Optional<VerificationKeys> some, Optional<VerificationKeys> other) {
+        return some.orElse(null) == other.orElse(null);
+    }
+
+    private Optional<Judgement> remembered(ServiceAccountToken token) {
+        return Optional.ofNullable(genuine.get(token.fingerprint()))
+                .or(() -> Optional.ofNullable(others.get(token.fingerprint())));
+    }
+
+    /** A fetch of keys has ended, or their file has been read. */
+    private void news() {
+        List<Flight> all = List.copyOf(awaitingKeys);
+        awaitingKeys.clear();
+        Optional<VerificationKeys> keys = currentKeys();
+        for (Flight flight : all) {
+            if (keys.isPresent() && !same(keys, flight.judgedBy)) {
+                flight.queue();
+            } else if (keyRing.underWay()) {
+                awaitingKeys.add(flight);
+            } else {
+                flight.land(flight.meanwhile);
+            }
+        }
+    }
+
+    /** The verifying of one token, and all who wait for it. */
+    private final class Flight extends SingleFlight.Flight<Consumer<Verification>, Verification> {
+
+        private final ServiceAccountToken token;
+        private final String source;
+        private Optional<VerificationKeys> judgedBy = Optional.empty();
+        /** The answer for those who can wait no longer. */
+        private NotVerified meanwhile = LIMIT;
+        private boolean judging;
+
+        Flight(ServiceAccountToken token, String source) {
+            super(timers, loop);
+            this.token = token;
+            this.source = source;
+        }
+
+        void join(Consumer<Verification> verdict) {
+            join(verdict, TokenVerification.PATIENCE, () -> meanwhile);
+        }
+
+        /** Has it verified when its turn comes. */
+        void queue() {
+            meanwhile = LIMIT;
+            queue.add(source, this);
+        }
+
+        private Turn judge() {
+            Optional<VerificationKeys> keys = currentKeys();
+            if (keys.isEmpty()) {
+                awaitKeys(NO_KEYS);
+                return Turn.DROPPED;
+            }
+            judging = true;
+            judgedBy = keys;
+            // Not whenCompleteAsync(): what went wrong in it would be known to nobody.
+            CompletableFuture.supplyAsync(() -> judge.apply(token.raw(), keys.get()), worker)
+                    .whenComplete((judgement, error) -> loop.execute(() -> judged(judgement, error)));
+            return Turn.STARTED;
+        }
+
+        private void judged(Judgement judgement, Throwable error) {
+            judging = false;
+            queue.done();
+            Optional<VerificationKeys> keys = currentKeys();
+            if (error != null) {
+                LOG.error("Verifying a token went wrong", error);
+                land(new NotVerified(Reason.ERROR));
+            } else if (keys.isEmpty()) {
+                awaitKeys(NO_KEYS);
+            } else if (!same(keys, judgedBy)) {
+                queue();
+            } else {
+                (judgement.genuine() ? genuine : others).put(token.fingerprint(), judgement);
+                if (judgement.wantsOtherKeys()) {
+                    awaitKeys((NotVerified) judgement.verdict());
+                } else {
+                    land(judgement.at(clock.instant()));
+                }
+            }
+        }
+
+        /** Waits for the next keys, if any may come while somebody waits here. */
+        void awaitKeys(NotVerified otherwise) {
+            meanwhile = otherwise;
+            if (deserted()) {
+                land(otherwise);
+                return;
+            }
+            // Before the fetch begins, as it may end at once.
+            awaitingKeys.add(this);
+            boolean coming = otherwise.reason() == Reason.UNKNOWN_KEY ? keyRing.fetchAgain() : keyRing.underWay();
+            if (!coming && awaitingKeys.remove(this)) {
+                land(otherwise);
+            }
+        }
+
+        /** Nobody waits any more. What is on the worker goes on, and is remembered. */
+        @Override
+        protected void left() {
+            if (!judging) {
+                awaitingKeys.remove(this);
+                queue.withdraw(source, this);
+                land(meanwhile);
+            }
+        }
+
+        void land(Verification verdict) {
+            if (end(verdict)) {
+                room.leave(source, token);
+            }
+        }
+    }
+}

@@ -1,0 +1,338 @@
+package dev.podidentity.agent.verification;
+
+import dev.podidentity.agent.loop.RefusalBackoff;
+import dev.podidentity.agent.loop.Timers;
+import dev.podidentity.agent.loop.Timers.Timer;
+import dev.podidentity.agent.loop.TokenBucket;
+import dev.podidentity.agent.observe.Field;
+import dev.podidentity.agent.observe.KeyFetchResult;
+import dev.podidentity.agent.observe.Metrics;
+import dev.podidentity.agent.outbound.CallFailure;
+import dev.podidentity.agent.verification.KeySource.PublishedKeys;
+import java.io.IOException;
+import java.nio.file.FileSystemException;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.Executor;
+import java.util.function.BiConsumer;
+import java.util.function.DoubleSupplier;
+import java.util.function.LongSupplier;
+import org.jboss.logging.Logger;
+
+/**
+ * The keys that tokens are verified with now. Fetches them at start and again every few minutes, one fetch at a time;
+ * while they cannot be fetched, the last good ones stay in use for a day, by the monotonic clock. With a file, that is so
+ * over a restart too: then only the wall clock can tell how old they are.
+ *
+ * <p>Confined to the event loop; what blocks or computes is given to the worker.
+ */
+public final class KeyRing {
+
+    private static final Logger LOG = Logger.getLogger(KeyRing.class);
+    /** Fetches a second that tokens of unknown keys may cause together: a pod could make up any number of them. */
+    private static final double FETCHES_PER_SECOND = 0.1;
+    /** How often the file is written though nothing but the age of its keys changes. */
+    private static final Duration FILE_INTERVAL = Duration.ofHours(1);
+
+    private final KeySource source;
+    private final Optional<KeysFile> file;
+    private final Optional<String> issuer;
+    private final KeyRefreshPolicy policy = new KeyRefreshPolicy();
+    private final Metrics metrics;
+    private final Clock clock;
+    private final LongSupplier nanos;
+    private final Timers timers;
+    private final Executor worker;
+    private final Executor loop;
+    private final DoubleSupplier random;
+    private final TokenBucket wanted;
+
+    private Runnable listener = () -> {};
+    private Optional<FetchedKeys> held = Optional.empty();
+    /** Until when those are good, in nanoseconds of the monotonic clock. */
+    private long goodUntil;
+    private Optional<Timer> next = Optional.empty();
+    private boolean stopped;
+    private boolean readingFile;
+    private boolean fetching;
+    /** In a row. */
+    private int failures;
+    /** How many of the last failures in a row were that the agent may not fetch keys. */
+    private int refusals;
+    private boolean writingFile;
+    /** Whether the keys have changed since what is being written. */
+    private boolean changedSince;
+    private boolean fileFailed;
+    private Optional<Long> fileWrittenAt = Optional.empty();
+
+    /**
+     * @param source where they are published
+     * @param file keeps them over a restart; its directory must be there and be writable
+     * @param issuer of the cluster's tokens, if it is known: what a file holds of another is not used
+     * @param clock dates keys, for the file
+     * @param nanos of a monotonic clock
+     * @param timers runs what comes later, on the event loop
+     * @param worker runs what blocks or computes
+     * @param loop runs what must run on the event loop
+     * @param random from 0 to 1, for jitter
+     */
+    public KeyRing(
+            KeySource source,
+            Optional<Path> file,
+            Optional<String> issuer,
+            Metrics metrics,
+            Clock clock,
+            LongSupplier nanos,
+            Timers timers,
+            Executor worker,
+            Executor loop,
+            DoubleSupplier random) {
+        this.source = source;
+        this.file = file.map(KeysFile::new);
+        this.issuer = issuer;
+        this.metrics = metrics;
+        this.clock = clock;
+        this.nanos = nanos;
+        this.timers = timers;
+        this.worker = worker;
+        this.loop = loop;
+        this.random = random;
+        this.wanted = new TokenBucket(FETCHES_PER_SECOND, 1, nanos.getAsLong());
+    }
+
+    /** Starts to read the file and to fetch, until {@link #stop}. */
+    public void start() {
+        file.ifPresent(this::readFile);
+        fetch();
+    }
+
+    /** Fetches no more; a fetch under way ends. */
+    public void stop() {
+        stopped = true;
+        next.ifPresent(Timer::cancel);
+    }
+
+    /** Has something run each time that a fetch, or the reading of the file, has ended. */
+    void listen(Runnable news) {
+        listener = news;
+    }
+
+    /** The keys, the same object as long as they are the same; empty if there are none, or none that are still good. */
+    Optional<VerificationKeys> current() {
+        if (held.isPresent() && nanos.getAsLong() - goodUntil >= 0) {
+            LOG.warnf("The keys that tokens are verified with are too old to be used any longer",
+                    Field.of("fetchedAt", held.get().fetchedAt()));
+            held = Optional.empty();
+            metrics.keysFetchedAt(Optional.empty());
+        }
+        return held.map(FetchedKeys::keys);
+    }
+
+    /** Whether keys, or other ones, may come soon. */
+    boolean underWay() {
+        return readingFile || fetching;
+    }
+
+    /**
+     * Asks for a fetch, as a token has come that no key is known for. There is at most one every ten seconds, however
+     * often this is asked for, and none while the agent may not fetch keys.
+     *
+     * @return whether one is under way, so that there will be news
+     */
+    boolean fetchAgain() {
+        if (!underWay() && refusals == 0 && !stopped && wanted.tryTake(nanos.getAsLong())) {
+            fetch();
+            // One that has ended at once has told its news.
+            return true;
+        }
+        return underWay();
+    }
+
+    private void fetch() {
+        if (fetching || stopped) {
+            return;
+        }
+        next.ifPresent(Timer::cancel);
+        fetching = true;
+        source.fetch().onComplete(fetched -> {
+            if (fetched.succeeded()) {
+                onWorker(() -> VerificationKeys.read(fetched.result()), (keys, error) -> {
+                    if (error == null) {
+                        succeeded(new FetchedKeys(fetched.result(), keys, clock.instant()));
+                    } else {
+                        failed(error);
+                    }
+                });
+            } else {
+                failed(fetched.cause());
+            }
+        });
+    }
+
+    private void succeeded(FetchedKeys fetched) {
+        if (failures > 0) {
+            LOG.info("The keys that tokens are verified with can be fetched again");
+        }
+        failures = 0;
+        refusals = 0;
+        boolean changed = hold(fetched, Duration.ZERO);
+        metrics.keysFetched(KeyFetchResult.SUCCESS);
+        writeFile(changed);
+        fetched(policy.afterSuccess(random.getAsDouble()));
+    }
+
+    private void failed(Throwable cause) {
+        failures++;
+        boolean forbidden = cause instanceof CallFailure failure && failure.forbidden();
+        refusals = forbidden ? refusals + 1 : 0;
+        metrics.keysFetched(forbidden ? KeyFetchResult.FORBIDDEN : KeyFetchResult.FAILED);
+        if (!(cause instanceof CallFailure)) {
+            LOG.error("Fetching the keys that tokens are verified with went wrong", cause);
+        } else if (failures == 1 || refusals == 1) {
+            LOG.warnf("The keys that tokens are verified with cannot be fetched",
+                    Field.of("reason", cause.getMessage()),
+                    Field.of("keptUntil", held.map(kept -> clock.instant().plusNanos(goodUntil - nanos.getAsLong()))
+                            .orElse(null)));
+        }
+        fetched(forbidden
+                ? RefusalBackoff.pause(refusals, random.getAsDouble())
+                : policy.afterFailure(failures, random.getAsDouble()));
+    }
+
+    private void fetched(Duration pause) {
+        fetching = false;
+        if (!stopped) {
+            next = Optional.of(timers.schedule(pause, this::fetch));
+        }
+        listener.run();
+    }
+
+    /**
+     * Takes keys into use.
+     *
+     * @param age the time since they were fetched
+     * @return whether they are others than those before
+     */
+    private boolean hold(FetchedKeys fetched, Duration age) {
+        VerificationKeys before = held.map(FetchedKeys::keys).orElse(null);
+        boolean changed = !fetched.keys().equals(before);
+        if (changed) {
+            LOG.infof("Tokens are verified with these keys",
+                    Field.of("issuer", fetched.keys().issuer()),
+                    Field.of("keys", fetched.keys().size()),
+                    Field.of("fetchedAt", fetched.fetchedAt()));
+        }
+        goodUntil = nanos.getAsLong() + KeyRefreshPolicy.MAX_AGE.minus(age).toNanos();
+        held = Optional.of(new FetchedKeys(fetched.published(), changed ? fetched.keys() : before, fetched.fetchedAt()));
+        metrics.keysFetchedAt(Optional.of(fetched.fetchedAt()));
+        return changed;
+    }
+
+    private void readFile(KeysFile kept) {
+        readingFile = true;
+        onWorker(kept::read, (content, error) -> {
+            readingFile = false;
+            if (error != null) {
+                warnOfFile("The file of keys is not used", kept, error);
+            } else if (content.isPresent() && held.isEmpty()) {
+                use(kept, content.get());
+            }
+            listener.run();
+        });
+    }
+
+    private void use(KeysFile kept, FetchedKeys content) {
+        if (issuer.isPresent() && !issuer.get().equals(content.published().issuer())) {
+            LOG.warnf("The file of keys is not used",
+                    Field.of("file", kept),
+                    Field.of("reason", "Its keys are of another issuer, " + content.published().issuer()));
+            return;
+        }
+        Instant now = clock.instant();
+        Duration age = Duration.between(content.fetchedAt(), now);
+        if (age.compareTo(KeyRefreshPolicy.MAX_AGE) >= 0) {
+            LOG.warnf("The file of keys is not used",
+                    Field.of("file", kept),
+                    Field.of("reason", "Its keys are too old, fetched at " + content.fetchedAt()));
+        } else if (age.isNegative()) {
+            // The clock was wrong then or is now. They are taken for new, and dated so that they are not new at each start.
+            hold(new FetchedKeys(content.published(), content.keys(), now), Duration.ZERO);
+            writeFile(true);
+        } else {
+            hold(content, age);
+        }
+    }
+
+    private void writeFile(boolean changed) {
+        boolean due = changed || fileWrittenAt
+                .map(written -> nanos.getAsLong() - written >= FILE_INTERVAL.toNanos())
+                .orElse(true);
+        if (file.isEmpty() || held.isEmpty() || !due) {
+            return;
+        }
+        if (writingFile) {
+            changedSince |= changed;
+            return;
+        }
+        FetchedKeys now = held.get();
+        writingFile = true;
+        onWorker(() -> {
+            file.get().write(now);
+            return now;
+        }, (written, error) -> {
+            writingFile = false;
+            fileWrittenAt = error == null ? Optional.of(nanos.getAsLong()) : Optional.empty();
+            if (error != null && !fileFailed) {
+                warnOfFile("The file of keys cannot be written", file.get(), error);
+            }
+            fileFailed = error != null;
+            boolean again = changedSince;
+            changedSince = false;
+            if (again) {
+                writeFile(true);
+            }
+        });
+    }
+
+    private static void warnOfFile(String message, KeysFile file, Throwable error) {
+        if (error instanceof IOException) {
+            // The file system's own exceptions have the path for a message.
+            String reason = error instanceof FileSystemException ? error.toString() : error.getMessage();
+            LOG.warnf(message, Field.of("file", file), Field.of("reason", reason));
+        } else {
+            LOG.error(message, error);
+        }
+    }
+
+    /** Runs a task on the worker and what comes after it on the event loop, with its result or its exception. */
+    private <T> void onWorker(Callable<T> task, BiConsumer<T, Throwable> then) {
+        CompletableFuture.supplyAsync(() -> called(task), worker)
+                // Not whenCompleteAsync(): what went wrong in it would be known to nobody.
+                .whenComplete((result, error) ->
+                        loop.execute(() -> then.accept(result, error == null ? null : error.getCause())));
+    }
+
+    private static <T> T called(Callable<T> task) {
+        try {
+            return task.call();
+        } catch (Exception e) {
+            // Not swallowed: it is handed to what comes after.
+            throw new CompletionException(e);
+        }
+    }
+
+    /**
+     * Keys that were fetched.
+     *
+     * @param published as they were published
+     * @param keys the same, read
+     * @param fetchedAt when
+     */
+    record FetchedKeys(PublishedKeys published, VerificationKeys keys, Instant fetchedAt) {}
+}

@@ -1,0 +1,23 @@
+package dev.podidentity.agent.verification;
+
+import dev.podidentity.agent.outbound.CallFailure;
+import io.vertx.core.Future;
+
+/** Where the keys are published that tokens are signed with. */
+public interface KeySource {
+
+    /**
+     * Fetches the keys. Called on the event loop; never blocks.
+     *
+     * @return completes once, on the event loop, within some seconds; fails with a {@link CallFailure}
+     */
+    Future<PublishedKeys> fetch();
+
+    /**
+     * Keys as they are published.
+     *
+     * @param issuer the {@code iss} of the tokens that they verify
+     * @param jwks a JSON Web Key Set, not yet read
+     */
+    record PublishedKeys(String issuer, String jwks) {}
+}

@@ -1,0 +1,113 @@
+package dev.podidentity.agent.verification;
+
+import dev.podidentity.agent.token.Claims;
+import dev.podidentity.agent.token.CompactJwt;
+import dev.podidentity.agent.token.NotVerified;
+import dev.podidentity.agent.token.RejectedToken.Rejection;
+import dev.podidentity.agent.token.Validity;
+import dev.podidentity.agent.token.Verification;
+import dev.podidentity.agent.token.VerifiedClaims;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * Judges tokens by keys. Of the token only its text counts, and of its header only {@code kid}, which names the key, and
+ * {@code alg}, which must be one that the key may be used with. Keys or addresses of keys in the header ({@code jwk},
+ * {@code jku}, {@code x5c}, {@code x5u}) mean nothing. Holds no state but its configuration; any thread.
+ */
+final class TokenJudge {
+
+    private final String audience;
+
+    TokenJudge(String audience) {
+        this.audience = audience;
+    }
+
+    /**
+     * Judges a token. Takes as long as its algorithm, some milliseconds at the most, and fits a worker thread.
+     *
+     * @param raw a compact JWT
+     * @return what it proves while it is valid; why it is rejected; or that there is no such key, no pod, or another issuer
+     */
+    Judgement judge(String raw, VerificationKeys keys) {
+        try {
+            CompactJwt jwt = CompactJwt.parse(raw);
+            Optional<String> keyId = jwt.keyId();
+            Set<VerificationKey> candidates = keyId.map(keys::named).orElse(Set.of());
+            if (candidates.isEmpty()) {
+                return Judgement.of(new NotVerified(NotVerified.Reason.UNKNOWN_KEY));
+            }
+            requireSignature(jwt, candidates);
+            Claims claims = new Claims(jwt.claims());
+            claims.requireAudience(audience);
+            Optional<Validity> validity = Optional.of(claims.validity());
+            String issuer = claims.text("iss").filter(text -> !text.isEmpty()).orElseThrow(() -> Rejection.invalid(
+                    "The token has no iss claim: a projected service-account token always has one"));
+            // An API server can have several issuers, which sign with the same keys. Which of them EKS Auth takes, it knows.
+            return new Judgement(
+                    issuer.equals(keys.issuer())
+                            ? workload(claims, issuer)
+                            : new NotVerified(NotVerified.Reason.OTHER_ISSUER),
+                    validity);
+        } catch (Rejection e) {
+            return Judgement.of(e.rejected());
+        }
+    }
+
+    private static void requireSignature(CompactJwt jwt, Set<VerificationKey> candidates) throws Rejection {
+        if (jwt.header().containsKey("crit")) {
+            throw Rejection.invalid("The token's header has crit: Kubernetes makes no such tokens");
+        }
+        String name = jwt.algorithm().orElseThrow(() -> Rejection.invalid("The token's header has no alg"));
+        byte[] signature = jwt.signatureBytes();
+        byte[] signed = jwt.signedBytes();
+        boolean fits = false;
+        for (VerificationKey candidate : candidates) {
+            Optional<SigningAlgorithm> algorithm = candidate.algorithm(name);
+            if (algorithm.isPresent()) {
+                fits = true;
+                if (algorithm.get().verifies(signature, candidate.key(), signed)) {
+                    return;
+                }
+            }
+        }
+        throw fits
+                ? Rejection.invalid("The token's signature is not the cluster's: somebody has changed or made it up; use"
+                        + " the token file that EKS Pod Identity mounts into the pod")
+                : Rejection.invalid("The token's alg is not one that its key may be used with");
+    }
+
+    private static Verification workload(Claims claims, String issuer) throws Rejection {
+        Claims kubernetes = claims.object("kubernetes.io");
+        Claims account = kubernetes.object("serviceaccount");
+        String namespace = required(kubernetes, "namespace");
+        String serviceAccount = required(account, "name");
+        String serviceAccountUid = required(account, "uid");
+        if (!claims.text("sub").equals(Optional.of("system:serviceaccount:" + namespace + ":" + serviceAccount))) {
+            throw Rejection.invalid("The token's sub is not its service account");
+        }
+        Claims pod = kubernetes.object("pod");
+        Optional<String> podName = present(pod, "name");
+        Optional<String> podUid = present(pod, "uid");
+        if (podName.isEmpty() || podUid.isEmpty()) {
+            return new NotVerified(NotVerified.Reason.NO_POD);
+        }
+        return new VerifiedClaims(
+                issuer,
+                namespace,
+                serviceAccount,
+                serviceAccountUid,
+                podName.get(),
+                podUid.get(),
+                present(kubernetes.object("node"), "name"));
+    }
+
+    private static String required(Claims parent, String claim) throws Rejection {
+        return present(parent, claim).orElseThrow(() -> Rejection.invalid(
+                "The token is not the projected token of a service account: it does not name its namespace, name and UID"));
+    }
+
+    private static Optional<String> present(Claims parent, String claim) throws Rejection {
+        return parent.text(claim).filter(text -> !text.isEmpty());
+    }
+}

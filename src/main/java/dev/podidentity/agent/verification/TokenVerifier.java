@@ -1,0 +1,19 @@
+package dev.podidentity.agent.verification;
+
+import dev.podidentity.agent.token.ServiceAccountToken;
+import dev.podidentity.agent.token.Verification;
+import java.util.function.Consumer;
+
+/** Finds out whether a token is what it says. Confined to the event loop. */
+public interface TokenVerifier {
+
+    /**
+     * Verifies a token, now or soon.
+     *
+     * @param token a token that was read; never changed by this
+     * @param source the address that the request came from: what one takes must not be missing to the others
+     * @param verdict is called exactly once, on the event loop: before this returns, or within
+     *     {@code TokenVerification.PATIENCE}
+     */
+    void verify(ServiceAccountToken token, String source, Consumer<Verification> verdict);
+}

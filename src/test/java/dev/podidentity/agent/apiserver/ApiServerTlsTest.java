@@ -1,0 +1,336 @@
+package dev.podidentity.agent.apiserver;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
+
+import dev.podidentity.agent.apiserver.HttpCalls.Call;
+import dev.podidentity.agent.apiserver.HttpCalls.Limits;
+import dev.podidentity.agent.outbound.CallFailure;
+import dev.podidentity.agent.testing.Certificates;
+import dev.podidentity.agent.testing.LoopFixture;
+import dev.podidentity.agent.testing.ScriptedServer;
+import io.vertx.core.http.HttpClient;
+import io.vertx.core.http.HttpMethod;
+import io.vertx.core.http.HttpServerRequest;
+import io.vertx.core.net.NetServer;
+import java.io.IOException;
+import java.net.Inet6Address;
+import java.net.NetworkInterface;
+import java.net.SocketException;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class ApiServerTlsTest {
+
+    private static final String JSON = "application/json";
+    private static final Duration MINUTE = Duration.ofMinutes(1);
+
+    @TempDir
+    private static Path pki;
+
+    @TempDir
+    private static Path otherPki;
+
+    private static Certificates certificates;
+    private static Certificates otherCertificates;
+
+    @TempDir
+    private Path account;
+
+    private final LoopFixture fixture = new LoopFixture();
+    private final ScriptedServer server = new ScriptedServer("127.0.0.1", certificates.server());
+    private ApiServer api;
+
+    @BeforeAll
+    static void makeCertificates() throws IOException, InterruptedException {
+        certificates = Certificates.make(pki, "ip:127.0.0.1,ip:0:0:0:0:0:0:0:1");
+        otherCertificates = Certificates.make(otherPki, "ip:127.0.0.1");
+    }
+
+    @BeforeEach
+    void mountTheAccount() throws IOException {
+        token("token-1\n");
+        authority(certificates);
+        server.answer(200, "{}");
+        api = api(server.url());
+    }
+
+    @AfterEach
+    void close() {
+        fixture.run(api::close);
+        fixture.close();
+        server.close();
+    }
+
+    private ApiServer api(URI url) {
+        return new ApiServer(
+                fixture.vertx,
+                new ApiServerAddress(url, account),
+                fixture.time,
+                fixture.loop,
+                fixture.worker,
+                fixture.time.nanos());
+    }
+
+    private void token(String token) throws IOException {
+        Files.writeString(account.resolve("token"), token);
+    }
+
+    private void authority(Certificates of) throws IOException {
+        Files.copy(of.authority(), account.resolve("ca.crt"), StandardCopyOption.REPLACE_EXISTING);
+    }
+
+    private ApiAnswer get() {
+        return fixture.result(() -> api.get("/api", JSON));
+    }
+
+    private String failure() {
+        return fixture.failure(() -> api.get("/api", JSON)).getMessage();
+    }
+
+    /** The tokens that came, in their order. */
+    private List<String> tokens() {
+        return server.received().stream().map(ApiServerTlsTest::token).toList();
+    }
+
+    private static String token(HttpServerRequest request) {
+        return request.getHeader("Authorization");
+    }
+
+    @Test
+    void showsTheTokenToTheServerOfTheMountedAuthority() {
+        assertThat(get().status()).isEqualTo(200);
+
+        assertThat(tokens()).containsExactly("Bearer token-1");
+    }
+
+    @Test
+    void reachesAServerByItsIpv6Address() throws SocketException {
+        assumeThat(loopbackHasIpv6()).as("the loopback interface has ::1").isTrue();
+        try (ScriptedServer overIpv6 = new ScriptedServer("::1", certificates.server())) {
+            overIpv6.answer(request -> request.response().end(request.getHeader("Host")));
+            ApiServer reached = api(overIpv6.url());
+
+            ApiAnswer answer = fixture.result(() -> reached.get("/api", JSON));
+
+            assertThat(answer.body()).hasToString("[::1]:" + overIpv6.url().getPort());
+        }
+    }
+
+    private static boolean loopbackHasIpv6() throws SocketException {
+        return NetworkInterface.networkInterfaces()
+                .flatMap(NetworkInterface::inetAddresses)
+                .anyMatch(address -> address instanceof Inet6Address && address.isLoopbackAddress());
+    }
+
+    @Test
+    void showsTheTokenToNobodyOfAnotherAuthority() throws IOException {
+        authority(otherCertificates);
+
+        assertThat(failure()).isEqualTo("The API server at " + server.url() + " shows a certificate that is not accepted: check"
+                + " that " + account.resolve("ca.crt") + " is the certificate authority of this cluster, and that the API server's"
+                + " certificate names the host of this URL");
+        assertThat(server.received()).isEmpty();
+    }
+
+    @Test
+    void showsTheTokenToNobodyWhoseCertificateIsForAnotherHost() {
+        ApiServer byName = api(URI.create("https://localhost:" + server.url().getPort()));
+
+        assertThat(fixture.failure(() -> byName.get("/api", JSON)))
+                .hasMessageContaining("shows a certificate that is not accepted");
+        assertThat(server.received()).isEmpty();
+    }
+
+    @Test
+    void saysThatAPortDoesNotSpeakTls() {
+        try (ScriptedServer plain = new ScriptedServer()) {
+            ApiServer secure = api(URI.create("https://127.0.0.1:" + plain.url().getPort()));
+
+            assertThat(fixture.failure(() -> secure.get("/api", JSON))).hasMessageContaining("does not speak TLS with the agent");
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {-2, 2})
+    void readsTheTokenAnewAfterAMinuteHoweverTheClockJumps(int hours) throws IOException {
+        // Given
+        get();
+        token("token-2");
+        fixture.run(() -> fixture.time.setClockAhead(Duration.ofHours(hours)));
+        get();
+
+        // When
+        fixture.advance(MINUTE);
+        get();
+
+        // Then
+        assertThat(tokens()).containsExactly("Bearer token-1", "Bearer token-1", "Bearer token-2");
+    }
+
+    @Test
+    void saysThatAPortDoesNotAnswerRatherThanThatItDoesNotSpeakTls() {
+        // Given: connections are accepted, and nothing is ever said
+        NetServer silent = fixture.vertx.createNetServer().connectHandler(socket -> {});
+        fixture.result(() -> silent.listen(0, "127.0.0.1"));
+        HttpClient client = fixture.vertx.createHttpClient(
+                HttpCalls.options().setSslHandshakeTimeout(1).setSslHandshakeTimeoutUnit(TimeUnit.MILLISECONDS));
+        Callee callee = new Callee("It", "reach it", "trust it");
+        Limits limits = new Limits(MINUTE, MINUTE, 1);
+        Call call = new Call(HttpMethod.GET, URI.create("https://127.0.0.1:" + silent.actualPort()), "/", Map.of(),
+                Optional.empty(), Optional.empty(), limits, Optional.empty(), callee);
+
+        // When
+        CallFailure failure = fixture.failure(
+                () -> new HttpCalls(fixture.time, fixture.loop, fixture.worker).make(client, call));
+
+        // Then
+        assertThat(failure).hasMessage("It has not answered in time: reach it");
+    }
+
+    @Test
+    void readsTheTokenAnewAfterAMinute() throws IOException {
+        // Given
+        get();
+        token("token-2");
+        get();
+        fixture.advance(MINUTE.minusMillis(1));
+        get();
+
+        // When
+        fixture.advance(Duration.ofMillis(1));
+        get();
+
+        // Then
+        assertThat(tokens()).containsExactly("Bearer token-1", "Bearer token-1", "Bearer token-1", "Bearer token-2");
+    }
+
+    @Test
+    void triesAReplacedTokenAtOnceWhenTheOldOneIsNotAccepted() throws IOException {
+        // Given
+        get();
+        token("token-2");
+        server.answer(request -> request.response().setStatusCode(token(request).endsWith("2") ? 200 : 401).end());
+
+        // When
+        ApiAnswer answer = get();
+
+        // Then
+        assertThat(answer.status()).isEqualTo(200);
+        assertThat(tokens()).containsExactly("Bearer token-1", "Bearer token-1", "Bearer token-2");
+    }
+
+    @Test
+    void givesTheRefusalWhenTheTokenIsStillTheSame() {
+        server.answer(401, "{}");
+
+        assertThat(get().status()).isEqualTo(401);
+        assertThat(tokens()).hasSize(1);
+    }
+
+    @Test
+    void triesNoMoreThanTwoTokens() throws IOException {
+        // Given
+        server.answer(request -> {
+            overwriteToken("token-" + System.nanoTime());
+            request.response().setStatusCode(401).end();
+        });
+
+        // When
+        ApiAnswer answer = get();
+
+        // Then
+        assertThat(answer.status()).isEqualTo(401);
+        assertThat(tokens()).hasSize(2);
+    }
+
+    private void overwriteToken(String token) {
+        try {
+            token(token);
+        } catch (IOException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    @Test
+    void keepsTheTokenWhileItsFileCannotBeRead() throws IOException {
+        get();
+        Files.delete(account.resolve("token"));
+        fixture.advance(MINUTE);
+
+        assertThat(get().status()).isEqualTo(200);
+    }
+
+    @Test
+    void trustsAnAuthorityThatTookThePlaceOfTheOld() throws IOException {
+        // Given
+        get();
+        try (ScriptedServer renewed = new ScriptedServer("127.0.0.1", otherCertificates.server())) {
+            renewed.answer(200, "{}");
+            ApiServer same = api(renewed.url());
+            fixture.failure(() -> same.get("/api", JSON));
+
+            // When
+            authority(otherCertificates);
+            fixture.advance(MINUTE);
+
+            // Then
+            assertThat(fixture.result(() -> same.get("/api", JSON)).status()).isEqualTo(200);
+            assertThat(failure()).contains("shows a certificate that is not accepted");
+        }
+    }
+
+    @Test
+    void saysThatTheTokenIsNotMounted() throws IOException {
+        Files.delete(account.resolve("token"));
+
+        assertThat(failure()).isEqualTo("The file " + account.resolve("token") + " with the agent's token for the API server cannot"
+                + " be read: mount the service account's token into the agent's pod, or set --service-account-path");
+    }
+
+    @Test
+    void readsTheFilesAgainAtOnceWhileTheyAreMissing() throws IOException {
+        Files.delete(account.resolve("token"));
+        failure();
+        token("token-1");
+
+        assertThat(get().status()).isEqualTo(200);
+    }
+
+    @Test
+    void saysThatTheAuthorityIsNotMounted() throws IOException {
+        Files.delete(account.resolve("ca.crt"));
+
+        assertThat(failure()).startsWith("The file " + account.resolve("ca.crt")
+                + " with the API server's certificate authority cannot be read: mount ");
+    }
+
+    @Test
+    void saysThatTheAuthorityIsNone() throws IOException {
+        Files.writeString(account.resolve("ca.crt"), "garbage");
+
+        assertThat(failure()).startsWith("The API server's certificate authority is to be in " + account.resolve("ca.crt") + ", but ");
+    }
+
+    @Test
+    void sendsNoTokenThatWouldBeAnotherHeader() throws IOException {
+        token("token\r\nX-Forged: yes");
+
+        assertThat(failure()).isEqualTo("The agent's token for the API server is to be in " + account.resolve("token")
+                + ", but it holds none");
+    }
+}
