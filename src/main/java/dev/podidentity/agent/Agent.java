@@ -1,6 +1,7 @@
 package dev.podidentity.agent;
 
 import dev.podidentity.agent.config.AgentConfig;
+import dev.podidentity.agent.config.CombinedValues;
 import dev.podidentity.agent.credentials.CredentialService;
 import dev.podidentity.agent.credentials.CredentialSettings;
 import dev.podidentity.agent.credentials.Renewer;
@@ -33,6 +34,7 @@ import jakarta.inject.Singleton;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -79,7 +81,11 @@ public class Agent {
 
     void start(@Observes StartupEvent event) {
         LongSupplier droppedLines = Logging.configure(config);
-        checkTogether(config);
+        Map<String, String> environment = System.getenv();
+        Optional<String> node = ClusterFeatures.node(environment);
+        CombinedValues.problem(config, node).ifPresent(problem -> {
+            throw new ConfigurationException(problem);
+        });
         checkMemory(config);
         Clock clock = Clock.systemUTC();
         EventLoop loop = new EventLoop(vertx, vertx.getOrCreateContext());
@@ -97,21 +103,20 @@ public class Agent {
                 config.maxServiceQps(),
                 config.maxConcurrentFetches(),
                 config.flightTimeout());
-        VerifiedWorkloads workloads =
-                new VerifiedWorkloads(config, System.getenv(), metrics, clock, vertx, loop, worker);
+        ClusterFeatures cluster =
+                new ClusterFeatures(config, environment, node, metrics, clock, vertx, loop, worker);
         CredentialService credentials = new CredentialService(
                 eksAuth,
                 settings,
-                workloads.livingPods(),
+                cluster.livingPods(),
                 metrics,
                 limits,
                 clock,
                 System::nanoTime,
                 loop,
-                loop,
                 () -> ThreadLocalRandom.current().nextDouble());
         Renewer renewer = new Renewer(credentials, settings, metrics, clock, System::nanoTime, loop);
-        TokenReader tokens = new TokenReader(config.audience(), VerifiedWorkloads.leeway(config), clock);
+        TokenReader tokens = new TokenReader(config.audience(), ClusterFeatures.leeway(config), clock);
         // Loads on this thread what the first request would have to wait for on the event loop.
         tokens.read(List.of(NO_TOKEN));
         BooleanSupplier canServe = () -> own.available() && eksAuth.connected();
@@ -119,27 +124,26 @@ public class Agent {
                 vertx,
                 config,
                 tokens,
-                workloads.verification(),
-                VerifiedWorkloads.scope(config),
+                cluster.verification(),
+                ClusterFeatures.scope(config),
                 credentials,
-                workloads.failures(),
+                cluster.failures(),
                 router.orElseThrow(() -> new IllegalStateException("Quarkus gave no router")),
                 canServe,
                 metrics,
                 limits,
                 System::nanoTime,
-                loop,
                 loop);
         Health health = new Health(listeners::ready, canServe, config.startupGrace(), System::nanoTime);
         metrics.listeners(listeners.states());
         metrics.agentCredentials(own::usable);
         metrics.logLinesDropped(droppedLines);
         operations.watch(health);
-        running = Optional.of(new Running(eksAuth, workloads, renewer, listeners, health, loop));
+        running = Optional.of(new Running(eksAuth, cluster, renewer, listeners, health, loop));
         onLoop(loop, () -> {
             connect(eksAuth, loop);
             keepCredentials(own, loop);
-            workloads.start(credentials::podGone, () -> listeners.ready() && canServe.getAsBoolean());
+            cluster.start(credentials::podGone, () -> listeners.ready() && canServe.getAsBoolean());
             renewer.start();
             new LoopLag(loop, System::nanoTime, metrics::loopLagged).start();
             releasePages(new ExecutablePages(), loop, worker);
@@ -170,21 +174,6 @@ public class Agent {
 
     private int renewalsWithin(Duration time) {
         return (int) Math.min(Integer.MAX_VALUE / 2, (time.toSeconds() + 1) * config.maxServiceQps());
-    }
-
-    /** What each value alone cannot show. */
-    private static void checkTogether(AgentConfig config) {
-        Listeners.clash(config).ifPresent(clash -> {
-            throw new ConfigurationException(clash);
-        });
-        if (config.endpoint().isEmpty() && !config.audience().equals(AgentConfig.DEFAULT_AUDIENCE)) {
-            throw new ConfigurationException("--audience must be " + AgentConfig.DEFAULT_AUDIENCE
-                    + " unless --endpoint is given: \"" + config.audience() + '"');
-        }
-        if (config.attemptTimeout().compareTo(config.flightTimeout()) > 0) {
-            throw new ConfigurationException("--attempt-timeout must not be over --flight-timeout: \""
-                    + config.attemptTimeout().toMillis() + "ms\"");
-        }
     }
 
     private static void checkMemory(AgentConfig config) {
@@ -229,7 +218,7 @@ public class Agent {
             LOG.info("Stopping");
             onLoop(agent.loop, () -> {
                 agent.renewer.stop();
-                agent.workloads.stop();
+                agent.cluster.stop();
                 return agent.listeners.stop(config.shutdownTimeout());
             }, config.shutdownTimeout().plusSeconds(1));
             agent.eksAuth.close();
@@ -260,5 +249,5 @@ public class Agent {
     }
 
     private record Running(
-            SdkEksAuth eksAuth, VerifiedWorkloads workloads, Renewer renewer, Listeners listeners, Health health, EventLoop loop) {}
+            SdkEksAuth eksAuth, ClusterFeatures cluster, Renewer renewer, Listeners listeners, Health health, EventLoop loop) {}
 }

@@ -6,7 +6,7 @@ import dev.podidentity.agent.apiserver.HttpCalls.Parts;
 import dev.podidentity.agent.apiserver.OwnAccount.Account;
 import dev.podidentity.agent.apiserver.OwnAccount.Authority;
 import dev.podidentity.agent.loop.Backoff;
-import dev.podidentity.agent.loop.Timers;
+import dev.podidentity.agent.loop.Loop;
 import dev.podidentity.agent.outbound.CallFailure;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
@@ -63,13 +63,12 @@ public final class ApiServer implements AutoCloseable {
     private boolean closed;
 
     /**
-     * @param timers of the event loop
      * @param loop runs things on the event loop
      * @param worker runs what blocks
      * @param nanos of a monotonic clock, to re-read the token by
      */
     public ApiServer(
-            Vertx vertx, ApiServerAddress address, Timers timers, Executor loop, Executor worker, LongSupplier nanos) {
+            Vertx vertx, ApiServerAddress address, Loop loop, Executor worker, LongSupplier nanos) {
         this.vertx = vertx;
         this.address = address;
         this.prefix = Optional.ofNullable(address.url().getRawPath()).orElse("").replaceFirst("/+$", "");
@@ -78,7 +77,7 @@ public final class ApiServer implements AutoCloseable {
                 "check --api-server, and that this node reaches it",
                 "check that " + address.serviceAccount().resolve("ca.crt") + " is the certificate authority of this cluster,"
                         + " and that the API server's certificate names the host of this URL");
-        this.calls = new HttpCalls(timers, loop, worker);
+        this.calls = new HttpCalls(loop, worker);
         this.account = new OwnAccount(address, nanos, loop, worker);
     }
 

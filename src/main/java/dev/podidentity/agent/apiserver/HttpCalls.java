@@ -1,6 +1,6 @@
 package dev.podidentity.agent.apiserver;
 
-import dev.podidentity.agent.loop.Timers;
+import dev.podidentity.agent.loop.Loop;
 import dev.podidentity.agent.loop.Timers.Timer;
 import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.outbound.CallFailure;
@@ -41,12 +41,10 @@ public final class HttpCalls {
     /** Leaves time for another address within the time of a call. */
     private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(3);
 
-    private final Timers timers;
-    private final Executor loop;
+    private final Loop loop;
     private final Executor worker;
 
-    public HttpCalls(Timers timers, Executor loop, Executor worker) {
-        this.timers = timers;
+    public HttpCalls(Loop loop, Executor worker) {
         this.loop = loop;
         this.worker = worker;
     }
@@ -136,7 +134,7 @@ public final class HttpCalls {
         }
 
         void start() {
-            total = timers.schedule(call.limits.total(), () -> fail(call.callee.late()));
+            total = loop.schedule(call.limits.total(), () -> fail(call.callee.late()));
             silence = total;
             URI next = call.proxy.orElse(call.base);
             // What is not foreseen here ends with the call's time.
@@ -244,7 +242,7 @@ public final class HttpCalls {
             if (silence != total) {
                 silence.cancel();
             }
-            silence = timers.schedule(call.limits.silence(), () -> fail(call.callee.late()));
+            silence = loop.schedule(call.limits.silence(), () -> fail(call.callee.late()));
         }
 
         private void fail(CallFailure failure) {

@@ -5,7 +5,7 @@ import dev.podidentity.agent.apiserver.Callee;
 import dev.podidentity.agent.apiserver.HttpCalls;
 import dev.podidentity.agent.apiserver.HttpCalls.Call;
 import dev.podidentity.agent.apiserver.HttpCalls.Limits;
-import dev.podidentity.agent.loop.Timers;
+import dev.podidentity.agent.loop.Loop;
 import dev.podidentity.agent.outbound.CallFailure;
 import dev.podidentity.agent.outbound.ProxyEnvironment;
 import dev.podidentity.agent.outbound.TrustRoots;
@@ -46,13 +46,12 @@ public final class IssuerKeys implements KeySource {
      * Reads the file of {@code AWS_CA_BUNDLE}.
      *
      * @param issuer an {@code http} or {@code https} URL
-     * @param timers of the event loop
      * @param loop runs things on the event loop
      * @param worker runs what blocks
      * @throws IllegalArgumentException if a variable of the environment cannot be used, with what to do
      */
     public IssuerKeys(
-            Vertx vertx, URI issuer, Map<String, String> environment, Timers timers, Executor loop, Executor worker) {
+            Vertx vertx, URI issuer, Map<String, String> environment, Loop loop, Executor worker) {
         this.vertx = vertx;
         this.issuer = issuer;
         this.proxies = new ProxyEnvironment(environment);
@@ -61,7 +60,7 @@ public final class IssuerKeys implements KeySource {
                 "The issuer " + issuer,
                 "check --issuer, and that this node reaches it, by HTTPS_PROXY if there is a proxy",
                 "set AWS_CA_BUNDLE if its certificate authority is a private one");
-        this.calls = new HttpCalls(timers, loop, worker);
+        this.calls = new HttpCalls(loop, worker);
         // Found at start, if it cannot be used.
         proxies.proxyFor(issuer);
     }

@@ -5,8 +5,8 @@ import dev.podidentity.agent.eksauth.EksAuthFailure;
 import dev.podidentity.agent.eksauth.IssuedCredentials;
 import dev.podidentity.agent.eksauth.PermanentFailure;
 import dev.podidentity.agent.eksauth.TransientFailure;
+import dev.podidentity.agent.loop.Loop;
 import dev.podidentity.agent.loop.SingleFlight;
-import dev.podidentity.agent.loop.Timers;
 import dev.podidentity.agent.observe.CacheOutcome;
 import dev.podidentity.agent.observe.EvictionCause;
 import dev.podidentity.agent.observe.Limit;
@@ -21,7 +21,6 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.Executor;
 import java.util.function.Consumer;
 import java.util.function.DoubleSupplier;
 import java.util.function.LongSupplier;
@@ -67,8 +66,7 @@ public final class CredentialService {
      * @param limits is told of what a limit turns away
      * @param clock tells the time that tokens and credentials expire by
      * @param nanos a monotonic clock, for all that lasts
-     * @param timers runs what comes later, on the event loop
-     * @param loop runs what must run on the event loop
+     * @param loop to which this is confined
      * @param random from 0 to 1, for jitter
      */
     public CredentialService(
@@ -79,15 +77,14 @@ public final class CredentialService {
             LimitReport limits,
             Clock clock,
             LongSupplier nanos,
-            Timers timers,
-            Executor loop,
+            Loop loop,
             DoubleSupplier random) {
         RetryPolicy retry = new RetryPolicy(settings.flightTimeout());
         this.cache = new CredentialCache(settings.cacheCapacity(), metrics);
         this.renewal = new RenewalPolicy(settings.retention());
         this.failures = new FailureMemory(retry);
         this.log = new CredentialLog(metrics, nanos);
-        this.queue = new FetchQueue(settings.concurrentFetches(), metrics, log, nanos, timers);
+        this.queue = new FetchQueue(settings.concurrentFetches(), metrics, log, nanos, loop);
         this.living = living;
         this.metrics = metrics;
         this.limits = limits;
@@ -95,7 +92,7 @@ public final class CredentialService {
         this.nanos = nanos;
         this.random = random;
         this.means = new Flight.Means(
-                eksAuth, queue, retry, refusedTokens, living, metrics, limits, log, clock, nanos, timers, loop, random);
+                eksAuth, queue, retry, refusedTokens, living, metrics, limits, log, clock, nanos, loop, random);
     }
 
     /** A request that waits for its answer. */

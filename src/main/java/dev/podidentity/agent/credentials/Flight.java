@@ -6,6 +6,7 @@ import dev.podidentity.agent.eksauth.EksAuthFailure;
 import dev.podidentity.agent.eksauth.IssuedCredentials;
 import dev.podidentity.agent.eksauth.PermanentFailure;
 import dev.podidentity.agent.eksauth.TransientFailure;
+import dev.podidentity.agent.loop.Loop;
 import dev.podidentity.agent.loop.SingleFlight;
 import dev.podidentity.agent.loop.Timers;
 import dev.podidentity.agent.observe.Limit;
@@ -19,7 +20,6 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.Executor;
 import java.util.function.DoubleSupplier;
 import java.util.function.LongSupplier;
 import java.util.function.Predicate;
@@ -64,8 +64,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
             CredentialLog log,
             Clock clock,
             LongSupplier nanos,
-            Timers timers,
-            Executor loop,
+            Loop loop,
             DoubleSupplier random) {}
 
     /** Whoever keeps what comes of a flight. Is told before those who wait. */
@@ -150,7 +149,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
             Optional<FailureMemory.Trouble> trouble,
             Means means,
             Keeper keeper) {
-        super(means.timers(), means.loop());
+        super(means.loop());
         this.identity = caller.identity();
         this.caller = caller;
         this.beganBy = beganBy;
@@ -163,7 +162,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         this.firstPause = trouble.map(FailureMemory.Trouble::pause).orElse(Duration.ZERO);
         beganBy.ifPresent(sources::add);
         pods.learn(caller);
-        this.timeout = means.timers().schedule(means.retry().flightTimeout(), this::timeOver);
+        this.timeout = means.loop().schedule(means.retry().flightTimeout(), this::timeOver);
     }
 
     Identity identity() {
@@ -251,7 +250,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
 
     private void pause(Duration time) {
         state = State.PAUSING;
-        pause = Optional.of(means.timers().schedule(time, this::queue));
+        pause = Optional.of(means.loop().schedule(time, this::queue));
     }
 
     /** Makes the next call, as soon as it may. */
@@ -446,7 +445,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         boolean stuck = state == State.CALLING && since(calledAt).compareTo(time) >= 0;
         if (!deserted() && !stuck) {
             forgetWhoLeft();
-            timeout = means.timers().schedule(time, this::timeOver);
+            timeout = means.loop().schedule(time, this::timeOver);
             return;
         }
         TransientFailure failure = failureWithin(time);

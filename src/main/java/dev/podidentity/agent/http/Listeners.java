@@ -3,8 +3,8 @@ package dev.podidentity.agent.http;
 import dev.podidentity.agent.config.AgentConfig;
 import dev.podidentity.agent.config.CoalesceScope;
 import dev.podidentity.agent.credentials.CredentialService;
+import dev.podidentity.agent.loop.Loop;
 import dev.podidentity.agent.loop.SourceRateLimit;
-import dev.podidentity.agent.loop.Timers;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.LimitReport;
 import dev.podidentity.agent.observe.ListenerState;
@@ -23,9 +23,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Optional;
-import java.util.Set;
-import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
@@ -58,8 +55,7 @@ public final class Listeners {
     private final Vertx vertx;
     private final AgentConfig config;
     private final LongSupplier nanos;
-    private final Timers timers;
-    private final Executor loop;
+    private final Loop loop;
     private final CredentialsHandler handler;
     private final Connections clients;
     private final List<Connections> operations = new ArrayList<>();
@@ -72,8 +68,7 @@ public final class Listeners {
      * @param serves whether this agent can serve as well as another one that listens already
      * @param limits is told what is turned away
      * @param nanos a monotonic clock
-     * @param timers runs what comes later, on the event loop
-     * @param loop runs what must run on the event loop
+     * @param loop to which this is confined
      */
     public Listeners(
             Vertx vertx,
@@ -88,12 +83,10 @@ public final class Listeners {
             Metrics metrics,
             LimitReport limits,
             LongSupplier nanos,
-            Timers timers,
-            Executor loop) {
+            Loop loop) {
         this.vertx = vertx;
         this.config = config;
         this.nanos = nanos;
-        this.timers = timers;
         this.loop = loop;
         this.clients = new Connections(ConnectionLimits.credentials(config), options(), metrics, limits);
         this.handler = new CredentialsHandler(
@@ -159,7 +152,7 @@ public final class Listeners {
                 this::onThisNode,
                 config.bindRetryInterval(),
                 nanos,
-                timers);
+                loop);
     }
 
     private Future<Boolean> onThisNode(String host) {
@@ -246,28 +239,7 @@ public final class Listeners {
             }
             drained.complete();
         } else {
-            timers.schedule(DRAIN_LOOK, () -> awaitDrained(until, successor, drained));
+            loop.schedule(DRAIN_LOOK, () -> awaitDrained(until, successor, drained));
         }
-    }
-
-    /** Says which two listeners cannot both have what they are configured for, if there are any. */
-    public static Optional<String> clash(AgentConfig config) {
-        if (config.probePort() != 0 && config.probePort() == config.metricsPort() && anyOf(config.metricsAddress())) {
-            return Optional.of("--probe-port and --metrics-port must differ: \"" + config.probePort() + '"');
-        }
-        for (String host : config.bindHosts()) {
-            if (config.port() != 0 && config.port() == config.probePort() && anyOf(host)) {
-                return Optional.of("--port and --probe-port must differ: \"" + config.port() + '"');
-            }
-            if (config.port() != 0 && config.port() == config.metricsPort() && host.equals(config.metricsAddress())) {
-                return Optional.of("--port and --metrics-port must differ: \"" + config.port() + '"');
-            }
-        }
-        return Optional.empty();
-    }
-
-    /** Whether listening there takes the port on localhost too. */
-    private static boolean anyOf(String host) {
-        return Set.of("0.0.0.0", "::", LOCALHOST, "127.0.0.1", "::1").contains(host);
     }
 }

@@ -3,13 +3,12 @@ package dev.podidentity.agent.loop;
 import io.vertx.core.Context;
 import io.vertx.core.Vertx;
 import java.time.Duration;
-import java.util.concurrent.Executor;
 
 /**
  * The one event loop on which the agent's state lives: what runs on it needs no lock, and sees what ran before. Vert.x
  * is given a single one, so that every listener and every connection is on it too.
  */
-public final class EventLoop implements Timers, Executor {
+public final class EventLoop implements Loop {
 
     private final Vertx vertx;
     private final Context context;

@@ -7,7 +7,6 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.Executor;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
@@ -53,18 +52,15 @@ public final class SingleFlight<K, F extends SingleFlight.Flight<?, ?>> {
      */
     public abstract static class Flight<W extends Consumer<? super R>, R> {
 
-        private final Timers timers;
-        private final Executor loop;
+        private final Loop loop;
         private final Set<Waiting> waiting = new LinkedHashSet<>();
         private Runnable landed = () -> {};
         private boolean over;
 
         /**
-         * @param timers runs what comes later, on the event loop
-         * @param loop runs what must run on the event loop
+         * @param loop to which this is confined
          */
-        protected Flight(Timers timers, Executor loop) {
-            this.timers = timers;
+        protected Flight(Loop loop) {
             this.loop = loop;
         }
 
@@ -81,7 +77,7 @@ public final class SingleFlight<K, F extends SingleFlight.Flight<?, ?>> {
             }
             Waiting place = new Waiting(waiter);
             waiting.add(place);
-            place.timer = timers.schedule(patience, () -> place.give(otherwise.get()));
+            place.timer = loop.schedule(patience, () -> place.give(otherwise.get()));
             return place;
         }
 

@@ -3,8 +3,8 @@ package dev.podidentity.agent.verification;
 import dev.podidentity.agent.loop.BoundedMap;
 import dev.podidentity.agent.loop.FairQueue;
 import dev.podidentity.agent.loop.FairQueue.Turn;
+import dev.podidentity.agent.loop.Loop;
 import dev.podidentity.agent.loop.SingleFlight;
-import dev.podidentity.agent.loop.Timers;
 import dev.podidentity.agent.token.NotVerified;
 import dev.podidentity.agent.token.NotVerified.Reason;
 import dev.podidentity.agent.token.ServiceAccountToken;
@@ -43,9 +43,8 @@ public final class JwksVerifier implements TokenVerifier {
     private final KeyRing keyRing;
     private final BiFunction<String, VerificationKeys, Judgement> judge;
     private final Clock clock;
-    private final Timers timers;
     private final Executor worker;
-    private final Executor loop;
+    private final Loop loop;
 
     private final BoundedMap<TokenFingerprint, Judgement> genuine;
     private final BoundedMap<TokenFingerprint, Judgement> others = new BoundedMap<>(MOST_FORGED);
@@ -62,13 +61,12 @@ public final class JwksVerifier implements TokenVerifier {
      * @param audience that tokens must name
      * @param memory how many genuine tokens to remember; each takes about 1 KiB
      * @param clock tells the time that tokens expire by
-     * @param timers runs what comes later, on the event loop
      * @param worker runs what computes
-     * @param loop runs what must run on the event loop
+     * @param loop to which this is confined
      */
     public JwksVerifier(
-            KeyRing keyRing, String audience, int memory, Clock clock, Timers timers, Executor worker, Executor loop) {
-        this(keyRing, new TokenJudge(audience)::judge, memory, clock, timers, worker, loop);
+            KeyRing keyRing, String audience, int memory, Clock clock, Loop loop, Executor worker) {
+        this(keyRing, new TokenJudge(audience)::judge, memory, clock, loop, worker);
     }
 
     /** @param judge judges a token's text by keys, on the worker */
@@ -77,14 +75,12 @@ public final class JwksVerifier implements TokenVerifier {
             BiFunction<String, VerificationKeys, Judgement> judge,
             int memory,
             Clock clock,
-            Timers timers,
-            Executor worker,
-            Executor loop) {
+            Loop loop,
+            Executor worker) {
         this.keyRing = keyRing;
         this.judge = judge;
         this.genuine = new BoundedMap<>(memory);
         this.clock = clock;
-        this.timers = timers;
         this.worker = worker;
         this.loop = loop;
         keyRing.listen(this::news);
@@ -166,7 +162,7 @@ public final class JwksVerifier implements TokenVerifier {
         private boolean judging;
 
         Flight(ServiceAccountToken token, String source) {
-            super(timers, loop);
+            super(loop);
             this.token = token;
             this.source = source;
         }

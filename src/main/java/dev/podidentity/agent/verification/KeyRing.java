@@ -1,7 +1,7 @@
 package dev.podidentity.agent.verification;
 
+import dev.podidentity.agent.loop.Loop;
 import dev.podidentity.agent.loop.RefusalBackoff;
-import dev.podidentity.agent.loop.Timers;
 import dev.podidentity.agent.loop.Timers.Timer;
 import dev.podidentity.agent.loop.TokenBucket;
 import dev.podidentity.agent.observe.Field;
@@ -47,9 +47,8 @@ public final class KeyRing {
     private final Metrics metrics;
     private final Clock clock;
     private final LongSupplier nanos;
-    private final Timers timers;
     private final Executor worker;
-    private final Executor loop;
+    private final Loop loop;
     private final DoubleSupplier random;
     private final TokenBucket wanted;
 
@@ -77,9 +76,8 @@ public final class KeyRing {
      * @param issuer of the cluster's tokens, if it is known: what a file holds of another is not used
      * @param clock dates keys, for the file
      * @param nanos of a monotonic clock
-     * @param timers runs what comes later, on the event loop
      * @param worker runs what blocks or computes
-     * @param loop runs what must run on the event loop
+     * @param loop to which this is confined
      * @param random from 0 to 1, for jitter
      */
     public KeyRing(
@@ -89,9 +87,8 @@ public final class KeyRing {
             Metrics metrics,
             Clock clock,
             LongSupplier nanos,
-            Timers timers,
+            Loop loop,
             Executor worker,
-            Executor loop,
             DoubleSupplier random) {
         this.source = source;
         this.file = file.map(KeysFile::new);
@@ -99,7 +96,6 @@ public final class KeyRing {
         this.metrics = metrics;
         this.clock = clock;
         this.nanos = nanos;
-        this.timers = timers;
         this.worker = worker;
         this.loop = loop;
         this.random = random;
@@ -208,7 +204,7 @@ public final class KeyRing {
     private void fetched(Duration pause) {
         fetching = false;
         if (!stopped) {
-            next = Optional.of(timers.schedule(pause, this::fetch));
+            next = Optional.of(loop.schedule(pause, this::fetch));
         }
         listener.run();
     }

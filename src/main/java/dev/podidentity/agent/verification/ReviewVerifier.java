@@ -3,10 +3,10 @@ package dev.podidentity.agent.verification;
 import dev.podidentity.agent.loop.BoundedMap;
 import dev.podidentity.agent.loop.FairQueue;
 import dev.podidentity.agent.loop.FairQueue.Turn;
+import dev.podidentity.agent.loop.Loop;
 import dev.podidentity.agent.loop.RefusalBackoff;
 import dev.podidentity.agent.loop.SingleFlight;
 import dev.podidentity.agent.loop.SourceRateLimit;
-import dev.podidentity.agent.loop.Timers;
 import dev.podidentity.agent.loop.TokenBucket;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.outbound.CallFailure;
@@ -21,7 +21,6 @@ import io.vertx.core.AsyncResult;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Optional;
-import java.util.concurrent.Executor;
 import java.util.function.Consumer;
 import java.util.function.DoubleSupplier;
 import java.util.function.LongSupplier;
@@ -57,8 +56,7 @@ public final class ReviewVerifier implements TokenVerifier {
     private final TokenReviewer reviewer;
     private final Clock clock;
     private final LongSupplier nanos;
-    private final Timers timers;
-    private final Executor loop;
+    private final Loop loop;
     private final DoubleSupplier random;
 
     /** The last word on tokens that the API server has vouched for once: made-up ones cannot crowd them out. */
@@ -82,8 +80,7 @@ public final class ReviewVerifier implements TokenVerifier {
      * @param memory how many genuine tokens to remember; each takes about 1 KiB
      * @param clock tells the time that tokens expire by
      * @param nanos of a monotonic clock
-     * @param timers runs what comes later, on the event loop
-     * @param loop runs what must run on the event loop
+     * @param loop to which this is confined
      * @param random from 0 to 1, for jitter
      */
     public ReviewVerifier(
@@ -91,14 +88,12 @@ public final class ReviewVerifier implements TokenVerifier {
             int memory,
             Clock clock,
             LongSupplier nanos,
-            Timers timers,
-            Executor loop,
+            Loop loop,
             DoubleSupplier random) {
         this.reviewer = reviewer;
         this.vouchedFor = new BoundedMap<>(memory);
         this.clock = clock;
         this.nanos = nanos;
-        this.timers = timers;
         this.loop = loop;
         this.random = random;
         this.permits = new TokenBucket(PER_SECOND, BURST, nanos.getAsLong());
@@ -212,7 +207,7 @@ public final class ReviewVerifier implements TokenVerifier {
         private boolean asking;
 
         Flight(ServiceAccountToken token, String source) {
-            super(timers, loop);
+            super(loop);
             this.token = token;
             this.source = source;
         }

@@ -56,8 +56,7 @@ class ApiServerTest {
         return new ApiServer(
                 fixture.vertx,
                 new ApiServerAddress(url, account),
-                fixture.time,
-                fixture.loop,
+                fixture.timedLoop,
                 fixture.worker,
                 fixture.time.nanos());
     }

@@ -80,8 +80,7 @@ class ApiServerTlsTest {
         return new ApiServer(
                 fixture.vertx,
                 new ApiServerAddress(url, account),
-                fixture.time,
-                fixture.loop,
+                fixture.timedLoop,
                 fixture.worker,
                 fixture.time.nanos());
     }
@@ -196,7 +195,7 @@ class ApiServerTlsTest {
 
         // When
         CallFailure failure = fixture.failure(
-                () -> new HttpCalls(fixture.time, fixture.loop, fixture.worker).make(client, call));
+                () -> new HttpCalls(fixture.timedLoop, fixture.worker).make(client, call));
 
         // Then
         assertThat(failure).hasMessage("It has not answered in time: reach it");

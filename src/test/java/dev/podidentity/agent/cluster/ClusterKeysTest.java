@@ -36,8 +36,7 @@ class ClusterKeysTest {
         return new ApiServer(
                 fixture.vertx,
                 new ApiServerAddress(server.url(), account),
-                fixture.time,
-                fixture.loop,
+                fixture.timedLoop,
                 fixture.worker,
                 fixture.time.nanos());
     }

@@ -47,7 +47,7 @@ class IssuerKeysTest {
     }
 
     private IssuerKeys keys(URI issuer, Map<String, String> environment) {
-        return new IssuerKeys(fixture.vertx, issuer, environment, fixture.time, fixture.loop, fixture.worker);
+        return new IssuerKeys(fixture.vertx, issuer, environment, fixture.timedLoop, fixture.worker);
     }
 
     private static URI issuer(ScriptedServer of) {

@@ -56,8 +56,7 @@ class PodWatchCrudTest {
         api = new ApiServer(
                 fixture.vertx,
                 new ApiServerAddress(server.url(), pki),
-                fixture.time,
-                fixture.loop,
+                fixture.timedLoop,
                 fixture.worker,
                 fixture.time.nanos());
         Metrics metrics = new Metrics(new SimpleMeterRegistry(), new BuildInfo("test"), fixture.time.clock());

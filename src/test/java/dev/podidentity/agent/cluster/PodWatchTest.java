@@ -68,8 +68,7 @@ class PodWatchTest {
     private final ApiServer api = new ApiServer(
             fixture.vertx,
             new ApiServerAddress(server.url(), Path.of("/nonexistent")),
-            fixture.time,
-            fixture.loop,
+            fixture.timedLoop,
             fixture.worker,
             fixture.time.nanos());
     private final PodWatch watch = new PodWatch(

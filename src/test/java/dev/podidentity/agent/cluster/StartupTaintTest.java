@@ -44,8 +44,7 @@ class StartupTaintTest {
     private final ApiServer api = new ApiServer(
             fixture.vertx,
             new ApiServerAddress(server.url(), Path.of("no-service-account")),
-            fixture.time,
-            fixture.loop,
+            fixture.timedLoop,
             fixture.worker,
             fixture.time.nanos());
     private final SimpleMeterRegistry registry = new SimpleMeterRegistry();

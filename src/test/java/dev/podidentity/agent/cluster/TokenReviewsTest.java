@@ -37,8 +37,7 @@ class TokenReviewsTest {
     private final ApiServer api = new ApiServer(
             fixture.vertx,
             new ApiServerAddress(server.url(), Path.of("/nonexistent")),
-            fixture.time,
-            fixture.loop,
+            fixture.timedLoop,
             fixture.worker,
             fixture.time.nanos());
     private final TokenReviews reviews = new TokenReviews(api, Tokens.AUDIENCE);

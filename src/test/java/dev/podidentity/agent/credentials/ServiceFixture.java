@@ -9,6 +9,7 @@ import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.observe.RenewalResult;
 import dev.podidentity.agent.testing.FakeLoop;
 import dev.podidentity.agent.testing.FakeTime;
+import dev.podidentity.agent.testing.TestLoop;
 import dev.podidentity.agent.token.ServiceAccountToken;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
@@ -55,8 +56,7 @@ final class ServiceFixture {
                 new LimitReport(metrics, time.nanos()),
                 time.clock(),
                 time.nanos(),
-                time,
-                loop,
+                new TestLoop(time, loop),
                 () -> random);
         renewer = new Renewer(service, settings, metrics, time.clock(), time.nanos(), time);
     }

@@ -11,10 +11,11 @@ import dev.podidentity.agent.eksauth.EksAuthAnswer;
 import dev.podidentity.agent.eksauth.EksAuthFailure;
 import dev.podidentity.agent.eksauth.PermanentFailure;
 import dev.podidentity.agent.eksauth.TransientFailure;
-import dev.podidentity.agent.loop.Timers;
+import dev.podidentity.agent.loop.Loop;
 import dev.podidentity.agent.observe.CacheOutcome;
 import dev.podidentity.agent.observe.RenewalResult;
 import dev.podidentity.agent.outbound.CallFailure;
+import dev.podidentity.agent.testing.TestLoop;
 import dev.podidentity.agent.testing.Tokens;
 import dev.podidentity.agent.token.NotVerified;
 import dev.podidentity.agent.token.RejectedToken;
@@ -237,16 +238,17 @@ class VerifiedServiceModelTest {
                     ServiceFixture.FLIGHT_TIMEOUT));
             cluster = new ModelCluster(fixture.time, random);
             reader = new TokenReader(Tokens.AUDIENCE, TokenVerification.LEEWAY, fixture.time.clock());
-            Timers timers = (delay, task) -> fixture.time.schedule(delay, () -> fixture.loop.execute(task));
+            Loop loop = new TestLoop(
+                    (delay, task) -> fixture.time.schedule(delay, () -> fixture.loop.execute(task)), fixture.loop);
             ring = mode == Mode.JWKS
                     ? Optional.of(new KeyRing(
                             new Keys(), Optional.empty(), Optional.empty(), fixture.metrics, fixture.time.clock(),
-                            fixture.time.nanos(), timers, worker, fixture.loop, random::nextDouble))
+                            fixture.time.nanos(), loop, worker, random::nextDouble))
                     : Optional.empty();
             TokenVerifier verifier = ring.<TokenVerifier>map(keys -> new JwksVerifier(
-                            keys, Tokens.AUDIENCE, 2000, fixture.time.clock(), timers, worker, fixture.loop))
+                            keys, Tokens.AUDIENCE, 2000, fixture.time.clock(), loop, worker))
                     .orElseGet(() -> new ReviewVerifier(
-                            new Reviews(), 2000, fixture.time.clock(), fixture.time.nanos(), timers, fixture.loop,
+                            new Reviews(), 2000, fixture.time.clock(), fixture.time.nanos(), loop,
                             random::nextDouble));
             LivingPods pods = (podUid, issuedAt) -> fixture.gone.contains(podUid);
             verification = new TokenVerification(

@@ -114,7 +114,6 @@ class RawRequestFuzzTest {
                 clock,
                 System::nanoTime,
                 loop,
-                loop,
                 () -> 0.5);
         Connections connections = new Connections(
                 ConnectionLimits.credentials(100, 100, HEADER_TIMEOUT), options(), metrics,

@@ -90,7 +90,6 @@ class VerifiedRequestTest {
                 CLOCK,
                 System::nanoTime,
                 loop,
-                loop,
                 () -> 0.5);
         CredentialsHandler handler = new CredentialsHandler(
                 new SourceRateLimit(0, 1),

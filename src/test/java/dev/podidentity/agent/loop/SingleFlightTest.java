@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import dev.podidentity.agent.testing.FakeTime;
+import dev.podidentity.agent.testing.TestLoop;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -296,7 +297,7 @@ class SingleFlightTest {
         private int modelLeft;
 
         TestFlight() {
-            super(time, loop::add);
+            super(new TestLoop(time, loop::add));
         }
 
         void giveTo(String result, Predicate<Waiter> which) {

@@ -30,6 +30,8 @@ public final class LoopFixture implements AutoCloseable {
     }, false);
     /** Confined to the loop. */
     public final FakeTime time = new FakeTime();
+    /** The event loop, with timers that follow {@link #time}. */
+    public final TestLoop timedLoop = new TestLoop(time, loop);
 
     /** What a future that is made on the loop completes with. */
     public <T> T result(Supplier<Future<T>> made) {

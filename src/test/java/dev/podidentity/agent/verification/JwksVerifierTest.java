@@ -11,6 +11,7 @@ import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.outbound.CallFailure;
 import dev.podidentity.agent.testing.FakeLoop;
 import dev.podidentity.agent.testing.FakeTime;
+import dev.podidentity.agent.testing.TestLoop;
 import dev.podidentity.agent.testing.Tokens;
 import dev.podidentity.agent.token.NotVerified;
 import dev.podidentity.agent.token.NotVerified.Reason;
@@ -52,7 +53,7 @@ class JwksVerifierTest {
     private final ManualExecutor worker = new ManualExecutor();
     private final Metrics metrics = new Metrics(new SimpleMeterRegistry(), new BuildInfo("test"), time.clock());
     private final KeyRing ring = new KeyRing(source, Optional.empty(), Optional.empty(), metrics, time.clock(), time.nanos(),
-            time, worker, loop, () -> 0);
+            new TestLoop(time, loop), worker, () -> 0);
     private JwksVerifier verifier = verifier(2000);
 
     @Test
@@ -455,7 +456,7 @@ class JwksVerifierTest {
         BiFunction<String, VerificationKeys, Judgement> broken = (raw, keys) -> {
             throw new IllegalStateException("goes wrong");
         };
-        verifier = new JwksVerifier(ring, broken, 10, time.clock(), time, worker, loop);
+        verifier = new JwksVerifier(ring, broken, 10, time.clock(), new TestLoop(time, loop), worker);
 
         // When
         Verification verdict = verify(token).verdict();
@@ -576,7 +577,7 @@ class JwksVerifierTest {
     }
 
     private JwksVerifier verifier(int memory) {
-        return new JwksVerifier(ring, Tokens.AUDIENCE, memory, time.clock(), time, worker, loop);
+        return new JwksVerifier(ring, Tokens.AUDIENCE, memory, time.clock(), new TestLoop(time, loop), worker);
     }
 
     private RecordingVerdict verify(ServiceAccountToken token) {

@@ -10,6 +10,7 @@ import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.outbound.CallFailure;
 import dev.podidentity.agent.testing.FakeLoop;
 import dev.podidentity.agent.testing.FakeTime;
+import dev.podidentity.agent.testing.TestLoop;
 import dev.podidentity.agent.verification.KeySource.PublishedKeys;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.nio.file.Files;
@@ -498,12 +499,14 @@ class KeyRingTest {
     private void restart(Path path, Optional<String> issuer) {
         source = new FakeKeySource();
         source.failAtOnce(DOWN);
-        ring = new KeyRing(source, Optional.of(path), issuer, metrics, time.clock(), time.nanos(), time, worker, loop, () -> 0);
+        ring = new KeyRing(source, Optional.of(path), issuer, metrics, time.clock(), time.nanos(), new TestLoop(time, loop),
+                worker, () -> 0);
         ring.start();
     }
 
     private KeyRing ring(Optional<Path> file) {
-        return new KeyRing(source, file, Optional.empty(), metrics, time.clock(), time.nanos(), time, worker, loop, () -> 0);
+        return new KeyRing(source, file, Optional.empty(), metrics, time.clock(), time.nanos(), new TestLoop(time, loop),
+                worker, () -> 0);
     }
 
     private String ids() {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.podidentity.agent.outbound.CallFailure;
 import dev.podidentity.agent.testing.FakeLoop;
 import dev.podidentity.agent.testing.FakeTime;
+import dev.podidentity.agent.testing.TestLoop;
 import dev.podidentity.agent.testing.Tokens;
 import dev.podidentity.agent.token.NotVerified;
 import dev.podidentity.agent.token.NotVerified.Reason;
@@ -38,7 +39,7 @@ class ReviewVerifierTest {
     private final FakeLoop loop = new FakeLoop();
     private final FakeTokenReviewer reviewer = new FakeTokenReviewer();
     private final ReviewVerifier verifier =
-            new ReviewVerifier(reviewer, 1000, time.clock(), time.nanos(), time, loop, () -> 0);
+            new ReviewVerifier(reviewer, 1000, time.clock(), time.nanos(), new TestLoop(time, loop), () -> 0);
     private final ServiceAccountToken token = token("pod-1");
 
     @Test

@@ -38,13 +38,13 @@ import java.util.function.Function;
 import org.jboss.logging.Logger;
 
 /**
- * What is known of the pods behind the tokens, and what of that the cluster is told: all that
- * {@code --token-verification}, {@code --pod-watch}, {@code --events} and {@code --startup-taint} switch on. Of what is
- * off, nothing exists. Made on any thread, and confined to the event loop from {@link #start} on.
+ * The features that need the cluster or its keys: all that {@code --token-verification}, {@code --pod-watch},
+ * {@code --events} and {@code --startup-taint} switch on. Of what is off, nothing exists. Made on any thread, and
+ * confined to the event loop from {@link #start} on.
  */
-final class VerifiedWorkloads {
+final class ClusterFeatures {
 
-    private static final Logger LOG = Logger.getLogger(VerifiedWorkloads.class);
+    private static final Logger LOG = Logger.getLogger(ClusterFeatures.class);
 
     private static final String NODE_NAME = "NODE_NAME";
     /** As many tokens as there are entries by default; each pod has two at the most. */
@@ -59,17 +59,19 @@ final class VerifiedWorkloads {
     private final Optional<Function<BooleanSupplier, StartupTaint>> taint;
     private Optional<StartupTaint> begunTaint = Optional.empty();
 
-    /** @throws ConfigurationException if what is configured cannot be had, with what to do */
-    VerifiedWorkloads(
+    /**
+     * @param node the name of this node, if it is known
+     * @throws ConfigurationException if what is configured cannot be had, with what to do
+     */
+    ClusterFeatures(
             AgentConfig config,
             Map<String, String> environment,
+            Optional<String> node,
             Metrics metrics,
             Clock clock,
             Vertx vertx,
             EventLoop loop,
             Executor worker) {
-        Optional<String> node = Optional.ofNullable(environment.get(NODE_NAME)).filter(name -> !name.isBlank());
-        checkTogether(config, node);
         DoubleSupplier random = () -> ThreadLocalRandom.current().nextDouble();
         boolean ofApiServer = config.tokenVerification() == VerificationMode.TOKEN_REVIEW
                 || config.tokenVerification() == VerificationMode.JWKS && config.issuer().isEmpty()
@@ -81,15 +83,15 @@ final class VerifiedWorkloads {
                     ? Optional.of(new ApiServer(
                             vertx,
                             ApiServerAddress.of(config.apiServer(), config.serviceAccountPath(), environment),
-                            loop, loop, worker, System::nanoTime))
+                            loop, worker, System::nanoTime))
                     : Optional.empty();
             keys = config.tokenVerification() == VerificationMode.JWKS
                     ? Optional.of(new KeyRing(
                             config.issuer().<KeySource>map(issuer ->
-                                            new IssuerKeys(vertx, issuer, environment, loop, loop, worker))
+                                            new IssuerKeys(vertx, issuer, environment, loop, worker))
                                     .orElseGet(() -> new ClusterKeys(api.orElseThrow())),
                             config.keysFile(), config.issuer().map(URI::toString), metrics, clock, System::nanoTime,
-                            loop, worker, loop, random))
+                            loop, worker, random))
                     : Optional.empty();
         } catch (IllegalArgumentException e) {
             throw new ConfigurationException(e.getMessage(), e);
@@ -108,43 +110,21 @@ final class VerifiedWorkloads {
                 new StartupTaint(api.orElseThrow(), node.orElseThrow(), key, serving, metrics, loop, random));
     }
 
+    /** The name of this node, if the environment says it. */
+    static Optional<String> node(Map<String, String> environment) {
+        return Optional.ofNullable(environment.get(NODE_NAME)).filter(name -> !name.isBlank());
+    }
+
     private Optional<TokenVerifier> verifier(
             AgentConfig config, Clock clock, EventLoop loop, Executor worker, DoubleSupplier random) {
         return switch (config.tokenVerification()) {
             case NONE -> Optional.empty();
             case JWKS -> Optional.of(new JwksVerifier(
-                    keys.orElseThrow(), config.audience(), TOKENS_REMEMBERED, clock, loop, worker, loop));
+                    keys.orElseThrow(), config.audience(), TOKENS_REMEMBERED, clock, loop, worker));
             case TOKEN_REVIEW -> Optional.of(new ReviewVerifier(
                     new TokenReviews(api.orElseThrow(), config.audience()), TOKENS_REMEMBERED, clock, System::nanoTime,
-                    loop, loop, random));
+                    loop, random));
         };
-    }
-
-    /** What each value alone cannot show. */
-    private static void checkTogether(AgentConfig config, Optional<String> node) {
-        boolean verified = config.tokenVerification() != VerificationMode.NONE;
-        if (!verified && config.coalesce().filter(scope -> scope != CoalesceScope.TOKEN).isPresent()) {
-            throw new ConfigurationException("--coalesce must be token unless --token-verification is jwks or token-review: \""
-                    + config.coalesce().get() + '"');
-        }
-        if (!verified && config.events()) {
-            throw new ConfigurationException(
-                    "--events must be false unless --token-verification is jwks or token-review: \"true\"");
-        }
-        if (node.isEmpty() && config.podWatch()) {
-            throw new ConfigurationException(withoutNode("--pod-watch"));
-        }
-        if (node.isEmpty() && config.startupTaint().isPresent()) {
-            throw new ConfigurationException(withoutNode("--startup-taint"));
-        }
-        if (config.keysFile().filter(file -> file.getFileName() == null).isPresent()) {
-            throw new ConfigurationException("--keys-file must be the path of a file: \"" + config.keysFile().get() + '"');
-        }
-    }
-
-    private static String withoutNode(String flag) {
-        return flag + " needs the name of this node: set the environment variable NODE_NAME to spec.nodeName of the agent's"
-                + " pod";
     }
 
     /** Who shares credentials. */

@@ -1,0 +1,20 @@
+package dev.podidentity.agent.testing;
+
+import dev.podidentity.agent.loop.Loop;
+import dev.podidentity.agent.loop.Timers;
+import java.time.Duration;
+import java.util.concurrent.Executor;
+
+/** An event loop made of a test's own timers and whatever runs its tasks. */
+public record TestLoop(Timers timers, Executor executor) implements Loop {
+
+    @Override
+    public Timer schedule(Duration delay, Runnable task) {
+        return timers.schedule(delay, task);
+    }
+
+    @Override
+    public void execute(Runnable task) {
+        executor.execute(task);
+    }
+}
