@@ -147,9 +147,7 @@ final class ClusterFeatures {
     }
 
     FailureReport failures() {
-        return (pod, failure) -> events.ifPresent(
-                recorder -> recorder.credentialsFailed(
-                        pod, failure.code(), failure.message(), failure.said().inWords()));
+        return (pod, failure) -> events.ifPresent(recorder -> recorder.credentialsFailed(pod, failure));
     }
 
     /**

@@ -2,6 +2,8 @@ package dev.podidentity.agent.cluster;
 
 import dev.podidentity.agent.apiserver.ApiAnswer;
 import dev.podidentity.agent.apiserver.ApiServer;
+import dev.podidentity.agent.eksauth.PermanentFailure;
+import dev.podidentity.agent.eksauth.PermanentFailure.Reason;
 import dev.podidentity.agent.loop.BoundedMap;
 import dev.podidentity.agent.loop.FairQueue;
 import dev.podidentity.agent.loop.FairQueue.Turn;
@@ -39,6 +41,8 @@ public final class EventRecorder {
     private static final Permission CREATE_EVENTS =
             new Permission("put Events on pods", "apiGroups \"\", resources events with the verb create;"
                     + " if it has one, look for a quota or an admission policy");
+    private static final String TRUST = "{\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"pods.eks.amazonaws.com\"},"
+            + "\"Action\":[\"sts:AssumeRole\",\"sts:TagSession\"]}";
     private static final String COMPONENT = "eks-pod-identity-agent";
     private static final Duration WINDOW = Duration.ofMinutes(10);
     /** Longer than any pause between two refusals, so that a lasting one is one warning. */
@@ -109,14 +113,11 @@ public final class EventRecorder {
      * Says on a pod that it gets no credentials, unless that was said within ten minutes. Returns at once.
      *
      * @param pod whose token was verified
-     * @param code the name of EKS Auth's error, such as {@code AccessDeniedException}
-     * @param remedy what to do about it; holds no secret
-     * @param said what EKS Auth said itself; holds no secret, and may be empty
+     * @param failure why EKS Auth refuses them
      */
-    public void credentialsFailed(VerifiedClaims pod, String code, String remedy, String said) {
+    public void credentialsFailed(VerifiedClaims pod, PermanentFailure failure) {
         long now = nanos.getAsLong();
-        EventReason reason = EventReason.of(code);
-        Told about = new Told(pod.podUid(), reason);
+        Told about = new Told(pod.podUid(), failure.reason());
         if (told.contains(about, now) || paused(pod.namespace(), now)) {
             return;
         }
@@ -125,11 +126,12 @@ public final class EventRecorder {
             return;
         }
         told.add(about, now);
-        waiting.add(pod.namespace(), new Post(about, pod.namespace(), event(pod, reason, remedy, said)));
+        waiting.add(pod.namespace(), new Post(about, pod.namespace(), event(pod, failure)));
     }
 
-    private JsonObject event(VerifiedClaims pod, EventReason reason, String remedy, String said) {
-        String text = reason.message(pod, clusterName, remedy);
+    private JsonObject event(VerifiedClaims pod, PermanentFailure failure) {
+        String text = message(pod, failure);
+        String said = failure.said().inWords();
         String now = clock.instant().truncatedTo(ChronoUnit.SECONDS).toString();
         JsonObject source = new JsonObject().put("component", COMPONENT);
         JsonObject event = new JsonObject()
@@ -139,7 +141,7 @@ public final class EventRecorder {
                         .put("generateName", pod.pod() + '.')
                         .put("namespace", pod.namespace()))
                 .put("type", "Warning")
-                .put("reason", reason.text())
+                .put("reason", reason(failure.reason()))
                 .put("message", bounded(said.isEmpty() ? text : text + ". " + said))
                 .put("involvedObject", new JsonObject()
                         .put("apiVersion", "v1")
@@ -157,6 +159,35 @@ public final class EventRecorder {
             event.put("reportingInstance", name);
         });
         return event;
+    }
+
+    /** The reason of the Event. */
+    private static String reason(Reason reason) {
+        return switch (reason) {
+            case ACCESS_DENIED -> "CredentialsAccessDenied";
+            case NO_ASSOCIATION -> "CredentialsNoAssociation";
+            case INVALID_PARAMETER -> "CredentialsInvalidParameter";
+            case INVALID_REQUEST -> "CredentialsInvalidRequest";
+            case INVALID_TOKEN -> "CredentialsInvalidToken";
+            case EXPIRED_TOKEN -> "CredentialsExpiredToken";
+        };
+    }
+
+    /** The cause and the fix. */
+    private String message(VerifiedClaims pod, PermanentFailure failure) {
+        String whose = "service account " + pod.namespace() + '/' + pod.serviceAccount() + " in cluster " + clusterName;
+        String which = " --cluster-name " + clusterName + " --namespace " + pod.namespace() + " --service-account "
+                + pod.serviceAccount();
+        return switch (failure.reason()) {
+            // EKS Auth does not say which role it is.
+            case ACCESS_DENIED -> "EKS Auth may not assume the role of the association of " + whose + ": add " + TRUST
+                    + " to the role's trust policy. The association and its role: aws eks list-pod-identity-associations"
+                    + which + ", then aws eks describe-pod-identity-association";
+            case NO_ASSOCIATION -> "There is no EKS Pod Identity association for " + whose
+                    + ": aws eks create-pod-identity-association" + which
+                    + " --role-arn <the role's ARN>. A new one takes some seconds";
+            case INVALID_PARAMETER, INVALID_REQUEST, INVALID_TOKEN, EXPIRED_TOKEN -> failure.message();
+        };
     }
 
     /** The text, or as much of its start as the API server takes. */
@@ -288,7 +319,7 @@ public final class EventRecorder {
         static final Refusals NONE = new Refusals(0, 0);
     }
 
-    private record Told(String podUid, EventReason reason) {}
+    private record Told(String podUid, Reason reason) {}
 
     private record Post(Told about, String namespace, JsonObject event) {}
 }

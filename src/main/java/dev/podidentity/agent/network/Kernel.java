@@ -28,4 +28,39 @@ interface Kernel {
 
     /** Adds a route to the main table; refuses if there is one like it. */
     void addRoute(NodeAddress to, Link link) throws IOException;
+
+    /**
+     * A network link.
+     *
+     * @param index the kernel's number of it
+     * @param name what people call it
+     * @param kind the kernel's name for the type of a virtual link, such as dummy; empty for one that has no type
+     * @param up whether it is switched on
+     */
+    record Link(int index, String name, String kind, boolean up) {}
+
+    /**
+     * A route of the main table to exactly one of the two addresses.
+     *
+     * @param to where it leads
+     * @param type as {@code ip route} names it; only {@code unicast} leads anywhere by a link
+     * @param gateway the next hop; empty if there is none
+     * @param linkIndex of the link that it takes; 0 if it takes none, or several
+     */
+    record Route(NodeAddress to, String type, String gateway, int linkIndex) {
+
+        static final String UNICAST = "unicast";
+
+        boolean takes(Link link) {
+            return type.equals(UNICAST) && linkIndex == link.index();
+        }
+    }
+
+    /**
+     * One of the two addresses on a link of this node.
+     *
+     * @param linkIndex of the link that has it
+     * @param prefixLength that it has there
+     */
+    record HeldAddress(NodeAddress address, int linkIndex, int prefixLength) {}
 }

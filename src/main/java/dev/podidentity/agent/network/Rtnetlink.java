@@ -1,5 +1,10 @@
 package dev.podidentity.agent.network;
 
+import dev.podidentity.agent.network.Kernel.HeldAddress;
+import dev.podidentity.agent.network.Kernel.Link;
+import dev.podidentity.agent.network.Kernel.Route;
+import dev.podidentity.agent.network.NetlinkMessage.Attributes;
+import dev.podidentity.agent.network.NetlinkMessage.Builder;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
@@ -71,7 +76,7 @@ final class Rtnetlink implements Kernel {
     private static final int LINK_HEADER = 16;
     private static final int ADDRESS_HEADER = 8;
     private static final int ROUTE_HEADER = 12;
-    private static final int ERROR_HEADER = Integer.BYTES + MessageBuilder.HEADER;
+    private static final int ERROR_HEADER = Integer.BYTES + NetlinkMessage.HEADER;
     private static final int FOREVER = -1;
     /** On a node that starts many pods, links come and go while they are listed; not this often in a row. */
     private static final int TRIES = 20;
@@ -87,7 +92,7 @@ final class Rtnetlink implements Kernel {
     public List<Link> links() throws IOException {
         List<Link> links = new ArrayList<>();
         // The statistics are most of what there is to say of a link, and nobody reads them here.
-        for (Message message : dump(RTM_NEWLINK, request(RTM_GETLINK, NLM_F_DUMP)
+        for (NetlinkMessage message : dump(RTM_NEWLINK, request(RTM_GETLINK, NLM_F_DUMP)
                 .bytes(ANY_FAMILY, 0, 0, 0).number(0).number(0).number(0)
                 .attribute(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS))) {
             ByteBuffer fixed = message.fixed(LINK_HEADER);
@@ -104,7 +109,7 @@ final class Rtnetlink implements Kernel {
     @Override
     public List<HeldAddress> addresses() throws IOException {
         List<HeldAddress> held = new ArrayList<>();
-        for (Message message : dump(RTM_NEWADDR, request(RTM_GETADDR, NLM_F_DUMP).bytes(ANY_FAMILY, 0, 0, 0).number(0))) {
+        for (NetlinkMessage message : dump(RTM_NEWADDR, request(RTM_GETADDR, NLM_F_DUMP).bytes(ANY_FAMILY, 0, 0, 0).number(0))) {
             ByteBuffer fixed = message.fixed(ADDRESS_HEADER);
             Attributes attributes = message.attributes(ADDRESS_HEADER);
             // On a point-to-point link IFA_ADDRESS is the other end; IPv6 has only that one everywhere else.
@@ -118,7 +123,7 @@ final class Rtnetlink implements Kernel {
     @Override
     public List<Route> routes() throws IOException {
         List<Route> routes = new ArrayList<>();
-        for (Message message : dump(RTM_NEWROUTE, request(RTM_GETROUTE, NLM_F_DUMP)
+        for (NetlinkMessage message : dump(RTM_NEWROUTE, request(RTM_GETROUTE, NLM_F_DUMP)
                 .bytes(ANY_FAMILY, 0, 0, 0, 0, 0, 0, 0).number(0))) {
             ByteBuffer fixed = message.fixed(ROUTE_HEADER);
             Attributes attributes = message.attributes(ROUTE_HEADER);
@@ -168,7 +173,7 @@ final class Rtnetlink implements Kernel {
      */
     @Override
     public void addAddress(NodeAddress address, Link link) throws IOException {
-        MessageBuilder request = request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
+        Builder request = request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
         switch (address) {
             case IPV4 -> request
                     .bytes(address.family(), address.bits(), 0, RT_SCOPE_LINK).number(link.index())
@@ -198,16 +203,16 @@ final class Rtnetlink implements Kernel {
                 .attribute(RTA_OIF, link.index()));
     }
 
-    private MessageBuilder request(int type, int flags) {
+    private Builder request(int type, int flags) {
         sequence++;
         boolean dump = (flags & NLM_F_DUMP) == NLM_F_DUMP;
-        return new MessageBuilder(type, NLM_F_REQUEST | (dump ? 0 : NLM_F_ACK) | flags, sequence);
+        return new Builder(type, NLM_F_REQUEST | (dump ? 0 : NLM_F_ACK) | flags, sequence);
     }
 
-    private void change(String asked, MessageBuilder request) throws IOException {
+    private void change(String asked, Builder request) throws IOException {
         socket.send(request.build());
         while (true) {
-            for (Message message : Message.in(socket.receive())) {
+            for (NetlinkMessage message : NetlinkMessage.in(socket.receive())) {
                 if (message.sequence() == sequence && message.type() == NLMSG_ERROR) {
                     check(asked, message);
                     return;
@@ -217,10 +222,10 @@ final class Rtnetlink implements Kernel {
     }
 
     /** All messages of a type that a dump gives; asked for again if something changed while it was read. */
-    private List<Message> dump(int type, MessageBuilder request) throws IOException {
+    private List<NetlinkMessage> dump(int type, Builder request) throws IOException {
         byte[] datagram = request.build();
         for (int tried = 0; tried < TRIES; tried++) {
-            Optional<List<Message>> consistent = dumpOnce(type, datagram);
+            Optional<List<NetlinkMessage>> consistent = dumpOnce(type, datagram);
             if (consistent.isPresent()) {
                 return consistent.get();
             }
@@ -228,12 +233,12 @@ final class Rtnetlink implements Kernel {
         throw new IOException("links, addresses or routes changed in each of " + TRIES + " attempts to list them");
     }
 
-    private Optional<List<Message>> dumpOnce(int type, byte[] datagram) throws IOException {
+    private Optional<List<NetlinkMessage>> dumpOnce(int type, byte[] datagram) throws IOException {
         socket.send(datagram);
-        List<Message> found = new ArrayList<>();
+        List<NetlinkMessage> found = new ArrayList<>();
         boolean consistent = true;
         while (true) {
-            for (Message message : Message.in(socket.receive())) {
+            for (NetlinkMessage message : NetlinkMessage.in(socket.receive())) {
                 if (message.sequence() != sequence) {
                     continue;
                 }
@@ -250,7 +255,7 @@ final class Rtnetlink implements Kernel {
     }
 
     /** Throws what the end of an answer says, if it says that something went wrong. */
-    private static void check(String asked, Message end) throws IOException {
+    private static void check(String asked, NetlinkMessage end) throws IOException {
         if (end.type() == NLMSG_DONE && end.body().limit() < Integer.BYTES) {
             return;
         }
@@ -260,12 +265,12 @@ final class Rtnetlink implements Kernel {
         }
     }
 
-    private static String remark(Message end) throws IOException {
+    private static String remark(NetlinkMessage end) throws IOException {
         if (!end.has(NLM_F_ACK_TLVS) || end.type() != NLMSG_ERROR) {
             return "";
         }
         int repeated = end.fixed(ERROR_HEADER).getInt(Integer.BYTES);
-        int before = end.has(NLM_F_CAPPED) ? ERROR_HEADER : Integer.BYTES + Math.max(repeated, MessageBuilder.HEADER);
+        int before = end.has(NLM_F_CAPPED) ? ERROR_HEADER : Integer.BYTES + Math.max(repeated, NetlinkMessage.HEADER);
         return end.attributes(before).text(NLMSGERR_ATTR_MSG).orElse("");
     }
 }

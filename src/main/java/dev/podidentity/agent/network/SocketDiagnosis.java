@@ -1,5 +1,6 @@
 package dev.podidentity.agent.network;
 
+import dev.podidentity.agent.network.NetlinkMessage.Builder;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.ByteBuffer;
@@ -43,7 +44,7 @@ final class SocketDiagnosis {
     }
 
     private List<ListeningSocket> listening(int family, int port) throws IOException {
-        MessageBuilder request = new MessageBuilder(
+        Builder request = new Builder(
                         SOCK_DIAG_BY_FAMILY, Rtnetlink.NLM_F_REQUEST | Rtnetlink.NLM_F_DUMP, family)
                 .bytes(family, IPPROTO_TCP, 0, 0)
                 .number(LISTEN)
@@ -55,7 +56,7 @@ final class SocketDiagnosis {
         socket.send(request.number(NO_COOKIE).number(NO_COOKIE).build());
         List<ListeningSocket> listening = new ArrayList<>();
         while (true) {
-            for (Message message : Message.in(socket.receive())) {
+            for (NetlinkMessage message : NetlinkMessage.in(socket.receive())) {
                 if (message.sequence() != family) {
                     continue;
                 }

@@ -4,6 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.agent.apiserver.ApiServer;
 import dev.podidentity.agent.apiserver.ApiServerAddress;
+import dev.podidentity.agent.eksauth.PermanentFailure;
+import dev.podidentity.agent.eksauth.PermanentFailure.Reason;
+import dev.podidentity.agent.eksauth.Said;
 import dev.podidentity.agent.loop.RefusalBackoff;
 import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.observe.EventResult;
@@ -26,12 +29,13 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class EventRecorderTest {
 
-    private static final String DENIED = "AccessDeniedException";
-    private static final String NO_ASSOCIATION = "ResourceNotFoundException";
+    private static final Reason DENIED = Reason.ACCESS_DENIED;
+    private static final Reason NO_ASSOCIATION = Reason.NO_ASSOCIATION;
     private static final String REMEDY = "What can be said without knowing the pod";
     private static final Duration WINDOW = Duration.ofMinutes(10);
 
@@ -128,16 +132,15 @@ class EventRecorderTest {
 
     @ParameterizedTest
     @CsvSource({
-        "InvalidParameterException, CredentialsInvalidParameter",
-        "InvalidRequestException, CredentialsInvalidRequest",
-        "InvalidTokenException, CredentialsInvalidToken",
-        "ExpiredTokenException, CredentialsExpiredToken",
-        "SomethingNewException, CredentialsRefused",
+        "INVALID_PARAMETER, CredentialsInvalidParameter",
+        "INVALID_REQUEST, CredentialsInvalidRequest",
+        "INVALID_TOKEN, CredentialsInvalidToken",
+        "EXPIRED_TOKEN, CredentialsExpiredToken",
     })
-    void saysWhatItIsTold(String code, String reason) {
+    void saysWhatItIsTold(Reason refused, String reason) {
         create();
 
-        fail(pod("cart-1"), code);
+        fail(pod("cart-1"), refused);
         until(EventResult.CREATED, 1);
 
         assertThat(events.get(0).getString("reason")).isEqualTo(reason);
@@ -149,7 +152,8 @@ class EventRecorderTest {
     void saysNoMoreThanTheApiServerTakes(String character) {
         create();
 
-        fixture.run(() -> recorder.credentialsFailed(pod("cart-1"), "Unknown", "." + character.repeat(1025), ""));
+        fixture.run(() -> recorder.credentialsFailed(
+                pod("cart-1"), new PermanentFailure(Reason.INVALID_REQUEST, "." + character.repeat(1025))));
         until(EventResult.CREATED, 1);
 
         String message = events.get(0).getString("message");
@@ -159,12 +163,12 @@ class EventRecorderTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"AccessDeniedException", "ResourceNotFoundException", "InvalidRequestException", "Unknown"})
-    void addsWhatEksAuthSaidToEveryReason(String code) {
+    @EnumSource
+    void addsWhatEksAuthSaidToEveryReason(Reason reason) {
         create();
 
         fixture.run(() -> recorder.credentialsFailed(
-                pod("cart-1"), code, REMEDY, "EKS Auth said: \"No\". Request ID: id-1"));
+                pod("cart-1"), new PermanentFailure(reason, REMEDY, new Said("No", "id-1"))));
         until(EventResult.CREATED, 1);
 
         assertThat(events.get(0).getString("message")).endsWith(". EKS Auth said: \"No\". Request ID: id-1");
@@ -175,7 +179,7 @@ class EventRecorderTest {
         create();
 
         fixture.run(() -> recorder.credentialsFailed(
-                new VerifiedClaims("i", "a/../b?c\r\nd", "sa", "sa-uid", "pod", "uid", Optional.empty()), DENIED, REMEDY, ""));
+                new VerifiedClaims("i", "a/../b?c\r\nd", "sa", "sa-uid", "pod", "uid", Optional.empty()), failure(DENIED)));
         until(EventResult.CREATED, 1);
 
         assertThat(server.received().get(0).uri()).isEqualTo("/api/v1/namespaces/a%2F..%2Fb%3Fc%0D%0Ad/events");
@@ -225,7 +229,7 @@ class EventRecorderTest {
 
         fail(pod("web-0"), DENIED);
         fixture.run(() -> recorder.credentialsFailed(
-                new VerifiedClaims("i", "shop", "cart", "sa-uid", "web-0", "another-uid", Optional.empty()), DENIED, REMEDY, ""));
+                new VerifiedClaims("i", "shop", "cart", "sa-uid", "web-0", "another-uid", Optional.empty()), failure(DENIED)));
 
         until(EventResult.CREATED, 2);
     }
@@ -398,7 +402,7 @@ class EventRecorderTest {
 
         // When
         fixture.run(() -> recorder.credentialsFailed(
-                new VerifiedClaims("i", "other", "sa", "sa-uid", "pod", "uid", Optional.empty()), DENIED, REMEDY, ""));
+                new VerifiedClaims("i", "other", "sa", "sa-uid", "pod", "uid", Optional.empty()), failure(DENIED)));
 
         // Then
         until(EventResult.CREATED, 1);
@@ -527,8 +531,12 @@ class EventRecorderTest {
                 "https://issuer.example", "shop", "cart", "sa-uid", name, "uid-of-" + name, Optional.of("node-1"));
     }
 
-    private void fail(VerifiedClaims pod, String code) {
-        fixture.run(() -> recorder.credentialsFailed(pod, code, REMEDY, ""));
+    private void fail(VerifiedClaims pod, Reason reason) {
+        fixture.run(() -> recorder.credentialsFailed(pod, failure(reason)));
+    }
+
+    private static PermanentFailure failure(Reason reason) {
+        return new PermanentFailure(reason, REMEDY);
     }
 
     /** From now on Events are taken. */

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.agent.apiserver.ApiServer;
 import dev.podidentity.agent.apiserver.ApiServerAddress;
+import dev.podidentity.agent.eksauth.PermanentFailure;
+import dev.podidentity.agent.eksauth.PermanentFailure.Reason;
 import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.testing.CrudApiServer;
@@ -122,7 +124,8 @@ class NodeAndEventsCrudTest {
         VerifiedClaims pod = new VerifiedClaims("i", "shop", "cart", "sa-uid", "cart-1", "pod-uid", Optional.empty());
 
         // When
-        fixture.run(() -> recorder.credentialsFailed(pod, "ResourceNotFoundException", "remedy", ""));
+        fixture.run(() -> recorder.credentialsFailed(
+                pod, new PermanentFailure(Reason.NO_ASSOCIATION, "remedy")));
         fixture.until(() -> registry.get("pod_identity_events").tag("result", "created").counter().count() == 1);
 
         // Then

@@ -1,5 +1,8 @@
 package dev.podidentity.agent.network;
 
+import dev.podidentity.agent.network.Kernel.HeldAddress;
+import dev.podidentity.agent.network.Kernel.Link;
+import dev.podidentity.agent.network.Kernel.Route;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.HashMap;

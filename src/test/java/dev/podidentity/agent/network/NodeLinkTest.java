@@ -3,6 +3,9 @@ package dev.podidentity.agent.network;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
+import dev.podidentity.agent.network.Kernel.HeldAddress;
+import dev.podidentity.agent.network.Kernel.Link;
+import dev.podidentity.agent.network.Kernel.Route;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;

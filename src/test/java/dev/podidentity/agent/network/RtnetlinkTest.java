@@ -5,6 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIOException;
 
+import dev.podidentity.agent.network.Kernel.HeldAddress;
+import dev.podidentity.agent.network.Kernel.Link;
+import dev.podidentity.agent.network.Kernel.Route;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;

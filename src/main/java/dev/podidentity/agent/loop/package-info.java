@@ -1,0 +1,5 @@
+/**
+ * Tools for state that is confined to one event loop.
+ * Timers, single flights, fair queues, rate limits, backoff, and bounded maps.
+ */
+package dev.podidentity.agent.loop;
