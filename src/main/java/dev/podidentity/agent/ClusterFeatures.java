@@ -50,6 +50,7 @@ final class ClusterFeatures {
     /** As many tokens as there are entries by default; each pod has two at the most. */
     private static final int TOKENS_REMEMBERED = 2_000;
 
+    private final Executor worker;
     private final Optional<ApiServer> api;
     private final Optional<KeyRing> keys;
     private final TokenVerification verification;
@@ -72,6 +73,7 @@ final class ClusterFeatures {
             Vertx vertx,
             EventLoop loop,
             Executor worker) {
+        this.worker = worker;
         DoubleSupplier random = () -> ThreadLocalRandom.current().nextDouble();
         boolean ofApiServer = config.tokenVerification() == VerificationMode.TOKEN_REVIEW
                 || config.tokenVerification() == VerificationMode.JWKS && config.issuer().isEmpty()
@@ -159,7 +161,10 @@ final class ClusterFeatures {
             LOG.warnf("Tokens of other nodes are taken, as the name of this one is not known",
                     Field.of("remedy", "set the environment variable NODE_NAME to spec.nodeName of the agent's pod"));
         }
-        keys.ifPresent(KeyRing::start);
+        keys.ifPresent(ring -> {
+            worker.execute(JwksVerifier::load);
+            ring.start();
+        });
         pods.ifPresent(watch -> watch.start(podGone));
         begunTaint = taint.map(made -> made.apply(serving));
         begunTaint.ifPresent(StartupTaint::start);

@@ -1,10 +1,12 @@
 package dev.podidentity.agent;
 
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
+import com.tngtech.archunit.base.DescribedPredicate;
 import com.tngtech.archunit.core.domain.JavaCall;
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
@@ -101,19 +103,33 @@ class ArchitectureTest {
                 .check(AGENT);
     }
 
-    /** It makes every algorithm there is, encryption included, and lets a token choose among them by name. */
+    /** One class gives the parser one key and one algorithm. Elsewhere, jose4j reads keys and nothing else. */
     @Test
     void doesNotLetTokensChooseTheirAlgorithm() {
         noClasses()
+                .that()
+                .doNotHaveFullyQualifiedName(ROOT + ".verification.TokenParser")
+                .and()
+                .doNotHaveFullyQualifiedName(ROOT + ".verification.TokenParser$Outcome")
                 .should()
                 .dependOnClassesThat()
-                .haveFullyQualifiedName("org.jose4j.jwa.AlgorithmFactoryFactory")
-                .orShould()
-                .dependOnClassesThat()
-                .haveFullyQualifiedName("org.jose4j.jws.JsonWebSignature")
-                .orShould()
-                .dependOnClassesThat()
-                .resideInAnyPackage("org.jose4j.jwt..", "org.jose4j.jwk..", "org.jose4j.jwe..")
+                .resideInAnyPackage("io.smallrye.jwt..", "org.jose4j.jwt..", "org.jose4j.jwa..", "org.jose4j.jws..",
+                        "org.jose4j.jwk..", "org.jose4j.jwe..")
+                .check(AGENT);
+    }
+
+    /** The parser would fetch keys by itself, blocking and without bounds, from any location that it is given. */
+    @Test
+    void givesTheParserNoLocationOfKeys() {
+        classes()
+                .that()
+                .haveFullyQualifiedName(ROOT + ".verification.TokenParser")
+                .should()
+                .onlyCallMethodsThat(DescribedPredicate.describe("set no key but one that is known", method ->
+                        !method.getOwner().getName().equals("io.smallrye.jwt.auth.principal.JWTAuthContextInfo")
+                                || Set.of("setPublicVerificationKey", "setSignatureAlgorithm", "setIssuedBy",
+                                        "setExpectedAudience", "setClockSkew", "setMaxTimeToLiveSecs")
+                                        .contains(method.getName())))
                 .check(AGENT);
     }
 

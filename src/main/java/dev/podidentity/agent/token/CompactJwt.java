@@ -29,22 +29,15 @@ public record CompactJwt(JsonObject header, JsonObject claims, String raw) {
         return new CompactJwt(header, claims, raw);
     }
 
-    /** What the signature is of: the first two parts as they were sent. */
-    public byte[] signedBytes() {
-        return raw.substring(0, raw.lastIndexOf('.')).getBytes(StandardCharsets.US_ASCII);
-    }
-
     /**
-     * The signature's bytes. Beyond them its text must hold nothing: the spare bits of the last character could else
-     * make several texts of one token.
+     * Rejects a signature whose text holds more than its bytes: the spare bits of the last character could otherwise make
+     * several texts of one token.
      */
-    public byte[] signatureBytes() throws Rejection {
+    public void requireCanonicalSignature() throws Rejection {
         String signature = raw.substring(raw.lastIndexOf('.') + 1);
-        byte[] bytes = decode("signature", signature);
-        if (!Base64.getUrlEncoder().withoutPadding().encodeToString(bytes).equals(signature)) {
+        if (!Base64.getUrlEncoder().withoutPadding().encodeToString(decode("signature", signature)).equals(signature)) {
             throw Rejection.invalid("The token's signature is not base64url: bits are set beyond its end");
         }
-        return bytes;
     }
 
     /** The {@code alg} of the header, if there is one. */

@@ -69,6 +69,11 @@ public final class JwksVerifier implements TokenVerifier {
         this(keyRing, new TokenJudge(audience)::judge, memory, clock, loop, worker);
     }
 
+    /** Loads what the first token would have to wait for. Takes 100 ms or more on a JVM; for a worker. */
+    public static void load() {
+        TokenParser.load();
+    }
+
     /** @param judge judges a token's text by keys, on the worker */
     JwksVerifier(
             KeyRing keyRing,

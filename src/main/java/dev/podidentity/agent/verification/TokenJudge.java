@@ -3,10 +3,12 @@ package dev.podidentity.agent.verification;
 import dev.podidentity.agent.token.Claims;
 import dev.podidentity.agent.token.CompactJwt;
 import dev.podidentity.agent.token.NotVerified;
+import dev.podidentity.agent.token.RejectedToken;
 import dev.podidentity.agent.token.RejectedToken.Rejection;
 import dev.podidentity.agent.token.Validity;
 import dev.podidentity.agent.token.Verification;
 import dev.podidentity.agent.token.VerifiedClaims;
+import dev.podidentity.agent.verification.TokenParser.Outcome;
 import java.util.Optional;
 import java.util.Set;
 
@@ -18,9 +20,11 @@ import java.util.Set;
 final class TokenJudge {
 
     private final String audience;
+    private final TokenParser parser;
 
     TokenJudge(String audience) {
         this.audience = audience;
+        this.parser = new TokenParser(audience);
     }
 
     /**
@@ -37,7 +41,6 @@ final class TokenJudge {
             if (candidates.isEmpty()) {
                 return Judgement.of(new NotVerified(NotVerified.Reason.UNKNOWN_KEY));
             }
-            requireSignature(jwt, candidates);
             Claims claims = new Claims(jwt.claims());
             claims.requireAudience(audience);
             Optional<Validity> validity = Optional.of(claims.validity());
@@ -45,36 +48,47 @@ final class TokenJudge {
                     "The token has no iss claim: a projected service-account token always has one"));
             // An API server can have several issuers, which sign with the same keys. Which of them EKS Auth takes, it knows.
             return new Judgement(
-                    issuer.equals(keys.issuer())
-                            ? workload(claims, issuer)
-                            : new NotVerified(NotVerified.Reason.OTHER_ISSUER),
+                    switch (parsed(jwt, candidates, keys.issuer())) {
+                        case GENUINE -> workload(claims, issuer);
+                        case OTHER_ISSUER -> new NotVerified(NotVerified.Reason.OTHER_ISSUER);
+                        case BAD_CLAIMS -> contradictory(claims, issuer);
+                        case NOT_SIGNED -> throw Rejection.invalid("The token's signature is not the cluster's: somebody has"
+                                + " changed or made it up; use the token file that EKS Pod Identity mounts into the pod");
+                    },
                     validity);
         } catch (Rejection e) {
             return Judgement.of(e.rejected());
         }
     }
 
-    private static void requireSignature(CompactJwt jwt, Set<VerificationKey> candidates) throws Rejection {
+    /** What the parser says with the first key that has signed the token. */
+    private Outcome parsed(CompactJwt jwt, Set<VerificationKey> candidates, String issuer) throws Rejection {
         if (jwt.header().containsKey("crit")) {
             throw Rejection.invalid("The token's header has crit: Kubernetes makes no such tokens");
         }
         String name = jwt.algorithm().orElseThrow(() -> Rejection.invalid("The token's header has no alg"));
-        byte[] signature = jwt.signatureBytes();
-        byte[] signed = jwt.signedBytes();
+        jwt.requireCanonicalSignature();
         boolean fits = false;
         for (VerificationKey candidate : candidates) {
             Optional<SigningAlgorithm> algorithm = candidate.algorithm(name);
             if (algorithm.isPresent()) {
                 fits = true;
-                if (algorithm.get().verifies(signature, candidate.key(), signed)) {
-                    return;
+                Outcome outcome = parser.parse(jwt.raw(), candidate, algorithm.get(), issuer);
+                if (outcome != Outcome.NOT_SIGNED) {
+                    return outcome;
                 }
             }
         }
-        throw fits
-                ? Rejection.invalid("The token's signature is not the cluster's: somebody has changed or made it up; use"
-                        + " the token file that EKS Pod Identity mounts into the pod")
-                : Rejection.invalid("The token's alg is not one that its key may be used with");
+        if (!fits) {
+            throw Rejection.invalid("The token's alg is not one that its key may be used with");
+        }
+        return Outcome.NOT_SIGNED;
+    }
+
+    /** Says what is wrong with claims that the parser has rejected. */
+    private static Verification contradictory(Claims claims, String issuer) throws Rejection {
+        workload(claims, issuer);
+        return RejectedToken.invalid("The token's claims contradict each other: Kubernetes makes no such tokens");
     }
 
     private static Verification workload(Claims claims, String issuer) throws Rejection {
