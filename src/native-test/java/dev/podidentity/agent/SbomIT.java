@@ -27,7 +27,7 @@ class SbomIT {
         // Then
         assertThat(libraries).extracting(library -> library.getString("group") + ':' + library.getString("name")).contains(
                 "software.amazon.awssdk:eksauth", "software.amazon.awssdk:netty-nio-client", "io.vertx:vertx-core",
-                "io.netty:netty-handler", "info.picocli:picocli", "org.bitbucket.b_c:jose4j",
+                "io.netty:netty-handler", "info.picocli:picocli", "io.smallrye:smallrye-jwt",
                 "io.quarkus:quarkus-vertx-http", "io.micrometer:micrometer-core");
         assertThat(libraries).allSatisfy(library -> {
             assertThat(library.getString("purl")).startsWith("pkg:maven/" + library.getString("group") + '/'

@@ -14,6 +14,7 @@ import com.tngtech.archunit.core.domain.properties.HasOwner;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
 import dev.podidentity.agent.token.VerifiedClaims;
+import java.nio.file.Path;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -79,6 +80,12 @@ class ArchitectureTest {
                 .collect(Collectors.toSet());
 
         assertThat(ruled).isEqualTo(there);
+    }
+
+    @Test
+    void saysOfEachPackageWhatItIsFor() {
+        assertThat(AGENT.stream().map(JavaClass::getPackageName).distinct())
+                .allSatisfy(name -> assertThat(Path.of("src/main/java", name.split("\\.")).resolve("package-info.java")).exists());
     }
 
     @Test
