@@ -39,8 +39,8 @@ class MemoryBudgetTest {
     // Limits of other packages, which are theirs alone.
     private static final long TOKENS_THAT_WAIT_FOR_A_CALL = limit("credentials.FetchQueue", "MOST_BYTES")
             + SOURCES * limit("credentials.FetchQueue", "RESERVED_PER_SOURCE");
-    private static final long TOKENS_THAT_WAIT_TO_BE_VERIFIED = limit("token.VerificationRoom", "MOST")
-            + SOURCES * limit("token.VerificationRoom", "RESERVE");
+    private static final long TOKENS_THAT_WAIT_TO_BE_VERIFIED = limit("verification.VerificationRoom", "MOST")
+            + SOURCES * limit("verification.VerificationRoom", "RESERVE");
     private static final long LOG_LINES = limit("observe.Logging", "MOST_HEAP_BYTES");
     private static final long VERDICT = KIB;
     /** With what EKS Auth said: 256 characters at most, and an ID. */
