@@ -45,7 +45,7 @@ class MemoryBudgetTest {
     private static final long VERDICT = KIB;
     /** With what EKS Auth said: 256 characters at most, and an ID. */
     private static final long FAILURE = 704;
-    private static final long REMEMBERED_TOKENS = limit("VerifiedWorkloads", "TOKENS_REMEMBERED") * VERDICT
+    private static final long REMEMBERED_TOKENS = limit("ClusterFeatures", "TOKENS_REMEMBERED") * VERDICT
             + limit("credentials.FailureMemory", "CAPACITY") * FAILURE
             + limit("credentials.RefusedTokens", "CAPACITY") * FAILURE;
     private static final long SOURCE = 112;
