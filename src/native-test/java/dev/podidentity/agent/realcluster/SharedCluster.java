@@ -1,0 +1,35 @@
+package dev.podidentity.agent.realcluster;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.extension.ExtensionContext;
+import org.junit.jupiter.api.extension.ParameterContext;
+import org.junit.jupiter.api.extension.ParameterResolver;
+
+/** Gives tests the cluster that all of them share, which is started for the first one and closed after the last. */
+final class SharedCluster implements ParameterResolver {
+
+    private static final ExtensionContext.Namespace NAMESPACE = ExtensionContext.Namespace.create(SharedCluster.class);
+
+    @Override
+    public boolean supportsParameter(ParameterContext parameter, ExtensionContext context) {
+        return parameter.getParameter().getType() == RealCluster.class;
+    }
+
+    @Override
+    public RealCluster resolveParameter(ParameterContext parameter, ExtensionContext context) {
+        return context.getRoot().getStore(NAMESPACE)
+                .computeIfAbsent(RealCluster.class, type -> RealCluster.start(directory()), RealCluster.class);
+    }
+
+    /** What is left there, such as the log, helps to find out what went wrong. */
+    private static Path directory() {
+        try {
+            return Files.createTempDirectory(Files.createDirectories(Path.of("target", "real-cluster").toAbsolutePath()), "shared-");
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+}
