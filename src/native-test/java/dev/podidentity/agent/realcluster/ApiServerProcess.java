@@ -173,6 +173,13 @@ final class ApiServerProcess implements AutoCloseable {
         }
     }
 
+    /** How often agents have asked for something, such as to {@code list} what has a node's name in its path. */
+    long agentsCalls(String verb, String inPath) {
+        return audited(RealCluster.AGENT_USER).stream()
+                .filter(call -> call.verb().equals(verb) && call.path().contains(inPath))
+                .count();
+    }
+
     /** Ends it as a crash would: at once. One that is asked to stop waits a minute for its watches. */
     void kill() {
         process.destroyForcibly();

@@ -1,5 +1,7 @@
 package dev.podidentity.agent.realcluster;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import dev.podidentity.agent.Emulators;
 import dev.podidentity.emulator.EksAuthEmulator;
 import dev.podidentity.emulator.TokenMint;
@@ -21,6 +23,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
@@ -46,6 +49,8 @@ final class RealCluster implements AutoCloseable {
     private final EksAuthEmulator eksAuth = Emulators.start();
     private final ApiServerProcess api;
     private final AtomicInteger nodes = new AtomicInteger();
+    /** Where it is not in the API server's process. */
+    private Optional<Etcd> etcd = Optional.empty();
 
     /** Starts one whose API server signs with RS256 and publishes the key for ES256 too. */
     static RealCluster start(Path directory) {
@@ -68,12 +73,39 @@ final class RealCluster implements AutoCloseable {
         }
     }
 
+    /** Makes one with two API servers, which do not run yet, on an etcd that does. */
+    static RealCluster onAnEtcdOfItsOwn(Path directory) {
+        RealCluster cluster = new RealCluster(directory);
+        cluster.etcd = Optional.of(Etcd.start(directory.resolve("etcd")));
+        return cluster;
+    }
+
+    /** A new directory that is kept, as the logs in it help to find out what went wrong. */
+    static Path directory(String name) {
+        try {
+            Path all = Files.createDirectories(Path.of("target", "real-cluster").toAbsolutePath());
+            return Files.createTempDirectory(all, name + '-');
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Another API server of the same cluster. */
+    ApiServerProcess secondApi() {
+        return new ApiServerProcess(directory.resolve("second-api-server")).withCertificatesOf(api);
+    }
+
+    Etcd etcd() {
+        return etcd.orElseThrow();
+    }
+
     /** Flags of an API server that signs tokens with one key and accepts those of several. */
     String[] signing(Algorithm with, Algorithm... accepted) {
         List<String> flags = new ArrayList<>();
         flags.add("--service-account-issuer=" + ISSUER);
         flags.add("--service-account-signing-key-file=" + directory.resolve(with + ".key"));
         Stream.of(accepted).forEach(each -> flags.add("--service-account-key-file=" + directory.resolve(each + ".pub")));
+        etcd.ifPresent(own -> flags.add("--etcd-servers=" + own.url()));
         return flags.toArray(String[]::new);
     }
 
@@ -215,16 +247,41 @@ final class RealCluster implements AutoCloseable {
         return eksAuth.tokens().mint(request);
     }
 
-    /** How often the agents of a node have done something, by the API server's audit log. */
-    long calls(String verb, String inPath) {
-        return api.audited(AGENT_USER).stream()
-                .filter(call -> call.verb().equals(verb) && call.path().contains(inPath))
-                .count();
-    }
-
     @Override
     public void close() {
         api.close();
+        etcd.ifPresent(Etcd::close);
         eksAuth.close();
+    }
+
+    /** An etcd in a process of its own. */
+    static final class Etcd implements AutoCloseable {
+
+        private final Process process;
+        private final String url;
+
+        private Etcd(Process process) {
+            this.process = process;
+            this.url = ApiServerProcess.awaitReady(process);
+        }
+
+        private static Etcd start(Path directory) {
+            return new Etcd(ApiServerProcess.run(directory, List.of("etcd", directory.toString())));
+        }
+
+        String url() {
+            return url;
+        }
+
+        /** Makes it forget all versions but the last. */
+        void compact(Path log) throws InterruptedException {
+            Process compaction = ApiServerProcess.run(log, List.of("compact", url));
+            assertThat(compaction.waitFor()).isZero();
+        }
+
+        @Override
+        public void close() {
+            process.destroyForcibly();
+        }
     }
 }

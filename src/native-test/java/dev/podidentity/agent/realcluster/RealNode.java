@@ -3,6 +3,7 @@ package dev.podidentity.agent.realcluster;
 import dev.podidentity.agent.AgentProcess;
 import dev.podidentity.agent.RawHttp;
 import io.fabric8.kubernetes.api.model.Pod;
+import io.fabric8.kubernetes.api.model.Taint;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URI;
@@ -131,6 +132,11 @@ final class RealNode {
             ask(agent, token);
             return agent.metric(VERIFIED) > before;
         });
+    }
+
+    /** The taints that it has now, of which the API server itself gives it one. */
+    List<Taint> taints() {
+        return cluster.administrator().nodes().withName(name).get().getSpec().getTaints();
     }
 
     /** A pod of this node that runs, of the service account that has an association. */

@@ -1,9 +1,5 @@
 package dev.podidentity.agent.realcluster;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import org.junit.jupiter.api.extension.ExtensionContext;
 import org.junit.jupiter.api.extension.ParameterContext;
 import org.junit.jupiter.api.extension.ParameterResolver;
@@ -21,15 +17,7 @@ final class SharedCluster implements ParameterResolver {
     @Override
     public RealCluster resolveParameter(ParameterContext parameter, ExtensionContext context) {
         return context.getRoot().getStore(NAMESPACE)
-                .computeIfAbsent(RealCluster.class, type -> RealCluster.start(directory()), RealCluster.class);
-    }
-
-    /** What is left there, such as the log, helps to find out what went wrong. */
-    private static Path directory() {
-        try {
-            return Files.createTempDirectory(Files.createDirectories(Path.of("target", "real-cluster").toAbsolutePath()), "shared-");
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+                .computeIfAbsent(
+                        RealCluster.class, type -> RealCluster.start(RealCluster.directory("shared")), RealCluster.class);
     }
 }
