@@ -130,6 +130,20 @@ final class RealCluster implements AutoCloseable {
         return this;
     }
 
+    /** Applies objects that are given as YAML. */
+    void apply(String yaml) {
+        api.kubectl("apply", "-f", file("applied-" + UUID.randomUUID() + ".yaml", yaml).toString());
+    }
+
+    /** Writes a file of this cluster's. */
+    Path file(String name, String content) {
+        try {
+            return Files.writeString(directory.resolve(name), content);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
     ApiServerProcess api() {
         return api;
     }
