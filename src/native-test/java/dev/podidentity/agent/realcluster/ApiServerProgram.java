@@ -29,7 +29,7 @@ final class ApiServerProgram {
     private static final String VERSION = "-s -w -X k8s.io/component-base/version.gitVersion=v1.35.4"
             + " -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=35";
     private static final Duration BUILD_PATIENCE = Duration.ofMinutes(25);
-    private static final Duration PATIENCE = Duration.ofSeconds(10);
+    private static final Duration PATIENCE = Duration.ofSeconds(60);
 
     private ApiServerProgram() {}
 
@@ -40,13 +40,19 @@ final class ApiServerProgram {
         }
         return Files.exists(built()) || thereIsGo()
                 ? Optional.empty()
-                : Optional.of("needs Go, to build kube-apiserver: there is no command \"go\"");
+                : Optional.of("needs Go 1.25 or later, to build kube-apiserver");
     }
 
+    /** Asked where the sources are, an old Go fails if it cannot get the version that they need. */
     private static boolean thereIsGo() {
         try {
-            return new ProcessBuilder("go", "version").redirectErrorStream(true)
-                    .redirectOutput(ProcessBuilder.Redirect.DISCARD).start().waitFor(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+            Process go = new ProcessBuilder("go", "version").directory(SOURCES.toFile()).redirectErrorStream(true)
+                    .redirectOutput(ProcessBuilder.Redirect.DISCARD).start();
+            if (!go.waitFor(PATIENCE.toSeconds(), TimeUnit.SECONDS)) {
+                go.destroyForcibly();
+                return false;
+            }
+            return go.exitValue() == 0;
         } catch (IOException e) {
             return false;
         } catch (InterruptedException e) {

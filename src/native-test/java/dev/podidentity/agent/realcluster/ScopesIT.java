@@ -3,68 +3,95 @@ package dev.podidentity.agent.realcluster;
 import static dev.podidentity.agent.realcluster.RealNode.ask;
 import static dev.podidentity.agent.realcluster.RealNode.askUntil;
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import dev.podidentity.agent.AgentProcess;
 import dev.podidentity.agent.ForgedTokens;
 import dev.podidentity.agent.RawHttp.Answer;
 import io.fabric8.kubernetes.api.model.Pod;
 import io.vertx.core.json.JsonObject;
+import java.lang.annotation.ElementType;
+import java.lang.annotation.Retention;
+import java.lang.annotation.RetentionPolicy;
+import java.lang.annotation.Target;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.Base64;
+import java.util.List;
 import java.util.stream.Stream;
 import org.jose4j.lang.JoseException;
-import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.AfterParameterizedClassInvocation;
-import org.junit.jupiter.params.BeforeParameterizedClassInvocation;
-import org.junit.jupiter.params.Parameter;
-import org.junit.jupiter.params.ParameterizedClass;
-import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Who gets credentials, and whose, in each scope and with each way to verify tokens. */
 @NeedsRealCluster
-@ParameterizedClass(name = "{0}, shared by {1}")
-@MethodSource("ways")
 class ScopesIT {
 
-    private static RealCluster cluster;
-    private static RealNode node;
-    private static AgentProcess agent;
+    private static final List<Way> WAYS = new ArrayList<>();
 
-    @Parameter(0)
+    private static RealCluster cluster;
+
+    /** Of the way that a test is run in. */
     private String verification;
 
-    @Parameter(1)
     private String scope;
-
+    private RealNode node;
+    private AgentProcess agent;
     /** In which the test makes its pods. */
     private String namespace;
 
-    static Stream<Arguments> ways() {
-        return Stream.of("jwks", "token-review").flatMap(verification ->
-                Stream.of("token", "pod", "role").map(scope -> arguments(verification, scope)));
+    /** A way to run the agent, and the agent that runs so. */
+    private record Way(String verification, String scope, RealNode node, AgentProcess agent) {
+
+        static Way start(String verification, String scope) {
+            RealNode node = cluster.node();
+            AgentProcess agent = node.agent("--token-verification", verification, "--coalesce", scope, "--pod-watch");
+            RealNode.awaitWatch(agent);
+            node.awaitVerified(agent);
+            return new Way(verification, scope, node, agent);
+        }
+
+        @Override
+        public String toString() {
+            return verification + ", shared by " + scope;
+        }
     }
 
-    @BeforeParameterizedClassInvocation
-    static void start(String verification, String scope, RealCluster shared) {
+    /** A test that is run once in each way. */
+    @Target(ElementType.METHOD)
+    @Retention(RetentionPolicy.RUNTIME)
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("ways")
+    private @interface InEachWay {}
+
+    static Stream<Way> ways() {
+        return WAYS.stream();
+    }
+
+    @BeforeAll
+    static void start(RealCluster shared) {
         cluster = shared;
-        node = cluster.node();
-        agent = node.agent("--token-verification", verification, "--coalesce", scope, "--pod-watch");
-        RealNode.awaitWatch(agent);
-        node.awaitVerified(agent);
+        for (String verification : List.of("jwks", "token-review")) {
+            for (String scope : List.of("token", "pod", "role")) {
+                WAYS.add(Way.start(verification, scope));
+            }
+        }
     }
 
-    @AfterParameterizedClassInvocation
+    @AfterAll
     static void stop() {
-        agent.close();
+        WAYS.forEach(way -> way.agent().close());
+        WAYS.clear();
     }
 
-    @BeforeEach
-    void prepare() {
+    private void use(Way way) {
+        verification = way.verification();
+        scope = way.scope();
+        node = way.node();
+        agent = way.agent();
         namespace = cluster.namespace();
         cluster.eksAuth().resetCounts();
     }
@@ -89,8 +116,10 @@ class ScopesIT {
         return new JsonObject(new String(Base64.getUrlDecoder().decode(token.split("\\.")[1]), StandardCharsets.UTF_8));
     }
 
-    @Test
-    void podsOfAServiceAccountShareWithTheRoleAlone() {
+    @InEachWay
+    void podsOfAServiceAccountShareWithTheRoleAlone(Way way) {
+        use(way);
+
         // When
         Answer first = ask(agent, cluster.token(pod("cart-1")));
         Answer second = ask(agent, cluster.token(pod("cart-2")));
@@ -102,8 +131,10 @@ class ScopesIT {
         assertThat(cluster.eksAuth().calls()).isEqualTo(scope.equals("role") ? 1 : 2);
     }
 
-    @Test
-    void aRotatedTokenFindsWhatItsPodHasButByTokens() {
+    @InEachWay
+    void aRotatedTokenFindsWhatItsPodHasButByTokens(Way way) {
+        use(way);
+
         // Given
         Pod pod = pod("cart-1");
         String token = cluster.token(pod);
@@ -118,21 +149,27 @@ class ScopesIT {
         assertThat(ask(agent, token).body()).as("the old one is good until it expires").isEqualTo(before.body());
     }
 
-    @Test
-    void aTokenOfAPodOfAnotherNodeIsForbidden() {
+    @InEachWay
+    void aTokenOfAPodOfAnotherNodeIsForbidden(Way way) {
+        use(way);
+
         RealNode other = cluster.node();
 
         assertRefused(ask(agent, cluster.token(other.pod(namespace, "cart-1"))), 403, "The token is of a pod of another node");
     }
 
-    @Test
-    void aTokenForAnotherAudienceIsRefused() {
+    @InEachWay
+    void aTokenForAnotherAudienceIsRefused(Way way) {
+        use(way);
+
         assertRefused(ask(agent, cluster.token(pod("cart-1"), "sts.amazonaws.com")), 400,
                 "The token is not for the audience pods.eks.amazonaws.com");
     }
 
-    @Test
-    void aTokenUnderAKeyOfOnesOwnIsRefused() throws JoseException {
+    @InEachWay
+    void aTokenUnderAKeyOfOnesOwnIsRefused(Way way) throws JoseException {
+        use(way);
+
         // Given
         String genuine = cluster.token(pod("cart-1"));
 
@@ -143,8 +180,10 @@ class ScopesIT {
         assertRefused(answer, 400, notSigned());
     }
 
-    @Test
-    void aTokenWithChangedClaimsIsRefused() {
+    @InEachWay
+    void aTokenWithChangedClaimsIsRefused(Way way) {
+        use(way);
+
         // Given
         String genuine = cluster.token(pod("cart-1"));
         JsonObject changed = claims(genuine).put("exp", claims(genuine).getLong("exp") + 1);
@@ -153,16 +192,20 @@ class ScopesIT {
         assertRefused(ask(agent, ForgedTokens.withClaims(genuine, changed)), 400, notSigned());
     }
 
-    @Test
-    void aTokenWithoutASignatureIsRefused() {
+    @InEachWay
+    void aTokenWithoutASignatureIsRefused(Way way) {
+        use(way);
+
         String genuine = cluster.token(pod("cart-1"));
 
         assertRefused(ask(agent, ForgedTokens.unsigned(genuine, "none", "")), 400, "The token has no signature");
         assertRefused(ask(agent, ForgedTokens.unsigned(genuine, "none", "AAAA")), 400, "The token's alg is none");
     }
 
-    @Test
-    void anExpiredTokenIsRefused() {
+    @InEachWay
+    void anExpiredTokenIsRefused(Way way) {
+        use(way);
+
         String expired = cluster.mint(cluster.claims(pod("cart-1"))
                 .withIssuedAt(Instant.now().minus(Duration.ofHours(25))));
 
@@ -170,13 +213,17 @@ class ScopesIT {
     }
 
     /** So that the test above fails for its reason: the API server and EKS Auth accept what is minted here. */
-    @Test
-    void aTokenMintedWithTheApiServersKeyIsGood() {
+    @InEachWay
+    void aTokenMintedWithTheApiServersKeyIsGood(Way way) {
+        use(way);
+
         assertThat(ask(agent, cluster.mint(cluster.claims(pod("cart-1")))).status()).isEqualTo(200);
     }
 
-    @Test
-    void aTokenThatIsBoundToNoPodStandsForItselfAndEksAuthRefusesIt() {
+    @InEachWay
+    void aTokenThatIsBoundToNoPodStandsForItselfAndEksAuthRefusesIt(Way way) {
+        use(way);
+
         // Given
         double before = agent.metric("pod_identity_token_verifications_total{verdict=\"no_pod\",}");
 
@@ -189,8 +236,10 @@ class ScopesIT {
         assertThat(agent.metric("pod_identity_token_verifications_total{verdict=\"no_pod\",}")).isGreaterThan(before);
     }
 
-    @Test
-    void aServiceAccountThatIsMadeAgainSharesNothingWithTheOldOne() {
+    @InEachWay
+    void aServiceAccountThatIsMadeAgainSharesNothingWithTheOldOne(Way way) {
+        use(way);
+
         // Given
         String ofTheOldOne = cluster.token(pod("cart-1"));
         Answer beforeAll = ask(agent, cluster.token(pod("cart-2")));
@@ -213,8 +262,10 @@ class ScopesIT {
         }
     }
 
-    @Test
-    void aPodOfTheSameNameWithAnotherUidIsAnother() {
+    @InEachWay
+    void aPodOfTheSameNameWithAnotherUidIsAnother(Way way) {
+        use(way);
+
         // Given
         Pod old = pod("cart-1");
         String oldToken = cluster.token(old);
@@ -232,8 +283,10 @@ class ScopesIT {
         assertThat(young.body()).isNotEqualTo(before.body());
     }
 
-    @Test
-    void aPodThatIsDeletedByForceLosesItsCredentials() {
+    @InEachWay
+    void aPodThatIsDeletedByForceLosesItsCredentials(Way way) {
+        use(way);
+
         // Given
         Pod pod = pod("cart-1");
         String token = cluster.token(pod);
@@ -249,13 +302,17 @@ class ScopesIT {
         assertThat(cluster.eksAuth().calls()).isOne();
     }
 
-    @Test
-    void aPodThatHasSucceededLosesItsCredentials() {
+    @InEachWay
+    void aPodThatHasSucceededLosesItsCredentials(Way way) {
+        use(way);
+
         assertLosesThem("Succeeded");
     }
 
-    @Test
-    void aPodThatHasFailedLosesItsCredentials() {
+    @InEachWay
+    void aPodThatHasFailedLosesItsCredentials(Way way) {
+        use(way);
+
         assertLosesThem("Failed");
     }
 
@@ -272,8 +329,10 @@ class ScopesIT {
         askUntil(403, agent, token);
     }
 
-    @Test
-    void aPodThatHasTimeToTerminateKeepsItsCredentials() {
+    @InEachWay
+    void aPodThatHasTimeToTerminateKeepsItsCredentials(Way way) {
+        use(way);
+
         // Given
         Pod pod = pod("cart-1");
         String token = cluster.token(pod);
