@@ -2,7 +2,11 @@ package dev.podidentity.emulator;
 
 import dev.podidentity.emulator.TokenRequest.Algorithm;
 import java.nio.charset.StandardCharsets;
+import java.security.Key;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.time.Instant;
+import java.util.Base64;
 import java.util.Map;
 import java.util.UUID;
 import java.util.stream.Stream;
@@ -85,6 +89,21 @@ public final class TokenMint {
     public String jwks(Algorithm... algorithms) {
         return new JsonWebKeySet(Stream.of(algorithms).map(TokenMint::key).toList())
                 .toJson(OutputControlLevel.PUBLIC_ONLY);
+    }
+
+    /** The private key of an algorithm in PEM format, for an API server whose tokens EKS Auth accepts here. */
+    public String privateKey(Algorithm algorithm) {
+        return pem("PRIVATE KEY", key(algorithm).getPrivateKey());
+    }
+
+    /** The public key of an algorithm in PEM format. */
+    public String publicKey(Algorithm algorithm) {
+        return pem("PUBLIC KEY", key(algorithm).getPublicKey());
+    }
+
+    private static String pem(String type, Key key) {
+        String base64 = Base64.getMimeEncoder(64, new byte[] {'\n'}).encodeToString(key.getEncoded());
+        return "-----BEGIN " + type + "-----\n" + base64 + "\n-----END " + type + "-----\n";
     }
 
     private static PublicJsonWebKey key(Algorithm algorithm) {
@@ -173,9 +192,15 @@ public final class TokenMint {
         return NumericDate.fromSeconds(instant.getEpochSecond());
     }
 
+    /** With the name that an API server gives a key: a hash of it in the encoding of certificates. */
     private static PublicJsonWebKey named(PublicJsonWebKey key, Algorithm algorithm) {
         key.setAlgorithm(algorithm.name());
-        key.setKeyId(key.calculateBase64urlEncodedThumbprint("SHA-256"));
+        try {
+            byte[] hash = MessageDigest.getInstance("SHA-256").digest(key.getPublicKey().getEncoded());
+            key.setKeyId(Base64.getUrlEncoder().withoutPadding().encodeToString(hash));
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException(e);
+        }
         return key;
     }
 

@@ -33,18 +33,18 @@ import java.util.stream.Stream;
  * <p>The system property {@code agent.executable} names a native executable to run; without it the jar of
  * {@code agent.jar} runs on this JVM's {@code java}.
  */
-final class AgentProcess implements AutoCloseable {
+public final class AgentProcess implements AutoCloseable {
 
-    static final String LOOPBACK = "127.0.0.1";
+    public static final String LOOPBACK = "127.0.0.1";
 
     private static final Duration PATIENCE = Duration.ofSeconds(60);
     private static final int TOO_MANY_REQUESTS = 429;
-    static final Pattern LISTENING = Pattern.compile(
+    public static final Pattern LISTENING = Pattern.compile(
             "\"msg\":\"Listening\",\"listener\":\"(\\w+)\",\"address\":\"(.+):(\\d+)\"");
     /** What the emulator's secrets, and any JWT, begin with. */
-    static final List<String> SECRETS = List.of("emulated-secret-", "emulated-session-", "eyJ");
+    public static final List<String> SECRETS = List.of("emulated-secret-", "emulated-session-", "eyJ");
     /** A part of a JWT, such as its signature: one with ES256 has 86 characters. */
-    static final Pattern SECRET = Pattern.compile("[0-9A-Za-z_-]{80}");
+    public static final Pattern SECRET = Pattern.compile("[0-9A-Za-z_-]{80}");
 
     private final Process process;
     private final List<String> output = new CopyOnWriteArrayList<>();
@@ -59,11 +59,11 @@ final class AgentProcess implements AutoCloseable {
     }
 
     /** Starts an agent on loopback that calls an emulated EKS Auth, and waits until it listens and can call. */
-    static AgentProcess start(EksAuthEmulator emulator, String... flags) {
+    public static AgentProcess start(EksAuthEmulator emulator, String... flags) {
         return start(emulator, Map.of(), flags);
     }
 
-    static AgentProcess start(EksAuthEmulator emulator, Map<String, String> environment, String... flags) {
+    public static AgentProcess start(EksAuthEmulator emulator, Map<String, String> environment, String... flags) {
         AgentProcess agent = launch(emulator, environment, flags);
         agent.awaitLine(line -> line.contains("Ready to call EKS Auth"));
         agent.awaitLine(line -> line.contains("own AWS credentials are found"));
@@ -71,7 +71,7 @@ final class AgentProcess implements AutoCloseable {
     }
 
     /** Starts an agent that need not find credentials of its own, and waits until it listens. */
-    static AgentProcess launch(EksAuthEmulator emulator, Map<String, String> environment, String... flags) {
+    public static AgentProcess launch(EksAuthEmulator emulator, Map<String, String> environment, String... flags) {
         List<String> arguments = new ArrayList<>(List.of(
                 "server", "--cluster-name", emulator.clusterName(), "--endpoint", emulator.endpoint().toString(),
                 "--bind-hosts", LOOPBACK, "--port", "0", "--probe-port", "0", "--metrics-address", LOOPBACK,
@@ -87,7 +87,7 @@ final class AgentProcess implements AutoCloseable {
     }
 
     /** What lets an agent call this emulated EKS Auth. */
-    static Map<String, String> environment(EksAuthEmulator emulator) {
+    public static Map<String, String> environment(EksAuthEmulator emulator) {
         return Map.of(
                 "AWS_ACCESS_KEY_ID", emulator.accessKeyId(),
                 "AWS_SECRET_ACCESS_KEY", emulator.secretAccessKey(),
@@ -96,12 +96,12 @@ final class AgentProcess implements AutoCloseable {
     }
 
     /** Runs the agent with just these arguments and this environment. */
-    static AgentProcess run(Map<String, String> environment, String... arguments) {
+    public static AgentProcess run(Map<String, String> environment, String... arguments) {
         return run(command(), environment, arguments);
     }
 
     /** What starts the agent; its arguments come after it. */
-    static List<String> command() {
+    public static List<String> command() {
         String executable = System.getProperty("agent.executable");
         return executable != null
                 ? List.of(executable)
@@ -114,7 +114,7 @@ final class AgentProcess implements AutoCloseable {
      * Runs the agent by another command, such as {@code ip netns exec}, that ends with the executable. What stands
      * before it must become the agent, and not start it: signals go to the process that is started here.
      */
-    static AgentProcess run(List<String> command, Map<String, String> environment, String... arguments) {
+    public static AgentProcess run(List<String> command, Map<String, String> environment, String... arguments) {
         List<String> all = new ArrayList<>(command);
         all.addAll(List.of(arguments));
         ProcessBuilder builder = new ProcessBuilder(all).redirectErrorStream(true);
@@ -147,7 +147,7 @@ final class AgentProcess implements AutoCloseable {
     }
 
     /** Waits for a line that the agent has written, or writes. */
-    String awaitLine(Predicate<String> wanted) {
+    public String awaitLine(Predicate<String> wanted) {
         Expectation expectation = new Expectation(wanted, new CompletableFuture<>());
         expectations.add(expectation);
         output.forEach(expectation::check);
@@ -156,32 +156,32 @@ final class AgentProcess implements AutoCloseable {
         return expectation.seen.orTimeout(PATIENCE.toSeconds(), TimeUnit.SECONDS).join();
     }
 
-    int port() {
+    public int port() {
         return port("credentials");
     }
 
     /** The port of a listener: credentials, probes or metrics. */
-    int port(String listener) {
+    public int port(String listener) {
         return ports.get(listener);
     }
 
     /** The port of one of several listeners of a kind. */
-    int port(String listener, String host) {
+    public int port(String listener, String host) {
         return ports.get(listener + ' ' + host);
     }
 
     /** All that the agent has written. */
-    List<String> output() {
+    public List<String> output() {
         return List.copyOf(output);
     }
 
     /** How often the agent has written a line with all of this in it. */
-    long lines(String... parts) {
+    public long lines(String... parts) {
         return output.stream().filter(line -> Stream.of(parts).allMatch(line::contains)).count();
     }
 
     /** The value of a time series now; its name with its labels as a scrape shows them. */
-    double metric(String series) {
+    public double metric(String series) {
         String scrape = scrape();
         return scrape.lines()
                 .filter(line -> line.startsWith(series + ' '))
@@ -200,29 +200,29 @@ final class AgentProcess implements AutoCloseable {
         return response.then().statusCode(200).extract().asString();
     }
 
-    long pid() {
+    public long pid() {
         return process.pid();
     }
 
     /** Adds something that must not stand in the output. */
-    void keepsSecret(String secret) {
+    public void keepsSecret(String secret) {
         secrets.add(secret);
     }
 
     /** Sends SIGTERM. */
-    void terminate() {
+    public void terminate() {
         // Not process.destroy(), which also closes the output.
         process.toHandle().destroy();
     }
 
     /** Sends SIGKILL, and waits for the end. */
-    void kill() {
+    public void kill() {
         process.toHandle().destroyForcibly();
         awaitExit();
     }
 
     /** Waits for the end of the process and of its output; gives the exit code. */
-    int awaitExit() {
+    public int awaitExit() {
         try {
             assertThat(process.waitFor(PATIENCE.toSeconds(), TimeUnit.SECONDS)).as("the agent ends").isTrue();
             outputEnded.join();
@@ -240,7 +240,7 @@ final class AgentProcess implements AutoCloseable {
         assertThat(String.join("\n", output)).doesNotContain(secrets).doesNotContainPattern(SECRET);
     }
 
-    static void daemon(String name, Runnable task) {
+    public static void daemon(String name, Runnable task) {
         Thread thread = new Thread(task, name);
         thread.setDaemon(true);
         thread.start();

@@ -3,21 +3,21 @@ package dev.podidentity.agent;
 import dev.podidentity.emulator.EksAuthEmulator;
 
 /** Emulated EKS Auths with an association for the service account that the tests use. */
-final class Emulators {
+public final class Emulators {
 
-    static final String NAMESPACE = "default";
-    static final String SERVICE_ACCOUNT = "demo";
+    public static final String NAMESPACE = "default";
+    public static final String SERVICE_ACCOUNT = "demo";
 
     private Emulators() {}
 
-    static EksAuthEmulator start() {
+    public static EksAuthEmulator start() {
         EksAuthEmulator emulator = EksAuthEmulator.start();
         emulator.associate(NAMESPACE, SERVICE_ACCOUNT, "arn:aws:iam::123456789012:role/demo");
         return emulator;
     }
 
     /** A new token of a pod of the associated service account. */
-    static String token(EksAuthEmulator emulator, String pod) {
+    public static String token(EksAuthEmulator emulator, String pod) {
         return emulator.tokens().mint(NAMESPACE, SERVICE_ACCOUNT, pod);
     }
 }

@@ -12,40 +12,40 @@ import org.jose4j.keys.HmacKey;
 import org.jose4j.lang.JoseException;
 
 /** What somebody can make of a pod's token, or of what a token says, without the cluster's private keys. */
-final class ForgedTokens {
+public final class ForgedTokens {
 
     /** The forger's own. */
     private final RsaJsonWebKey own;
 
-    ForgedTokens() throws JoseException {
+    public ForgedTokens() throws JoseException {
         own = RsaJwkGenerator.generateJwk(2048);
     }
 
     /** A token with its claims changed, and the signature that it had. */
-    static String withClaims(String token, JsonObject claims) {
+    public static String withClaims(String token, JsonObject claims) {
         String[] parts = token.split("\\.");
         return parts[0] + '.' + encode(claims) + '.' + parts[2];
     }
 
     /** A token with its header changed, and the signature that it had. */
-    static String withHeader(String token, JsonObject header) {
+    public static String withHeader(String token, JsonObject header) {
         return encode(header) + token.substring(token.indexOf('.'));
     }
 
     /** The same bytes of a signature in another text: the last character has bits that nobody needs. */
-    static String withSpareBits(String token) {
+    public static String withSpareBits(String token) {
         char last = token.charAt(token.length() - 1);
         return token.substring(0, token.length() - 1) + (char) (last + 1);
     }
 
     /** What a token says, with no signature that anybody would have to make. */
-    static String unsigned(String token, String algorithm, String signature) {
+    public static String unsigned(String token, String algorithm, String signature) {
         JsonObject header = header(token).put("alg", algorithm);
         return encode(header) + '.' + token.split("\\.")[1] + '.' + signature;
     }
 
     /** What a token says, with an HMAC keyed with a public key as it is published. */
-    static String keyedWith(String token, String publicKey) throws JoseException {
+    public static String keyedWith(String token, String publicKey) throws JoseException {
         JsonWebSignature signature = of(token);
         signature.setAlgorithmHeaderValue("HS256");
         signature.setKey(new HmacKey(publicKey.getBytes(StandardCharsets.UTF_8)));
@@ -54,14 +54,14 @@ final class ForgedTokens {
     }
 
     /** What a token says, signed by the forger. */
-    String signed(String token, String keyId) throws JoseException {
+    public String signed(String token, String keyId) throws JoseException {
         JsonWebSignature signature = of(token);
         signature.setKeyIdHeaderValue(keyId);
         return signed(signature);
     }
 
     /** The same, with the forger's public key beside it. */
-    String signedWithKeyInHeader(String token) throws JoseException {
+    public String signedWithKeyInHeader(String token) throws JoseException {
         JsonWebSignature signature = of(token);
         signature.setJwkHeader(PublicJsonWebKey.Factory.newPublicJwk(own.toParams(OutputControlLevel.PUBLIC_ONLY)));
         return signed(signature);
@@ -80,15 +80,15 @@ final class ForgedTokens {
         return signature;
     }
 
-    static JsonObject header(String token) {
+    public static JsonObject header(String token) {
         return new JsonObject(new String(Base64.getUrlDecoder().decode(token.split("\\.")[0]), StandardCharsets.UTF_8));
     }
 
-    static String encode(JsonObject json) {
+    public static String encode(JsonObject json) {
         return encode(json.encode());
     }
 
-    static String encode(String text) {
+    public static String encode(String text) {
         return Base64.getUrlEncoder().withoutPadding().encodeToString(text.getBytes(StandardCharsets.UTF_8));
     }
 }

@@ -16,7 +16,7 @@ import java.util.Locale;
 import java.util.Optional;
 
 /** One connection that sends bytes as they are given, and shows an answer as it comes. */
-final class RawHttp implements AutoCloseable {
+public final class RawHttp implements AutoCloseable {
 
     private static final Duration PATIENCE = Duration.ofSeconds(30);
 
@@ -24,26 +24,26 @@ final class RawHttp implements AutoCloseable {
 
     private final Socket socket = new Socket();
 
-    RawHttp(int port) throws IOException {
+    public RawHttp(int port) throws IOException {
         this(AgentProcess.LOOPBACK, port);
     }
 
-    RawHttp(String host, int port) throws IOException {
+    public RawHttp(String host, int port) throws IOException {
         this(host, port, PATIENCE);
     }
 
     /** A connection that waits for nothing longer than this. */
-    RawHttp(String host, int port, Duration patience) throws IOException {
+    public RawHttp(String host, int port, Duration patience) throws IOException {
         connect(host, port, patience);
     }
 
     /** A connection from a given address of this machine. */
-    static RawHttp from(String source, String host, int port) throws IOException {
+    public static RawHttp from(String source, String host, int port) throws IOException {
         return from(source, host, port, PATIENCE);
     }
 
     /** A connection from a given address of this machine that waits for nothing longer than this. */
-    static RawHttp from(String source, String host, int port, Duration patience) throws IOException {
+    public static RawHttp from(String source, String host, int port, Duration patience) throws IOException {
         return new RawHttp(new InetSocketAddress(source, 0), host, port, patience);
     }
 
@@ -59,7 +59,7 @@ final class RawHttp implements AutoCloseable {
     }
 
     /** Sends without reading; whether the other side put an end to it within so many times. */
-    boolean sendUntilRefused(String text, int times) throws IOException {
+    public boolean sendUntilRefused(String text, int times) throws IOException {
         byte[] bytes = text.getBytes(StandardCharsets.ISO_8859_1);
         try {
             for (int i = 0; i < times; i++) {
@@ -72,25 +72,25 @@ final class RawHttp implements AutoCloseable {
     }
 
     /** One request on a connection of its own. */
-    static Answer exchange(int port, String request) throws IOException {
+    public static Answer exchange(int port, String request) throws IOException {
         try (RawHttp http = new RawHttp(port)) {
             return http.send(request).answer(request.startsWith("HEAD "));
         }
     }
 
     /** A request for credentials with the retries of Java's SDK: five more at once after a 503. */
-    static Answer askAsSdk(int port, String token) throws IOException {
+    public static Answer askAsSdk(int port, String token) throws IOException {
         try (RawHttp http = new RawHttp(port)) {
             return http.askAsSdk(token);
         }
     }
 
-    Answer askAsSdk(String token) throws IOException {
+    public Answer askAsSdk(String token) throws IOException {
         return send(request(token)).answerAsSdk(token);
     }
 
     /** The answer to a request that was sent, with the same retries if it is a 503. */
-    Answer answerAsSdk(String token) throws IOException {
+    public Answer answerAsSdk(String token) throws IOException {
         Answer answer = answer();
         for (int retry = 0; retry < SDK_RETRIES && answer.status() == 503; retry++) {
             answer = send(request(token)).answer();
@@ -99,11 +99,11 @@ final class RawHttp implements AutoCloseable {
     }
 
     /** A request for credentials, as an SDK makes it. */
-    static String request(String token) {
+    public static String request(String token) {
         return request("GET", "/v1/credentials", "Host: 169.254.170.23", "Authorization: " + token);
     }
 
-    static String request(String method, String target, String... headers) {
+    public static String request(String method, String target, String... headers) {
         StringBuilder request = new StringBuilder(method + ' ' + target + " HTTP/1.1\r\n");
         for (String header : headers) {
             request.append(header).append("\r\n");
@@ -111,17 +111,17 @@ final class RawHttp implements AutoCloseable {
         return request.append("\r\n").toString();
     }
 
-    RawHttp send(String text) throws IOException {
+    public RawHttp send(String text) throws IOException {
         socket.getOutputStream().write(text.getBytes(StandardCharsets.ISO_8859_1));
         socket.getOutputStream().flush();
         return this;
     }
 
-    Answer answer() throws IOException {
+    public Answer answer() throws IOException {
         return answer(false);
     }
 
-    Answer answer(boolean head) throws IOException {
+    public Answer answer(boolean head) throws IOException {
         String status = line();
         List<String> headers = new ArrayList<>();
         for (String header = line(); !header.isEmpty(); header = line()) {
@@ -134,13 +134,13 @@ final class RawHttp implements AutoCloseable {
     }
 
     /** Resets the connection, with no word more. */
-    void reset() throws IOException {
+    public void reset() throws IOException {
         socket.setOption(StandardSocketOptions.SO_LINGER, 0);
         socket.close();
     }
 
     /** Waits until the other side closes, or resets; false if it sends something instead. */
-    boolean closedByPeer() throws IOException {
+    public boolean closedByPeer() throws IOException {
         try {
             return socket.getInputStream().read() < 0;
         } catch (SocketException e) {
@@ -167,13 +167,13 @@ final class RawHttp implements AutoCloseable {
         socket.close();
     }
 
-    record Answer(String statusLine, List<String> headers, String body) {
+    public record Answer(String statusLine, List<String> headers, String body) {
 
-        int status() {
+        public int status() {
             return Integer.parseInt(statusLine.split(" ")[1]);
         }
 
-        Optional<String> header(String name) {
+        public Optional<String> header(String name) {
             return headers.stream()
                     .filter(header -> header.toLowerCase(Locale.ROOT).startsWith(name.toLowerCase(Locale.ROOT) + ":"))
                     .map(header -> header.substring(name.length() + 1).strip())

@@ -1,4 +1,4 @@
-package dev.podidentity.kubernetes;
+package dev.podidentity.agent.realcluster;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
@@ -23,37 +23,22 @@ import io.fabric8.kubernetes.client.KubernetesClientException;
 import io.fabric8.kubernetes.client.dsl.base.PatchContext;
 import io.fabric8.kubernetes.client.dsl.base.PatchType;
 import io.fabric8.kubernetes.client.utils.Serialization;
-import java.io.File;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/**
- * What an API server lets the agent's service account do once {@code kubernetes/verified} is applied to it. Needs one of
- * Kubernetes 1.30 or later that holds nothing of value, without a controller manager or kubelet:
- * {@code -Dapi-server.kubeconfig=} names the file for its administrator. Skipped without.
- */
-@EnabledIfSystemProperty(
-        named = PolicyEnforcementTest.KUBECONFIG,
-        matches = ".+",
-        disabledReason = "there is no API server to apply the manifests to")
-@Timeout(120)
-class PolicyEnforcementTest {
-
-    static final String KUBECONFIG = "api-server.kubeconfig";
+/** What an API server lets the agent's service account do once {@code kubernetes/verified} is applied to it. */
+@NeedsRealCluster
+class PolicyEnforcementIT {
 
     private static final String NAMESPACE = "kube-system";
     private static final String AGENT = "eks-pod-identity-agent";
@@ -75,13 +60,8 @@ class PolicyEnforcementTest {
     private KubernetesClient agent;
 
     @BeforeAll
-    static void apply() {
-        File kubeconfig = new File(System.getProperty(KUBECONFIG));
-        administrator = new KubernetesClientBuilder().withConfig(Config.fromKubeconfig(kubeconfig)).build();
-        Manifests.of(Path.of("kubernetes/verified")).objects().stream()
-                // None of these is needed to be allowed what the agent is allowed.
-                .filter(object -> !List.of("DaemonSet", "ConfigMap").contains(object.getKind()))
-                .forEach(object -> administrator.resource(object).forceConflicts().serverSideApply());
+    static void prepare(RealCluster cluster) {
+        administrator = cluster.administrator();
         awaitPolicies();
     }
 
@@ -89,23 +69,15 @@ class PolicyEnforcementTest {
     private static void awaitPolicies() {
         Node probe = node();
         try (KubernetesClient unbound = client(token(null))) {
-            while (patch(unbound, probe, change("replace", TAINTS, List.of())) == 0) {
-                Thread.onSpinWait();
-            }
+            Wait.until("the policy of nodes is enforced",
+                    () -> patch(unbound, probe, change("replace", TAINTS, List.of())) != 0);
             Event event = new EventBuilder()
                     .withNewMetadata().withGenerateName("probe-").withNamespace("default").endMetadata()
                     .withNewInvolvedObject().withKind("Pod").withNamespace("default").endInvolvedObject()
                     .build();
-            while (create(unbound, event) == 0) {
-                Thread.onSpinWait();
-            }
+            Wait.until("the policy of Events is enforced", () -> create(unbound, event) != 0);
         }
         administrator.resource(probe).delete();
-    }
-
-    @AfterAll
-    static void disconnect() {
-        administrator.close();
     }
 
     @BeforeEach

@@ -1,0 +1,32 @@
+package dev.podidentity.agent.realcluster;
+
+import java.lang.annotation.ElementType;
+import java.lang.annotation.Retention;
+import java.lang.annotation.RetentionPolicy;
+import java.lang.annotation.Target;
+import java.util.Optional;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ConditionEvaluationResult;
+import org.junit.jupiter.api.extension.ExecutionCondition;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.extension.ExtensionContext;
+
+/** Skips a class of tests, with the reason, where there is no real API server to run them with. */
+@Target(ElementType.TYPE)
+@Retention(RetentionPolicy.RUNTIME)
+@ExtendWith({NeedsRealCluster.Condition.class, SharedCluster.class})
+@Timeout(300)
+@interface NeedsRealCluster {
+
+    /** Looks for one. */
+    final class Condition implements ExecutionCondition {
+
+        @Override
+        public ConditionEvaluationResult evaluateExecutionCondition(ExtensionContext context) {
+            Optional<String> missing = ApiServerProgram.missing();
+            return missing.isPresent()
+                    ? ConditionEvaluationResult.disabled(missing.get())
+                    : ConditionEvaluationResult.enabled("There is a kube-apiserver");
+        }
+    }
+}
