@@ -289,7 +289,9 @@ final class RealCluster implements AutoCloseable {
     /** Leaves the logs: etcd's data takes over 100 MB. */
     private void deleteData() {
         try (Stream<Path> files = Files.walk(directory)) {
-            for (Path file : files.filter(each -> each.toString().contains(ETCD_DATA)).sorted(Comparator.reverseOrder()).toList()) {
+            for (Path file : files.filter(each -> each.toString().contains(ETCD_DATA))
+                    .sorted(Comparator.reverseOrder())
+                    .toList()) {
                 Files.delete(file);
             }
         } catch (IOException e) {

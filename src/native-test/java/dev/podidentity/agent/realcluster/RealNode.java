@@ -17,8 +17,8 @@ import java.util.Optional;
 import java.util.UUID;
 
 /**
- * A node of a {@link RealCluster}: its agent's pod, the service account that kubelet mounts into that, and the pods that the agent
- * serves.
+ * A node of a {@link RealCluster}: its agent's pod, the service account that kubelet mounts into that, and the pods that the
+ * agent serves.
  */
 final class RealNode {
 
