@@ -28,8 +28,9 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.Stream;
 
 /**
- * The cluster of an agent's node: an API server over HTTPS, whose authority and a token for which stand in a directory as
- * Kubernetes mounts them into a pod, and an EKS Auth that accepts the same tokens.
+ * The cluster of an agent's node: a fake API server over HTTPS, whose authority and a token for which stand in a directory as
+ * Kubernetes mounts them into a pod, and an EKS Auth that accepts the same tokens. {@code realcluster} has one with a real API
+ * server.
  */
 final class Cluster implements AutoCloseable {
 

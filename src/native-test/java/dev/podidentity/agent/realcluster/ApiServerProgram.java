@@ -11,7 +11,6 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.util.HexFormat;
-import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
@@ -120,10 +119,10 @@ final class ApiServerProgram {
 
     /** Of all that the program is made of. */
     private static String hash() {
-        try {
+        try (Stream<Path> files = Files.list(SOURCES)) {
             MessageDigest digest = MessageDigest.getInstance("SHA-256");
-            for (String name : List.of("audit.yaml", "go.mod", "go.sum", "main.go")) {
-                digest.update(Files.readAllBytes(SOURCES.resolve(name)));
+            for (Path file : files.filter(each -> !each.endsWith("README.md")).sorted().toList()) {
+                digest.update(Files.readAllBytes(file));
             }
             digest.update(VERSION.getBytes(StandardCharsets.UTF_8));
             return HexFormat.of().formatHex(digest.digest(), 0, 8);

@@ -115,18 +115,17 @@ class OutagesIT {
 
     @Test
     @Execution(ExecutionMode.CONCURRENT)
-    void anApiServerThatIsKilledAndHasForgottenTheVersionsSince() throws InterruptedException {
+    void anApiServerThatIsKilledAndHasForgottenTheVersionsSince() {
         try (RealCluster cluster = RealCluster.onAnEtcdOfItsOwn(RealCluster.directory("compacted"))) {
-            cluster.api().start(cluster.signing(
-                    Algorithm.RS256, Algorithm.RS256));
+            String[] flags = cluster.signing(Algorithm.RS256, Algorithm.RS256);
+            cluster.api().start(flags);
             cluster.apply();
             RealNode node = cluster.node();
             try (ApiServerProcess second = cluster.secondApi(); AgentProcess agent = node.verifyingAgent()) {
                 // Given
                 Pods pods = new Pods(cluster, node, agent);
                 assertThat(cluster.api().agentsCalls("list", node.name())).isOne();
-                second.start(cluster.signing(Algorithm.RS256,
-                        Algorithm.RS256));
+                second.start(flags);
 
                 // When: a pod dies meanwhile
                 cluster.api().kill();
@@ -202,8 +201,7 @@ class OutagesIT {
     @Execution(ExecutionMode.CONCURRENT)
     void anotherApiServerTakesOver() {
         try (RealCluster cluster = RealCluster.onAnEtcdOfItsOwn(RealCluster.directory("failover"))) {
-            String[] flags = cluster.signing(
-                    Algorithm.RS256, Algorithm.RS256);
+            String[] flags = cluster.signing(Algorithm.RS256, Algorithm.RS256);
             cluster.api().start(flags);
             cluster.apply();
             RealNode node = cluster.node();

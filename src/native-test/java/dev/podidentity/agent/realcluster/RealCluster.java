@@ -2,6 +2,7 @@ package dev.podidentity.agent.realcluster;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.podidentity.agent.AgentProcess;
 import dev.podidentity.agent.Emulators;
 import dev.podidentity.emulator.EksAuthEmulator;
 import dev.podidentity.emulator.TokenMint;
@@ -22,9 +23,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 
@@ -44,11 +48,13 @@ final class RealCluster implements AutoCloseable {
     static final String ISSUER = TokenMint.ISSUER;
 
     private static final long TOKEN_SECONDS = 86_400;
+    private static final String ETCD_DATA = "/etcd/member";
 
     private final Path directory;
     private final EksAuthEmulator eksAuth = Emulators.start();
     private final ApiServerProcess api;
     private final AtomicInteger nodes = new AtomicInteger();
+    private final Map<String, AgentProcess> agents = new ConcurrentHashMap<>();
     /** Where it is not in the API server's process. */
     private Optional<Etcd> etcd = Optional.empty();
 
@@ -266,6 +272,31 @@ final class RealCluster implements AutoCloseable {
         api.close();
         etcd.ifPresent(Etcd::close);
         eksAuth.close();
+        writeLogs();
+        deleteData();
+    }
+
+    /** Has what an agent writes among the logs. */
+    AgentProcess logged(String node, AgentProcess agent) {
+        agents.put(node + "-agent-" + agent.pid() + ".log", agent);
+        return agent;
+    }
+
+    private void writeLogs() {
+        agents.forEach((name, agent) -> file(name, String.join("\n", agent.output())));
+    }
+
+    /** Leaves the logs: etcd's data takes over 100 MB. */
+    private void deleteData() {
+        try (Stream<Path> files = Files.walk(directory)) {
+            for (Path file : files.filter(each -> each.toString().contains(ETCD_DATA))
+                    .sorted(Comparator.reverseOrder())
+                    .toList()) {
+                Files.delete(file);
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     /** An etcd in a process of its own. */
@@ -287,15 +318,18 @@ final class RealCluster implements AutoCloseable {
             return url;
         }
 
-        /** Makes it forget all versions but the last. */
-        void compact(Path log) throws InterruptedException {
-            Process compaction = ApiServerProcess.run(log, List.of("compact", url));
-            assertThat(compaction.waitFor()).isZero();
+        /**
+         * Makes it forget all versions but the last.
+         *
+         * @param log the directory for what that writes
+         */
+        void compact(Path log) {
+            assertThat(ApiServerProcess.run(log, List.of("compact", url)).onExit().join().exitValue()).isZero();
         }
 
         @Override
         public void close() {
-            process.destroyForcibly();
+            process.destroyForcibly().onExit().join();
         }
     }
 }

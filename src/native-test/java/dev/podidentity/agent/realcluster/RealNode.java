@@ -11,15 +11,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 
 /**
- * A node of a {@link RealCluster}: its agent's pod, the service account that kubelet mounts into that, and the pods that the agent
- * serves.
+ * A node of a {@link RealCluster}: its agent's pod, the service account that kubelet mounts into that, and the pods that the
+ * agent serves.
  */
 final class RealNode {
 
@@ -100,8 +99,8 @@ final class RealNode {
         List<String> all = new ArrayList<>(
                 List.of("--api-server", apiServer.toString(), "--service-account-path", serviceAccount.toString()));
         all.addAll(List.of(flags));
-        Map<String, String> environment = new HashMap<>(Map.of("NODE_NAME", name));
-        return AgentProcess.start(cluster.eksAuth(), environment, all.toArray(String[]::new));
+        Map<String, String> environment = Map.of("NODE_NAME", name);
+        return cluster.logged(name, AgentProcess.start(cluster.eksAuth(), environment, all.toArray(String[]::new)));
     }
 
     /** Starts one that has everything switched on but Events and the taint, and waits until all of it works. */

@@ -88,8 +88,10 @@ class TakenPermissionsIT {
             case "events" -> new String[] {"create", "events"};
             default -> new String[] {"patch", "nodes"};
         };
-        Wait.until("the permission is gone", () -> cluster.api().tryKubectl(Stream.concat(
-                Stream.of("auth", "can-i", "--as=" + RealCluster.AGENT_USER, "--as-group=system:serviceaccounts"), Stream.of(question)).toArray(String[]::new))
-                .output().strip().endsWith("no"));
+        String[] asked = Stream.concat(
+                        Stream.of("auth", "can-i", "--as=" + RealCluster.AGENT_USER, "--as-group=system:serviceaccounts"),
+                        Stream.of(question))
+                .toArray(String[]::new);
+        Wait.until("the permission is gone", () -> cluster.api().tryKubectl(asked).output().strip().endsWith("no"));
     }
 }
