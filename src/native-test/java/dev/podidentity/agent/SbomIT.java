@@ -42,7 +42,7 @@ class SbomIT {
         assertThat(libraries()).extracting(library -> library.getString("name")).noneMatch(name ->
                 name.startsWith("junit") || name.startsWith("assertj") || name.startsWith("jazzer")
                         || name.startsWith("kubernetes-model") || name.startsWith("quarkus-junit")
-                        || name.equals("snakeyaml") || name.equals("commons-compress") || name.startsWith("smallrye-jwt")
+                        || name.equals("snakeyaml") || name.equals("commons-compress") || name.equals("smallrye-jwt-build")
                         || name.endsWith("-deployment"));
     }
 
