@@ -19,7 +19,7 @@ class ProductIT {
     /** Of the emulator and what it alone needs, of the build, and of the tests. */
     private static final List<String> FOREIGN = List.of(
             "dev/podidentity/emulator/", "associations.yaml", "org/yaml/snakeyaml", "snakeyaml-",
-            "io/smallrye/jwt", "smallrye-jwt", "dev/podidentity/image/", "org/apache/commons/compress", "commons-compress",
+            "io/smallrye/jwt/build", "smallrye-jwt-build", "dev/podidentity/image/", "org/apache/commons/compress", "commons-compress",
             "kubernetes-model", "cyclonedx", "jazzer", "org/junit/", "org/assertj", "archunit", "io/restassured", "hamcrest");
 
     @Test
