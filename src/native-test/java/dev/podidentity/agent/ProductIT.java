@@ -18,9 +18,10 @@ class ProductIT {
 
     /** Of the emulator and what it alone needs, of the build, and of the tests. */
     private static final List<String> FOREIGN = List.of(
-            "dev/podidentity/emulator/", "associations.yaml", "org/yaml/snakeyaml", "snakeyaml-",
+            "dev/podidentity/emulator/", "associations.yaml",
             "io/smallrye/jwt/build", "smallrye-jwt-build", "dev/podidentity/image/", "org/apache/commons/compress", "commons-compress",
-            "kubernetes-model", "cyclonedx", "jazzer", "org/junit/", "org/assertj", "archunit", "io/restassured", "hamcrest");
+            "kubernetes-model-apps", "kubernetes-server-mock", "cyclonedx", "jazzer",
+            "org/junit/", "org/assertj", "archunit", "io/restassured", "hamcrest");
 
     @Test
     void theProductHoldsNothingOfTheEmulatorOrTheTests() throws IOException {

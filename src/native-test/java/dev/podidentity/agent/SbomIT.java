@@ -28,7 +28,7 @@ class SbomIT {
         assertThat(libraries).extracting(library -> library.getString("group") + ':' + library.getString("name")).contains(
                 "software.amazon.awssdk:eksauth", "software.amazon.awssdk:netty-nio-client", "io.vertx:vertx-core",
                 "io.netty:netty-handler", "info.picocli:picocli", "io.smallrye:smallrye-jwt",
-                "io.quarkus:quarkus-vertx-http", "io.micrometer:micrometer-core");
+                "io.quarkus:quarkus-vertx-http", "io.quarkus:quarkus-kubernetes-client", "io.micrometer:micrometer-core");
         assertThat(libraries).allSatisfy(library -> {
             assertThat(library.getString("purl")).startsWith("pkg:maven/" + library.getString("group") + '/'
                     + library.getString("name") + '@' + library.getString("version"));
@@ -41,8 +41,9 @@ class SbomIT {
     void namesNothingThatIsThereForTestsOrForTheBuild() throws IOException {
         assertThat(libraries()).extracting(library -> library.getString("name")).noneMatch(name ->
                 name.startsWith("junit") || name.startsWith("assertj") || name.startsWith("jazzer")
-                        || name.startsWith("kubernetes-model") || name.startsWith("quarkus-junit")
-                        || name.equals("snakeyaml") || name.equals("commons-compress") || name.equals("smallrye-jwt-build")
+                        || name.equals("kubernetes-model-apps") || name.equals("kubernetes-server-mock")
+                        || name.startsWith("quarkus-junit")
+                        || name.equals("commons-compress") || name.equals("smallrye-jwt-build")
                         || name.endsWith("-deployment"));
     }
 

@@ -8,25 +8,24 @@ import dev.podidentity.agent.apiserver.OwnAccount.Authority;
 import dev.podidentity.agent.loop.Backoff;
 import dev.podidentity.agent.loop.Loop;
 import dev.podidentity.agent.outbound.CallFailure;
+import io.fabric8.kubernetes.client.http.HttpClient;
+import io.fabric8.kubernetes.client.http.HttpRequest;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
-import io.vertx.core.http.HttpClient;
-import io.vertx.core.http.HttpClientOptions;
-import io.vertx.core.http.HttpMethod;
 import io.vertx.core.json.JsonObject;
-import io.vertx.core.net.TrustOptions;
 import java.net.URI;
 import java.time.Duration;
-import java.util.HashMap;
-import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Executor;
+import java.util.function.Consumer;
 import java.util.function.LongSupplier;
+import javax.net.ssl.TrustManager;
 
 /**
  * The API server, as far as the agent needs it: single calls, each done or given up after 5 s, and answers that are taken
- * as they come. Reads no file and opens no connection before the first call. Confined to the event loop.
+ * as they come. The calls are made by the HTTP client of the Kubernetes client library. Reads no file and opens no connection
+ * before the first call. Confined to the event loop.
  *
  * <p>Over HTTPS a call carries the token of the agent's own service account, and the server must show a certificate for
  * its host name or address, of the authority that is mounted beside the token. Over plain HTTP, as {@code kubectl proxy}
@@ -46,19 +45,15 @@ public final class ApiServer implements AutoCloseable {
 
     /** Keys and a review have some KiB, and a node with its images some tens. */
     private static final int LARGEST_BODY = 1024 * 1024;
-    private static final int UNAUTHORIZED = 401;
     private static final String JSON = "application/json";
     /** Reviews of a burst of pods, beside the watch and what is rare. */
     private static final int MOST_CONNECTIONS = 8;
-    /** Below the 90 s after which the API server closes a connection with nothing to do. */
-    private static final Duration KEEP_ALIVE = Duration.ofSeconds(30);
 
-    private final Vertx vertx;
     private final ApiServerAddress address;
-    private final String prefix;
+    private final String base;
     private final Callee callee;
-    private final HttpCalls calls;
     private final OwnAccount account;
+    private final HttpCalls calls;
     private Optional<Client> client = Optional.empty();
     private boolean closed;
 
@@ -69,16 +64,15 @@ public final class ApiServer implements AutoCloseable {
      */
     public ApiServer(
             Vertx vertx, ApiServerAddress address, Loop loop, Executor worker, LongSupplier nanos) {
-        this.vertx = vertx;
         this.address = address;
-        this.prefix = Optional.ofNullable(address.url().getRawPath()).orElse("").replaceFirst("/+$", "");
+        this.base = address.url().toString().replaceFirst("/+$", "");
         this.callee = new Callee(
                 "The API server at " + address.url(),
                 "check --api-server, and that this node reaches it",
                 "check that " + address.serviceAccount().resolve("ca.crt") + " is the certificate authority of this cluster,"
                         + " and that the API server's certificate names the host of this URL");
-        this.calls = new HttpCalls(loop, worker);
         this.account = new OwnAccount(address, nanos, loop, worker);
+        this.calls = new HttpCalls(vertx, loop, worker, MOST_CONNECTIONS);
     }
 
     /**
@@ -89,22 +83,17 @@ public final class ApiServer implements AutoCloseable {
      * @return completes once, on the event loop, within 5 s; fails with a {@link CallFailure} if no whole answer comes
      */
     public Future<ApiAnswer> get(String path, String accept) {
-        return call(HttpMethod.GET, path, Map.of("Accept", accept), Optional.empty(), single(), Optional.empty());
+        return call(path, accept, request -> { }, single(), Optional.empty());
     }
 
     /** Makes something; the same as {@link #get} otherwise. */
     public Future<ApiAnswer> post(String path, JsonObject body) {
-        return send(HttpMethod.POST, path, JSON, body.toBuffer());
+        return call(path, JSON, request -> request.method("POST", JSON, body.encode()), single(), Optional.empty());
     }
 
     /** Changes something; the same as {@link #get} otherwise. */
     public Future<ApiAnswer> patch(String path, String contentType, Buffer body) {
-        return send(HttpMethod.PATCH, path, contentType, body);
-    }
-
-    private Future<ApiAnswer> send(HttpMethod method, String path, String contentType, Buffer body) {
-        Map<String, String> headers = Map.of("Accept", JSON, "Content-Type", contentType);
-        return call(method, path, headers, Optional.of(body), single(), Optional.empty());
+        return call(path, JSON, request -> request.method("PATCH", contentType, body.toString()), single(), Optional.empty());
     }
 
     /**
@@ -116,8 +105,7 @@ public final class ApiServer implements AutoCloseable {
      * @return completes at the end of the body, which is in the answer only if the status is another
      */
     public Future<ApiAnswer> stream(String path, String accept, Duration total, Duration silence, Parts parts) {
-        Limits limits = new Limits(total, silence, LARGEST_BODY);
-        return call(HttpMethod.GET, path, Map.of("Accept", accept), Optional.empty(), limits, Optional.of(parts));
+        return call(path, accept, request -> { }, new Limits(total, silence, LARGEST_BODY), Optional.of(parts));
     }
 
     /** The token of the agent's own service account, a secret; none where plain HTTP needs none. */
@@ -134,43 +122,29 @@ public final class ApiServer implements AutoCloseable {
     }
 
     private Future<ApiAnswer> call(
-            HttpMethod method,
-            String path,
-            Map<String, String> headers,
-            Optional<Buffer> body,
-            Limits limits,
-            Optional<Parts> parts) {
-        Call call = new Call(
-                method, address.url(), prefix + path, headers, body, Optional.empty(), limits, parts, callee);
-        return account.get().compose(own -> call(own, call).compose(answer -> answer.status() == UNAUTHORIZED
-                ? account.look().compose(now -> now.token().equals(own.token())
-                        ? Future.succeededFuture(answer)
-                        : call(now, call))
-                : Future.succeededFuture(answer)));
+            String path, String accept, Consumer<HttpRequest.Builder> method, Limits limits, Optional<Parts> parts) {
+        return account.get().compose(own -> {
+            HttpRequest.Builder request = HttpCalls.request(base + path, accept, limits);
+            method.accept(request);
+            return calls.make(new Call(this::client, request.build(), address.url().getHost(), limits, parts, callee));
+        });
     }
 
-    private Future<ApiAnswer> call(Account own, Call call) {
+    /** The client for the authority as it is now. Those whose call is under way when it changes have to ask again. */
+    private Optional<HttpClient> client() {
         if (closed) {
-            return Future.failedFuture(callee.closing());
+            return Optional.empty();
         }
-        Map<String, String> headers = new HashMap<>(call.headers());
-        if (address.secure()) {
-            own.token().ifPresent(token -> headers.put("Authorization", "Bearer " + token));
-        }
-        return calls.make(client(own.authority()), call.with(headers));
-    }
-
-    /** The client for an authority. Those whose call is under way when it changes have to ask again. */
-    private HttpClient client(Optional<Authority> authority) {
+        Optional<Authority> authority = account.latest().flatMap(Account::authority);
         if (client.isEmpty() || !client.get().authority.equals(authority)) {
-            HttpClientOptions options = HttpCalls.options()
-                    .setMaxPoolSize(MOST_CONNECTIONS)
-                    .setKeepAliveTimeout((int) KEEP_ALIVE.toSeconds());
-            authority.ifPresent(trusted -> options.setTrustOptions(TrustOptions.wrap(trusted.trust())));
+            HttpClient.Builder builder = calls.newBuilder()
+                    .addOrReplaceInterceptor(OwnIdentity.NAME, new OwnIdentity(account, address.secure()));
+            // Not the library's Config, which would trust the platform's authorities as well.
+            authority.ifPresent(trusted -> builder.sslContext(null, new TrustManager[] {trusted.trust()}));
             client.ifPresent(old -> old.http.close());
-            client = Optional.of(new Client(authority, vertx.createHttpClient(options)));
+            client = Optional.of(new Client(authority, builder.build()));
         }
-        return client.get().http;
+        return client.map(Client::http);
     }
 
     /** Ends what is under way, and lets nothing begin. */

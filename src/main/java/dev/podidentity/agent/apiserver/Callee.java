@@ -7,6 +7,7 @@ import java.net.ConnectException;
 import java.net.UnknownHostException;
 import java.security.cert.CertificateException;
 import java.util.Optional;
+import java.util.concurrent.TimeoutException;
 import java.util.stream.Stream;
 import javax.net.ssl.SSLException;
 
@@ -36,8 +37,12 @@ public record Callee(String name, String reach, String trust) {
 
     /** Says what became of a call, without the text of the exception: it was not written for the log of an agent. */
     CallFailure of(Throwable thrown) {
-        if (thrown instanceof CallFailure failure) {
-            return failure;
+        Optional<Throwable> known = cause(thrown, CallFailure.class);
+        if (known.isPresent()) {
+            return (CallFailure) known.get();
+        }
+        if (cause(thrown, TimeoutException.class).isPresent()) {
+            return late();
         }
         if (cause(thrown, UnknownHostException.class).isPresent()) {
             return failure("has no address: " + reach);

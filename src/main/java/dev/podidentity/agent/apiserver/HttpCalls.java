@@ -1,101 +1,116 @@
 package dev.podidentity.agent.apiserver;
 
+import dev.podidentity.agent.loop.FairQueue;
+import dev.podidentity.agent.loop.FairQueue.Turn;
 import dev.podidentity.agent.loop.Loop;
 import dev.podidentity.agent.loop.Timers.Timer;
 import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.outbound.CallFailure;
+import io.fabric8.kubernetes.client.RequestConfigBuilder;
+import io.fabric8.kubernetes.client.http.AsyncBody;
+import io.fabric8.kubernetes.client.http.HttpClient;
+import io.fabric8.kubernetes.client.http.HttpClient.ProxyType;
+import io.fabric8.kubernetes.client.http.HttpRequest;
+import io.fabric8.kubernetes.client.http.HttpResponse;
+import io.fabric8.kubernetes.client.http.StandardHttpRequest;
+import io.fabric8.kubernetes.client.vertx.VertxHttpClientBuilder;
+import io.netty.buffer.Unpooled;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
+import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
-import io.vertx.core.http.HttpClient;
-import io.vertx.core.http.HttpClientOptions;
-import io.vertx.core.http.HttpClientRequest;
-import io.vertx.core.http.HttpClientResponse;
-import io.vertx.core.http.HttpMethod;
-import io.vertx.core.http.HttpVersion;
-import io.vertx.core.http.RequestOptions;
-import io.vertx.core.net.ProxyOptions;
-import io.vertx.core.net.SocketAddress;
-import java.net.ConnectException;
 import java.net.InetAddress;
-import java.net.InetSocketAddress;
-import java.net.URI;
 import java.net.UnknownHostException;
+import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 
 /**
- * Makes HTTP/1.1 calls, each of which ends within its limits and carries the agent's name and version as its User-Agent.
- * Follows no redirect. Confined to the event loop; names are looked up on a worker, as the platform's resolver blocks.
+ * Makes calls with the HTTP client of the Kubernetes client library, each of which ends within its limits and carries the
+ * agent's name and version as its User-Agent. Confined to the event loop, which is the library's too.
  */
-public final class HttpCalls {
+public final class HttpCalls implements HttpClient.Factory {
 
-    private static final int HTTP_PORT = 80;
-    private static final int HTTPS_PORT = 443;
     private static final int OK = 200;
     /** What audit logs of the API server show. */
     private static final String USER_AGENT = "eks-pod-identity-agent/" + BuildInfo.current();
-    /** Leaves time for another address within the time of a call. */
     private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(3);
 
+    private final Vertx vertx;
     private final Loop loop;
     private final Executor worker;
+    /** The library's pool has 8,192 connections, which cannot be set. */
+    private final FairQueue<Exchange> exchanges;
 
-    public HttpCalls(Loop loop, Executor worker) {
+    /**
+     * @param worker runs what blocks
+     * @param mostAtOnce how many calls may be under way; the others wait
+     */
+    public HttpCalls(Vertx vertx, Loop loop, Executor worker, int mostAtOnce) {
+        this.vertx = vertx;
         this.loop = loop;
         this.worker = worker;
+        this.exchanges = new FairQueue<>(mostAtOnce, (all, exchange) -> exchange.start());
     }
 
-    /** What every client of these calls has in common. */
-    public static HttpClientOptions options() {
-        return new HttpClientOptions()
-                .setProtocolVersion(HttpVersion.HTTP_1_1)
-                .setConnectTimeout((int) CONNECT_TIMEOUT.toMillis())
-                .setTcpKeepAlive(true);
+    /**
+     * Begins a client on the agent's own Vert.x, with nothing that the library would take from the environment: HTTP/1.1, no
+     * proxy, no redirects, and no retries, since whoever calls decides when to ask again.
+     */
+    @Override
+    public HttpClient.Builder newBuilder() {
+        HttpClient.Builder builder = new VertxHttpClientBuilder<>(this, vertx)
+                .preferHttp11()
+                .proxyType(ProxyType.DIRECT)
+                .connectTimeout(CONNECT_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS);
+        builder.tag(new RequestConfigBuilder().withRequestRetryBackoffLimit(0).build());
+        return builder;
+    }
+
+    /** Begins a request. */
+    public static HttpRequest.Builder request(String url, String accept, Limits limits) {
+        return new StandardHttpRequest.Builder()
+                .uri(url)
+                .header("Accept", accept)
+                .header("User-Agent", USER_AGENT)
+                // Ends what is not answered at all, on a thread of the library's; afterwards the timers of the call do.
+                .timeout(limits.head().toMillis(), TimeUnit.MILLISECONDS);
     }
 
     /**
      * Makes a call.
      *
-     * @return completes once; fails with a {@link CallFailure}
+     * @return completes once, on the event loop; fails with a {@link CallFailure}
      */
-    public Future<ApiAnswer> make(HttpClient client, Call call) {
-        Exchange exchange = new Exchange(client, call);
-        exchange.start();
+    public Future<ApiAnswer> make(Call call) {
+        Exchange exchange = new Exchange(call);
+        exchange.begin();
         return exchange.answer.future();
     }
 
     /**
      * What to call, and within which limits.
      *
-     * @param base scheme, host and port; its path is not used
-     * @param target path and query
-     * @param body what to send
-     * @param proxy what to go through
+     * @param client is asked for when it is the call's turn; empty if nothing may be called any more
+     * @param connectTo the host that connections are made to: the server, or the proxy before it
      * @param parts takes the body of an answer 200 as it comes; such an answer has an empty body then
      */
     public record Call(
-            HttpMethod method,
-            URI base,
-            String target,
-            Map<String, String> headers,
-            Optional<Buffer> body,
-            Optional<URI> proxy,
+            Supplier<Optional<HttpClient>> client,
+            HttpRequest request,
+            String connectTo,
             Limits limits,
             Optional<Parts> parts,
             Callee callee) {
 
-        Call with(Map<String, String> otherHeaders) {
-            return new Call(method, base, target, otherHeaders, body, proxy, limits, parts, callee);
-        }
-
-        /** Without headers and body, which hold tokens, and the proxy, which may hold a password. */
+        /** Without the request, which may hold tokens. */
         @Override
         public String toString() {
-            return "Call[" + method + ' ' + base + ", " + target + "]";
+            return "Call[" + callee.name() + "]";
         }
     }
 
@@ -104,7 +119,17 @@ public final class HttpCalls {
      * @param silence between two parts of a body
      * @param mostBytes of a body that is kept
      */
-    public record Limits(Duration total, Duration silence, int mostBytes) {}
+    public record Limits(Duration total, Duration silence, int mostBytes) {
+
+        /** A list may take longer to begin than to go on. */
+        private static final Duration LONG_HEAD = Duration.ofSeconds(30);
+
+        /** Until the answer begins. */
+        private Duration head() {
+            Duration longer = silence.compareTo(LONG_HEAD) > 0 ? silence : LONG_HEAD;
+            return total.compareTo(longer) < 0 ? total : longer;
+        }
+    }
 
     /** Takes a body part by part. */
     public interface Parts {
@@ -119,122 +144,107 @@ public final class HttpCalls {
     /** One call under way. */
     private final class Exchange {
 
-        private final HttpClient client;
         private final Call call;
         private final Promise<ApiAnswer> answer = Promise.promise();
-        private final Buffer body = Buffer.buffer();
-        private Optional<HttpClientRequest> request = Optional.empty();
+        private final Buffer kept = Buffer.buffer();
+        private Optional<AsyncBody> body = Optional.empty();
+        private boolean partsTake;
         private Timer total;
         private Timer silence;
+        private boolean started;
         private boolean over;
 
-        Exchange(HttpClient client, Call call) {
-            this.client = client;
+        Exchange(Call call) {
             this.call = call;
         }
 
-        void start() {
+        void begin() {
             total = loop.schedule(call.limits.total(), () -> fail(call.callee.late()));
             silence = total;
-            URI next = call.proxy.orElse(call.base);
-            // What is not foreseen here ends with the call's time.
+            exchanges.add("", this);
+        }
+
+        /**
+         * Looks the host's name up on the worker, as the platform's resolver blocks. The library looks it up again, on the
+         * event loop; the JDK has the answer then, and keeps it for 30 s.
+         */
+        private Turn start() {
+            // What is not foreseen in the task ends with the call's time.
             worker.execute(() -> {
                 try {
-                    List<InetAddress> addresses = List.of(InetAddress.getAllByName(next.getHost()));
-                    loop.execute(() -> connect(addresses));
+                    InetAddress.getByName(call.connectTo);
+                    loop.execute(this::send);
                 } catch (UnknownHostException e) {
                     loop.execute(() -> fail(call.callee.of(e)));
                 }
             });
+            started = true;
+            return Turn.STARTED;
         }
 
-        /** Tries one address after the other, as a node may have no route to those of one family. */
-        private void connect(List<InetAddress> addresses) {
+        private void send() {
             if (over) {
                 return;
             }
-            client.request(options(addresses.get(0))).onComplete(connected -> {
-                if (connected.succeeded()) {
-                    send(connected.result());
-                } else if (addresses.size() > 1 && connected.cause() instanceof ConnectException) {
-                    connect(addresses.subList(1, addresses.size()));
+            Optional<HttpClient> client = call.client.get();
+            if (client.isEmpty()) {
+                fail(call.callee.closing());
+                return;
+            }
+            client.get().consumeBytes(call.request, this::take).whenComplete((response, thrown) -> loop.execute(() -> {
+                if (thrown == null) {
+                    receive(response);
                 } else {
-                    fail(call.callee.of(connected.cause()));
+                    fail(call.callee.of(thrown));
                 }
-            });
+            }));
         }
 
-        private RequestOptions options(InetAddress address) {
-            boolean secure = secure(call.base);
-            RequestOptions options = new RequestOptions()
-                    .setMethod(call.method)
-                    .setSsl(secure)
-                    // What the certificate must be for, and what the Host header says.
-                    .setHost(call.base.getHost())
-                    .setPort(port(call.base))
-                    .setURI(call.target);
-            options.putHeader("User-Agent", USER_AGENT);
-            call.headers.forEach(options::putHeader);
-            if (call.proxy.isEmpty()) {
-                return options.setServer(
-                        SocketAddress.inetSocketAddress(new InetSocketAddress(address, port(call.base))));
-            }
-            URI proxy = call.proxy.get();
-            ProxyOptions by = new ProxyOptions().setHost(address.getHostAddress()).setPort(port(proxy));
-            if (proxy.getUserInfo() != null) {
-                String[] user = proxy.getUserInfo().split(":", 2);
-                by.setUsername(user[0]).setPassword(user.length > 1 ? user[1] : "");
-            }
-            return options.setProxyOptions(by);
-        }
-
-        private void send(HttpClientRequest connected) {
-            // Without a handler Vert.x logs "Stream reset" for a request that is reset before it is sent.
-            connected.exceptionHandler(thrown -> fail(call.callee.of(thrown)));
+        private void receive(HttpResponse<AsyncBody> response) {
             if (over) {
-                connected.reset();
+                response.body().cancel();
                 return;
             }
-            request = Optional.of(connected);
-            Future<HttpClientResponse> response = call.body.map(connected::send).orElseGet(connected::send);
-            response.onSuccess(this::receive).onFailure(thrown -> fail(call.callee.of(thrown)));
-        }
-
-        private void receive(HttpClientResponse response) {
-            if (over) {
-                return;
-            }
+            body = Optional.of(response.body());
             listen();
-            Optional<Parts> parts = call.parts.filter(given -> response.statusCode() == OK);
-            parts.ifPresent(Parts::begin);
-            response.exceptionHandler(thrown -> fail(call.callee.of(thrown)));
-            response.handler(part -> {
-                if (over) {
-                    return;
-                }
-                listen();
-                if (parts.isPresent()) {
-                    take(parts.get(), part);
-                } else if (body.length() + part.length() > call.limits.mostBytes()) {
-                    fail(call.callee.tooLarge(call.limits.mostBytes()));
-                } else {
-                    body.appendBuffer(part);
-                }
-            });
-            response.endHandler(ended -> {
-                if (!over) {
+            partsTake = call.parts.isPresent() && response.code() == OK;
+            if (partsTake) {
+                call.parts.get().begin();
+            }
+            response.body().done().whenComplete((ended, thrown) -> loop.execute(() -> {
+                if (thrown != null) {
+                    fail(call.callee.of(thrown));
+                } else if (!over) {
                     end();
-                    answer.complete(new ApiAnswer(
-                            response.statusCode(), body, Optional.ofNullable(response.getHeader("Date"))));
+                    answer.complete(new ApiAnswer(response.code(), kept, Optional.ofNullable(response.header("Date"))));
                 }
-            });
+            }));
+            response.body().consume();
         }
 
-        private void take(Parts parts, Buffer part) {
-            try {
-                parts.take(part);
-            } catch (CallFailure failure) {
-                fail(failure);
+        private void take(List<ByteBuffer> some, AsyncBody from) {
+            for (ByteBuffer part : some) {
+                if (!over) {
+                    listen();
+                    take(Buffer.buffer(Unpooled.wrappedBuffer(part)));
+                }
+            }
+            if (!over) {
+                from.consume();
+            }
+        }
+
+        private void take(Buffer part) {
+            if (!partsTake && kept.length() + part.length() > call.limits.mostBytes()) {
+                fail(call.callee.tooLarge(call.limits.mostBytes()));
+            } else if (!partsTake) {
+                kept.appendBuffer(part);
+            } else {
+                try {
+                    call.parts.get().take(part);
+                } catch (CallFailure failure) {
+                    fail(failure);
+                }
             }
         }
 
@@ -248,7 +258,7 @@ public final class HttpCalls {
         private void fail(CallFailure failure) {
             if (!over) {
                 end();
-                request.ifPresent(HttpClientRequest::reset);
+                body.ifPresent(AsyncBody::cancel);
                 answer.fail(failure);
             }
         }
@@ -257,14 +267,11 @@ public final class HttpCalls {
             over = true;
             total.cancel();
             silence.cancel();
+            if (started) {
+                exchanges.done();
+            } else {
+                exchanges.withdraw("", this);
+            }
         }
-    }
-
-    private static boolean secure(URI url) {
-        return url.getScheme().equalsIgnoreCase("https");
-    }
-
-    private static int port(URI url) {
-        return url.getPort() > 0 ? url.getPort() : secure(url) ? HTTPS_PORT : HTTP_PORT;
     }
 }

@@ -58,6 +58,11 @@ final class OwnAccount {
         return current.isPresent() && fresh ? Future.succeededFuture(current.get()) : look();
     }
 
+    /** What was read last; empty before that. */
+    Optional<Account> latest() {
+        return current;
+    }
+
     /** The account as it is now. Those who ask while the files are being read share the outcome. */
     Future<Account> look() {
         return looking.orElseGet(() -> {

@@ -10,19 +10,20 @@ import dev.podidentity.agent.outbound.CallFailure;
 import dev.podidentity.agent.outbound.ProxyEnvironment;
 import dev.podidentity.agent.outbound.TrustRoots;
 import dev.podidentity.agent.verification.KeySource;
+import io.fabric8.kubernetes.client.http.HttpClient;
+import io.fabric8.kubernetes.client.http.HttpClient.ProxyType;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
-import io.vertx.core.http.HttpClient;
-import io.vertx.core.http.HttpClientOptions;
-import io.vertx.core.http.HttpMethod;
-import io.vertx.core.net.TrustOptions;
+import java.net.InetSocketAddress;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.Base64;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Executor;
+import java.util.regex.Pattern;
 import javax.net.ssl.TrustManager;
 
 /**
@@ -33,9 +34,9 @@ import javax.net.ssl.TrustManager;
 public final class IssuerKeys implements KeySource {
 
     private static final Duration TIMEOUT = Duration.ofSeconds(5);
-    private static final int LARGEST_BODY = 1024 * 1024;
+    private static final Pattern USER_AND_PASSWORD = Pattern.compile("[^:]+:[^:]+");
+    private static final Limits LIMITS = new Limits(TIMEOUT, TIMEOUT, 1024 * 1024);
 
-    private final Vertx vertx;
     private final URI issuer;
     private final ProxyEnvironment proxies;
     private final Optional<TrustManager[]> trust;
@@ -52,7 +53,6 @@ public final class IssuerKeys implements KeySource {
      */
     public IssuerKeys(
             Vertx vertx, URI issuer, Map<String, String> environment, Loop loop, Executor worker) {
-        this.vertx = vertx;
         this.issuer = issuer;
         this.proxies = new ProxyEnvironment(environment);
         this.trust = TrustRoots.ofAwsCaBundle(environment);
@@ -60,47 +60,66 @@ public final class IssuerKeys implements KeySource {
                 "The issuer " + issuer,
                 "check --issuer, and that this node reaches it, by HTTPS_PROXY if there is a proxy",
                 "set AWS_CA_BUNDLE if its certificate authority is a private one");
-        this.calls = new HttpCalls(loop, worker);
+        this.calls = new HttpCalls(vertx, loop, worker, 1);
         // Found at start, if it cannot be used.
-        proxies.proxyFor(issuer);
+        proxies.proxyFor(issuer).ifPresent(IssuerKeys::requireUsableCredentials);
     }
 
     @Override
     public Future<PublishedKeys> fetch() {
-        // Made anew each time: hours lie between two fetches.
-        HttpClientOptions options = HttpCalls.options().setMaxPoolSize(1);
-        trust.ifPresent(roots -> options.setTrustOptions(TrustOptions.wrap(roots[0])));
-        HttpClient client = vertx.createHttpClient(options);
         URI document = URI.create(issuer.toString().replaceFirst("/+$", "") + Discovery.PATH);
-        return get(client, document, Discovery.ACCEPT)
+        return get(document, Discovery.ACCEPT)
                 .compose(answer -> {
                     try {
-                        return get(client, keysOf(answer), Discovery.ACCEPT_KEYS);
+                        return get(keysOf(answer), Discovery.ACCEPT_KEYS);
                     } catch (CallFailure failure) {
                         return Future.failedFuture(failure);
                     }
                 })
-                .map(keys -> new PublishedKeys(issuer.toString(), keys.body().toString(StandardCharsets.UTF_8)))
-                .onComplete(ended -> client.close());
+                .map(keys -> new PublishedKeys(issuer.toString(), keys.body().toString(StandardCharsets.UTF_8)));
     }
 
-    private Future<ApiAnswer> get(HttpClient client, URI url, String accept) {
-        String target = url.getRawPath() + (url.getRawQuery() == null ? "" : '?' + url.getRawQuery());
+    private Future<ApiAnswer> get(URI url, String accept) {
+        Optional<URI> proxy;
+        try {
+            proxy = proxies.proxyFor(url);
+            proxy.ifPresent(IssuerKeys::requireUsableCredentials);
+        } catch (IllegalArgumentException e) {
+            return Future.failedFuture(new CallFailure(e.getMessage(), false));
+        }
+        // Made anew each time: hours lie between two fetches, and the keys may be elsewhere than the document.
+        HttpClient.Builder builder = calls.newBuilder();
+        trust.ifPresent(roots -> builder.sslContext(null, roots));
+        proxy.ifPresent(by -> through(by, builder));
+        HttpClient client = builder.build();
         Call call = new Call(
-                HttpMethod.GET,
-                url,
-                target.startsWith("/") ? target : '/' + target,
-                Map.of("Accept", accept),
-                Optional.empty(),
-                proxies.proxyFor(url),
-                new Limits(TIMEOUT, TIMEOUT, LARGEST_BODY),
+                () -> Optional.of(client),
+                HttpCalls.request(url.toString(), accept, LIMITS).build(),
+                proxy.orElse(url).getHost(),
+                LIMITS,
                 Optional.empty(),
                 callee);
-        return calls.make(client, call).compose(answer -> answer.ok()
+        return calls.make(call).onComplete(ended -> client.close()).compose(answer -> answer.ok()
                 ? Future.succeededFuture(answer)
                 : Future.failedFuture(new CallFailure("The issuer " + issuer + " answers with HTTP " + answer.status()
                         + " where " + (url.getPath().endsWith(Discovery.PATH) ? "its discovery document" : "its keys")
                         + " should be: check --issuer", false)));
+    }
+
+    private static void through(URI proxy, HttpClient.Builder builder) {
+        builder.proxyType(ProxyType.HTTP).proxyAddress(InetSocketAddress.createUnresolved(proxy.getHost(), proxy.getPort()));
+        if (proxy.getUserInfo() != null) {
+            byte[] credentials = proxy.getUserInfo().getBytes(StandardCharsets.UTF_8);
+            builder.proxyAuthorization("Basic " + Base64.getEncoder().encodeToString(credentials));
+        }
+    }
+
+    /** Others would be sent to the issuer, through the proxy's tunnel: the library takes them for a header of the request. */
+    private static void requireUsableCredentials(URI proxy) {
+        if (proxy.getUserInfo() != null && !USER_AND_PASSWORD.matcher(proxy.getUserInfo()).matches()) {
+            throw new IllegalArgumentException("The URL of a proxy may hold a user's name and a password, neither of them empty or"
+                    + " with a colon in it: change the proxy's password, or leave both out");
+        }
     }
 
     private URI keysOf(ApiAnswer answer) throws CallFailure {

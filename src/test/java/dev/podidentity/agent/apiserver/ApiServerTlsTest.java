@@ -3,14 +3,9 @@ package dev.podidentity.agent.apiserver;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
-import dev.podidentity.agent.apiserver.HttpCalls.Call;
-import dev.podidentity.agent.apiserver.HttpCalls.Limits;
-import dev.podidentity.agent.outbound.CallFailure;
 import dev.podidentity.agent.testing.Certificates;
 import dev.podidentity.agent.testing.LoopFixture;
 import dev.podidentity.agent.testing.ScriptedServer;
-import io.vertx.core.http.HttpClient;
-import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.net.NetServer;
 import java.io.IOException;
@@ -23,9 +18,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.List;
-import java.util.Map;
-import java.util.Optional;
-import java.util.concurrent.TimeUnit;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -184,21 +177,18 @@ class ApiServerTlsTest {
     @Test
     void saysThatAPortDoesNotAnswerRatherThanThatItDoesNotSpeakTls() {
         // Given: connections are accepted, and nothing is ever said
-        NetServer silent = fixture.vertx.createNetServer().connectHandler(socket -> {});
+        CompletableFuture<Void> connected = new CompletableFuture<>();
+        NetServer silent = fixture.vertx.createNetServer().connectHandler(socket -> connected.complete(null));
         fixture.result(() -> silent.listen(0, "127.0.0.1"));
-        HttpClient client = fixture.vertx.createHttpClient(
-                HttpCalls.options().setSslHandshakeTimeout(1).setSslHandshakeTimeoutUnit(TimeUnit.MILLISECONDS));
-        Callee callee = new Callee("It", "reach it", "trust it");
-        Limits limits = new Limits(MINUTE, MINUTE, 1);
-        Call call = new Call(HttpMethod.GET, URI.create("https://127.0.0.1:" + silent.actualPort()), "/", Map.of(),
-                Optional.empty(), Optional.empty(), limits, Optional.empty(), callee);
+        ApiServer mute = api(URI.create("https://127.0.0.1:" + silent.actualPort()));
 
         // When
-        CallFailure failure = fixture.failure(
-                () -> new HttpCalls(fixture.timedLoop, fixture.worker).make(client, call));
+        CompletableFuture<ApiAnswer> outcome = fixture.outcome(() -> mute.get("/api", JSON));
+        connected.join();
+        fixture.advance(ApiServer.TIMEOUT);
 
         // Then
-        assertThat(failure).hasMessage("It has not answered in time: reach it");
+        assertThat(fixture.failure(outcome)).hasMessageContaining("has not answered in time");
     }
 
     @Test

@@ -126,6 +126,16 @@ class IssuerKeysTest {
                 .hasMessageStartingWith("HTTPS_PROXY must be the URL of a proxy");
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"user", "user:", ":secret", "user:se:cret", "user:se%3Acret", ":"})
+    void refusesProxyCredentialsThatTheIssuerWouldBeSent(String credentials) {
+        assertThatThrownBy(() -> keys(
+                        URI.create("https://issuer.example.com"), Map.of("HTTPS_PROXY", "http://" + credentials + "@proxy:3128")))
+                .isExactlyInstanceOf(IllegalArgumentException.class)
+                .hasMessageStartingWith("The URL of a proxy may hold a user's name and a password")
+                .message().doesNotContain("cret");
+    }
+
     @Test
     void refusesABundleThatIsNoneAtOnce() {
         assertThatThrownBy(() -> keys(URI.create("https://issuer.example.com"), Map.of("AWS_CA_BUNDLE", "/nonexistent")))
