@@ -245,7 +245,8 @@ class OutagesIT {
             node.awaitVerified(agent);
             Wait.until("the taint is removed", () -> !node.taints().contains(STARTUP));
             assertThat(agent.lines("The agent may not watch the pods")).isZero();
-            assertThat(agent.lines("The startup taint cannot be removed")).isZero();
+            // An answer that was cut off by the change of servers is another trouble, and may be told.
+            assertThat(agent.lines("The startup taint cannot be removed", "HTTP 403")).isZero();
         }
     }
 }
