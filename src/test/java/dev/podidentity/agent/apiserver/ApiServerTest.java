@@ -42,23 +42,13 @@ class ApiServerTest {
 
     @BeforeEach
     void connect() {
-        api = api(server.url());
+        api = fixture.api(server.url(), account);
     }
 
     @AfterEach
     void close() {
-        fixture.run(api::close);
         fixture.close();
         server.close();
-    }
-
-    private ApiServer api(URI url) {
-        return new ApiServer(
-                fixture.vertx,
-                new ApiServerAddress(url, account),
-                fixture.timedLoop,
-                fixture.worker,
-                fixture.time.nanos());
     }
 
     @Test
@@ -142,7 +132,7 @@ class ApiServerTest {
     @Test
     void keepsThePathOfItsUrl() {
         server.answer(request -> request.response().end(request.uri()));
-        ApiServer behindAPath = api(server.url().resolve("/k8s/clusters/c-1/"));
+        ApiServer behindAPath = fixture.api(server.url().resolve("/k8s/clusters/c-1/"), account);
 
         ApiAnswer answer = fixture.result(() -> behindAPath.get("/api", JSON));
 
@@ -254,7 +244,7 @@ class ApiServerTest {
         try (ServerSocket taken = new ServerSocket(0)) {
             url = URI.create("http://127.0.0.1:" + taken.getLocalPort());
         }
-        ApiServer nobody = api(url);
+        ApiServer nobody = fixture.api(url, account);
 
         CallFailure failure = fixture.failure(() -> nobody.get("/api", JSON));
 
@@ -265,7 +255,7 @@ class ApiServerTest {
 
     @Test
     void saysThatANameHasNoAddress() {
-        ApiServer nowhere = api(URI.create("http://nowhere.invalid"));
+        ApiServer nowhere = fixture.api(URI.create("http://nowhere.invalid"), account);
 
         assertThat(fixture.failure(() -> nowhere.get("/api", JSON)))
                 .hasMessageStartingWith("The API server at http://nowhere.invalid has no address: ");
@@ -285,7 +275,7 @@ class ApiServerTest {
     void refusesWhatIsNotHttp() {
         NetServer ssh = fixture.vertx.createNetServer().connectHandler(socket -> socket.write("SSH-2.0-OpenSSH_9.6\r\n\r\n"));
         fixture.result(() -> ssh.listen(0, "127.0.0.1"));
-        ApiServer none = api(URI.create("http://127.0.0.1:" + ssh.actualPort()));
+        ApiServer none = fixture.api(URI.create("http://127.0.0.1:" + ssh.actualPort()), account);
 
         assertThat(fixture.failure(() -> none.get("/api", JSON))).hasMessageContaining("what answers is not HTTP");
     }

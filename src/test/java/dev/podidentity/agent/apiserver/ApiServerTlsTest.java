@@ -59,23 +59,13 @@ class ApiServerTlsTest {
         token("token-1\n");
         authority(certificates);
         server.answer(200, "{}");
-        api = api(server.url());
+        api = fixture.api(server.url(), account);
     }
 
     @AfterEach
     void close() {
-        fixture.run(api::close);
         fixture.close();
         server.close();
-    }
-
-    private ApiServer api(URI url) {
-        return new ApiServer(
-                fixture.vertx,
-                new ApiServerAddress(url, account),
-                fixture.timedLoop,
-                fixture.worker,
-                fixture.time.nanos());
     }
 
     private void token(String token) throws IOException {
@@ -115,7 +105,7 @@ class ApiServerTlsTest {
         assumeThat(loopbackHasIpv6()).as("the loopback interface has ::1").isTrue();
         try (ScriptedServer overIpv6 = new ScriptedServer("::1", certificates.server())) {
             overIpv6.answer(request -> request.response().end(request.getHeader("Host")));
-            ApiServer reached = api(overIpv6.url());
+            ApiServer reached = fixture.api(overIpv6.url(), account);
 
             ApiAnswer answer = fixture.result(() -> reached.get("/api", JSON));
 
@@ -141,7 +131,7 @@ class ApiServerTlsTest {
 
     @Test
     void showsTheTokenToNobodyWhoseCertificateIsForAnotherHost() {
-        ApiServer byName = api(URI.create("https://localhost:" + server.url().getPort()));
+        ApiServer byName = fixture.api(URI.create("https://localhost:" + server.url().getPort()), account);
 
         assertThat(fixture.failure(() -> byName.get("/api", JSON)))
                 .hasMessageContaining("shows a certificate that is not accepted");
@@ -151,7 +141,7 @@ class ApiServerTlsTest {
     @Test
     void saysThatAPortDoesNotSpeakTls() {
         try (ScriptedServer plain = new ScriptedServer()) {
-            ApiServer secure = api(URI.create("https://127.0.0.1:" + plain.url().getPort()));
+            ApiServer secure = fixture.api(URI.create("https://127.0.0.1:" + plain.url().getPort()), account);
 
             assertThat(fixture.failure(() -> secure.get("/api", JSON))).hasMessageContaining("does not speak TLS with the agent");
         }
@@ -180,7 +170,7 @@ class ApiServerTlsTest {
         CompletableFuture<Void> connected = new CompletableFuture<>();
         NetServer silent = fixture.vertx.createNetServer().connectHandler(socket -> connected.complete(null));
         fixture.result(() -> silent.listen(0, "127.0.0.1"));
-        ApiServer mute = api(URI.create("https://127.0.0.1:" + silent.actualPort()));
+        ApiServer mute = fixture.api(URI.create("https://127.0.0.1:" + silent.actualPort()), account);
 
         // When
         CompletableFuture<ApiAnswer> outcome = fixture.outcome(() -> mute.get("/api", JSON));
@@ -270,7 +260,7 @@ class ApiServerTlsTest {
         get();
         try (ScriptedServer renewed = new ScriptedServer("127.0.0.1", otherCertificates.server())) {
             renewed.answer(200, "{}");
-            ApiServer same = api(renewed.url());
+            ApiServer same = fixture.api(renewed.url(), account);
             fixture.failure(() -> same.get("/api", JSON));
 
             // When

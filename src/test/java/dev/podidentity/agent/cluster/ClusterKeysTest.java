@@ -2,8 +2,6 @@ package dev.podidentity.agent.cluster;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.podidentity.agent.apiserver.ApiServer;
-import dev.podidentity.agent.apiserver.ApiServerAddress;
 import dev.podidentity.agent.outbound.CallFailure;
 import dev.podidentity.agent.testing.LoopFixture;
 import dev.podidentity.agent.testing.ScriptedServer;
@@ -32,15 +30,6 @@ class ClusterKeysTest {
     private final ScriptedServer server = new ScriptedServer();
     private ClusterKeys keys;
 
-    private ApiServer api() {
-        return new ApiServer(
-                fixture.vertx,
-                new ApiServerAddress(server.url(), account),
-                fixture.timedLoop,
-                fixture.worker,
-                fixture.time.nanos());
-    }
-
     @AfterEach
     void close() {
         fixture.close();
@@ -48,7 +37,7 @@ class ClusterKeysTest {
     }
 
     private void serve(int jwksStatus, int discoveryStatus, String discovery) {
-        keys = new ClusterKeys(api());
+        keys = new ClusterKeys(fixture.api(server.url(), account));
         server.answer(request -> {
             switch (request.path()) {
                 case JWKS -> request.response().setStatusCode(jwksStatus).end("{\"keys\":[]}");

@@ -3,7 +3,6 @@ package dev.podidentity.agent.cluster;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.agent.apiserver.ApiServer;
-import dev.podidentity.agent.apiserver.ApiServerAddress;
 import dev.podidentity.agent.eksauth.PermanentFailure;
 import dev.podidentity.agent.eksauth.PermanentFailure.Reason;
 import dev.podidentity.agent.eksauth.Said;
@@ -20,7 +19,6 @@ import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.json.JsonObject;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -41,12 +39,7 @@ class EventRecorderTest {
 
     private final LoopFixture fixture = new LoopFixture();
     private final ScriptedServer server = new ScriptedServer();
-    private final ApiServer api = new ApiServer(
-            fixture.vertx,
-            new ApiServerAddress(server.url(), Path.of("no-service-account")),
-            fixture.timedLoop,
-            fixture.worker,
-            fixture.time.nanos());
+    private final ApiServer api = fixture.api(server.url());
     private final SimpleMeterRegistry registry = new SimpleMeterRegistry();
     private final Metrics metrics = new Metrics(registry, new BuildInfo("1"), fixture.time.clock());
     private final LogLines log = new LogLines(EventRecorder.class);
@@ -64,7 +57,6 @@ class EventRecorderTest {
     @AfterEach
     void close() {
         log.close();
-        fixture.run(api::close);
         fixture.close();
         server.close();
     }

@@ -3,7 +3,6 @@ package dev.podidentity.agent.cluster;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.agent.apiserver.ApiServer;
-import dev.podidentity.agent.apiserver.ApiServerAddress;
 import dev.podidentity.agent.eksauth.PermanentFailure;
 import dev.podidentity.agent.eksauth.PermanentFailure.Reason;
 import dev.podidentity.agent.observe.BuildInfo;
@@ -18,7 +17,6 @@ import io.fabric8.kubernetes.api.model.Taint;
 import io.fabric8.kubernetes.api.model.TaintBuilder;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.vertx.core.http.HttpServerOptions;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -39,12 +37,7 @@ class NodeAndEventsCrudTest {
 
     private final LoopFixture fixture = new LoopFixture();
     private final CrudApiServer server = new CrudApiServer(new HttpServerOptions());
-    private final ApiServer api = new ApiServer(
-            fixture.vertx,
-            new ApiServerAddress(server.url(), Path.of("no-service-account")),
-            fixture.timedLoop,
-            fixture.worker,
-            fixture.time.nanos());
+    private final ApiServer api = fixture.api(server.url());
     private final SimpleMeterRegistry registry = new SimpleMeterRegistry();
     private final Metrics metrics = new Metrics(registry, new BuildInfo("1"), fixture.time.clock());
     /** The taint's own time, which passes without any for the calls. Confined to the loop. */
@@ -52,7 +45,6 @@ class NodeAndEventsCrudTest {
 
     @AfterEach
     void close() {
-        fixture.run(api::close);
         fixture.close();
         server.close();
     }

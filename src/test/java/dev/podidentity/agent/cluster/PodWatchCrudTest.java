@@ -3,7 +3,6 @@ package dev.podidentity.agent.cluster;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.agent.apiserver.ApiServer;
-import dev.podidentity.agent.apiserver.ApiServerAddress;
 import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.testing.Certificates;
@@ -53,22 +52,14 @@ class PodWatchCrudTest {
 
     private void serve(boolean secure) {
         server = new CrudApiServer(secure ? certificates.server() : new HttpServerOptions());
-        api = new ApiServer(
-                fixture.vertx,
-                new ApiServerAddress(server.url(), pki),
-                fixture.timedLoop,
-                fixture.worker,
-                fixture.time.nanos());
+        api = fixture.api(server.url(), pki);
         Metrics metrics = new Metrics(new SimpleMeterRegistry(), new BuildInfo("test"), fixture.time.clock());
         watch = new PodWatch(api, NODE, metrics, fixture.time.nanos(), fixture.time, () -> 0.5);
     }
 
     @AfterEach
     void close() {
-        fixture.run(() -> {
-            watch.close();
-            api.close();
-        });
+        fixture.run(watch::close);
         fixture.close();
         server.close();
     }

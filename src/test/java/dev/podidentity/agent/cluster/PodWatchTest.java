@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.agent.apiserver.ApiAnswer;
 import dev.podidentity.agent.apiserver.ApiServer;
-import dev.podidentity.agent.apiserver.ApiServerAddress;
 import dev.podidentity.agent.loop.RefusalBackoff;
 import dev.podidentity.agent.loop.Timers.Timer;
 import dev.podidentity.agent.observe.BuildInfo;
@@ -65,12 +64,7 @@ class PodWatchTest {
     private volatile double random;
     /** What the API server's clock shows. */
     private volatile Instant serverTime = FakeTime.START;
-    private final ApiServer api = new ApiServer(
-            fixture.vertx,
-            new ApiServerAddress(server.url(), Path.of("/nonexistent")),
-            fixture.timedLoop,
-            fixture.worker,
-            fixture.time.nanos());
+    private final ApiServer api = fixture.api(server.url());
     private final PodWatch watch = new PodWatch(
             api,
             "node-1",
@@ -89,10 +83,7 @@ class PodWatchTest {
 
     @AfterEach
     void close() {
-        fixture.run(() -> {
-            watch.close();
-            api.close();
-        });
+        fixture.run(watch::close);
         fixture.close();
         server.close();
     }

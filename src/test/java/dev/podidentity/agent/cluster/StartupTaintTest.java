@@ -3,7 +3,6 @@ package dev.podidentity.agent.cluster;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.agent.apiserver.ApiServer;
-import dev.podidentity.agent.apiserver.ApiServerAddress;
 import dev.podidentity.agent.loop.RefusalBackoff;
 import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.observe.Metrics;
@@ -17,7 +16,6 @@ import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Iterator;
 import java.util.List;
@@ -41,12 +39,7 @@ class StartupTaintTest {
 
     private final LoopFixture fixture = new LoopFixture();
     private final ScriptedServer server = new ScriptedServer();
-    private final ApiServer api = new ApiServer(
-            fixture.vertx,
-            new ApiServerAddress(server.url(), Path.of("no-service-account")),
-            fixture.timedLoop,
-            fixture.worker,
-            fixture.time.nanos());
+    private final ApiServer api = fixture.api(server.url());
     private final SimpleMeterRegistry registry = new SimpleMeterRegistry();
     private final Metrics metrics = new Metrics(registry, new BuildInfo("1"), fixture.time.clock());
     /** The taint's own time, so that what it schedules is not taken for a time-out of a call. Confined to the loop. */
@@ -60,7 +53,6 @@ class StartupTaintTest {
     @AfterEach
     void close() {
         log.close();
-        fixture.run(api::close);
         fixture.close();
         server.close();
     }

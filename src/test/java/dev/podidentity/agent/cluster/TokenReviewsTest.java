@@ -3,7 +3,6 @@ package dev.podidentity.agent.cluster;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.agent.apiserver.ApiServer;
-import dev.podidentity.agent.apiserver.ApiServerAddress;
 import dev.podidentity.agent.outbound.CallFailure;
 import dev.podidentity.agent.testing.FakeTime;
 import dev.podidentity.agent.testing.LoopFixture;
@@ -16,7 +15,6 @@ import dev.podidentity.agent.token.Verification;
 import dev.podidentity.agent.token.VerifiedClaims;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -34,17 +32,11 @@ class TokenReviewsTest {
 
     private final LoopFixture fixture = new LoopFixture();
     private final ScriptedServer server = new ScriptedServer();
-    private final ApiServer api = new ApiServer(
-            fixture.vertx,
-            new ApiServerAddress(server.url(), Path.of("/nonexistent")),
-            fixture.timedLoop,
-            fixture.worker,
-            fixture.time.nanos());
+    private final ApiServer api = fixture.api(server.url());
     private final TokenReviews reviews = new TokenReviews(api, Tokens.AUDIENCE);
 
     @AfterEach
     void close() {
-        fixture.run(api::close);
         fixture.close();
         server.close();
     }

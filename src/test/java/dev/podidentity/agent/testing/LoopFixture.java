@@ -1,12 +1,18 @@
 package dev.podidentity.agent.testing;
 
+import dev.podidentity.agent.apiserver.ApiServer;
+import dev.podidentity.agent.apiserver.ApiServerAddress;
 import dev.podidentity.agent.loop.EventLoop;
 import dev.podidentity.agent.outbound.CallFailure;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
 import io.vertx.core.file.FileSystemOptions;
+import java.net.URI;
+import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
@@ -32,6 +38,24 @@ public final class LoopFixture implements AutoCloseable {
     public final FakeTime time = new FakeTime();
     /** The event loop, with timers that follow {@link #time}. */
     public final TestLoop timedLoop = new TestLoop(time, loop);
+
+    private final List<ApiServer> apis = new ArrayList<>();
+
+    /**
+     * A client of an API server whose time is {@link #time}; it lives as long as this.
+     *
+     * @param serviceAccount the directory with the agent's own token and authority
+     */
+    public ApiServer api(URI url, Path serviceAccount) {
+        ApiServer api = new ApiServer(vertx, new ApiServerAddress(url, serviceAccount), timedLoop, worker, time.nanos());
+        apis.add(api);
+        return api;
+    }
+
+    /** A client of an API server by plain HTTP, which asks for no token. */
+    public ApiServer api(URI url) {
+        return api(url, Path.of("no-service-account"));
+    }
 
     /** What a future that is made on the loop completes with. */
     public <T> T result(Supplier<Future<T>> made) {
@@ -116,6 +140,7 @@ public final class LoopFixture implements AutoCloseable {
 
     @Override
     public void close() {
+        run(() -> apis.forEach(ApiServer::close));
         vertx.close().toCompletionStage().toCompletableFuture().join();
     }
 }
