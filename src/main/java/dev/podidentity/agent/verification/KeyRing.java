@@ -16,7 +16,6 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Optional;
-import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
@@ -307,20 +306,26 @@ public final class KeyRing {
     }
 
     /** Runs a task on the worker and what comes after it on the event loop, with its result or its exception. */
-    private <T> void onWorker(Callable<T> task, BiConsumer<T, Throwable> then) {
+    private <T> void onWorker(Task<T> task, BiConsumer<T, Throwable> then) {
         CompletableFuture.supplyAsync(() -> called(task), worker)
                 // Not whenCompleteAsync(): what went wrong in it would be known to nobody.
                 .whenComplete((result, error) ->
                         loop.execute(() -> then.accept(result, error == null ? null : error.getCause())));
     }
 
-    private static <T> T called(Callable<T> task) {
+    private static <T> T called(Task<T> task) {
         try {
-            return task.call();
-        } catch (Exception e) {
-            // Not swallowed: it is handed to what comes after.
+            return task.run();
+        } catch (IOException | CallFailure e) {
+            // What is not declared is wrapped in the same exception by the future itself.
             throw new CompletionException(e);
         }
+    }
+
+    /** What reads or writes keys. */
+    private interface Task<T> {
+
+        T run() throws IOException, CallFailure;
     }
 
     /**
