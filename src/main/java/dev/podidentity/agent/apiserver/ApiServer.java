@@ -45,6 +45,7 @@ public final class ApiServer implements AutoCloseable {
 
     /** Keys and a review have some KiB, and a node with its images some tens. */
     private static final int LARGEST_BODY = 1024 * 1024;
+    private static final Limits SINGLE = new Limits(TIMEOUT, TIMEOUT, LARGEST_BODY);
     private static final String JSON = "application/json";
     /** Reviews of a burst of pods, beside the watch and what is rare. */
     private static final int MOST_CONNECTIONS = 8;
@@ -83,17 +84,17 @@ public final class ApiServer implements AutoCloseable {
      * @return completes once, on the event loop, within 5 s; fails with a {@link CallFailure} if no whole answer comes
      */
     public Future<ApiAnswer> get(String path, String accept) {
-        return call(path, accept, request -> { }, single(), Optional.empty());
+        return call(path, accept, request -> { }, SINGLE, Optional.empty());
     }
 
     /** Makes something; the same as {@link #get} otherwise. */
     public Future<ApiAnswer> post(String path, JsonObject body) {
-        return call(path, JSON, request -> request.method("POST", JSON, body.encode()), single(), Optional.empty());
+        return call(path, JSON, request -> request.method("POST", JSON, body.encode()), SINGLE, Optional.empty());
     }
 
     /** Changes something; the same as {@link #get} otherwise. */
     public Future<ApiAnswer> patch(String path, String contentType, Buffer body) {
-        return call(path, JSON, request -> request.method("PATCH", contentType, body.toString()), single(), Optional.empty());
+        return call(path, JSON, request -> request.method("PATCH", contentType, body.toString()), SINGLE, Optional.empty());
     }
 
     /**
@@ -115,10 +116,6 @@ public final class ApiServer implements AutoCloseable {
 
     public URI url() {
         return address.url();
-    }
-
-    private static Limits single() {
-        return new Limits(TIMEOUT, TIMEOUT, LARGEST_BODY);
     }
 
     private Future<ApiAnswer> call(
