@@ -295,11 +295,8 @@ public final class BadDay {
 
     /** Waits until every pod has got credentials for a request of its own, or it has taken too long. */
     private void awaitServed(long since) throws InterruptedException {
-        long giveUp = now.getAsLong() + Trouble.HALF_WRITTEN_CREDENTIALS.recovery().plusSeconds(5).toNanos();
-        while (clients.notServedSince(since) > 0 && now.getAsLong() < giveUp) {
-            Thread.sleep(20);
-        }
-        say("  all but %d pods served %.1f s later", clients.notServedSince(since), (now.getAsLong() - since) / 1e9);
+        int missing = clients.awaitServedSince(since, Trouble.HALF_WRITTEN_CREDENTIALS.recovery().plusSeconds(5));
+        say("  all but %d pods served %.1f s later", missing, (now.getAsLong() - since) / 1e9);
     }
 
     // What came of it

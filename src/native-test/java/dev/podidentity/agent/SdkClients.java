@@ -23,6 +23,7 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 
@@ -111,6 +112,24 @@ final class SdkClients implements AutoCloseable {
     /** How many slots have had no credentials for a request since then. */
     int notServedSince(long start) {
         return (int) slots.keySet().stream().filter(slot -> served.getOrDefault(slot, -1L) < start).count();
+    }
+
+    /**
+     * Waits until every slot has had credentials for a request since then.
+     *
+     * @param patience the longest to wait
+     * @return how many slots have not
+     */
+    int awaitServedSince(long start, Duration patience) throws InterruptedException {
+        long end = System.nanoTime() + patience.toNanos();
+        synchronized (served) {
+            long left = patience.toMillis();
+            while (notServedSince(start) > 0 && left > 0) {
+                served.wait(left);
+                left = TimeUnit.NANOSECONDS.toMillis(end - System.nanoTime());
+            }
+        }
+        return notServedSince(start);
     }
 
     List<Exchange> exchanges() {
@@ -245,7 +264,10 @@ final class SdkClients implements AutoCloseable {
             if (!stopped) {
                 exchanges.add(exchange);
                 if (exchange.served()) {
-                    served.put(pod.client().slot(), start);
+                    synchronized (served) {
+                        served.put(pod.client().slot(), start);
+                        served.notifyAll();
+                    }
                 }
             }
             if (reply instanceof Exchange.GivenUp) {
