@@ -2,6 +2,7 @@ package dev.podidentity.agent;
 
 import dev.podidentity.agent.config.AgentConfig;
 import dev.podidentity.agent.config.CombinedValues;
+import dev.podidentity.agent.credentials.CachedTokens;
 import dev.podidentity.agent.credentials.CredentialService;
 import dev.podidentity.agent.credentials.CredentialSettings;
 import dev.podidentity.agent.credentials.Renewer;
@@ -127,6 +128,12 @@ public class Agent {
                 cluster.verification(),
                 ClusterFeatures.scope(config),
                 credentials,
+                new CachedTokens(
+                        credentials,
+                        cluster.verification(),
+                        ClusterFeatures.scope(config),
+                        ClusterFeatures.leeway(config),
+                        clock),
                 cluster.failures(),
                 router.orElseThrow(() -> new IllegalStateException("Quarkus gave no router")),
                 canServe,

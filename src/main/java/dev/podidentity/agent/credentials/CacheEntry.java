@@ -8,12 +8,14 @@ import java.util.Optional;
 /** One identity's credentials and what their renewal needs to know. Confined to the event loop, as its cache is. */
 final class CacheEntry {
 
-    /** Roughly what an entry takes beside its tokens and its body: the objects, the map's node, the key. */
-    private static final int OVERHEAD = 320;
+    /** Roughly what an entry takes beside its tokens and its body: the objects, the nodes of map and index, the key. */
+    private static final int OVERHEAD = 384;
 
     private final Identity identity;
-    private final PodTokens pods = new PodTokens();
+    private final PodTokens pods;
     private Credentials credentials;
+    /** The number of the use that was last, among those of all entries. */
+    private long lastUse;
     private boolean used;
     private Duration renewAfter = Duration.ZERO;
     /** When it may be renewed again, in nanoseconds of the monotonic clock. */
@@ -23,8 +25,10 @@ final class CacheEntry {
     /** Until when short-lived credentials are handed out although they are not fresh, by the same clock. */
     private long heldUntil;
 
-    CacheEntry(Identity identity) {
+    /** @param listing is told of the entry's tokens */
+    CacheEntry(Identity identity, PodTokens.Listing listing) {
         this.identity = identity;
+        this.pods = new PodTokens(listing);
     }
 
     /**
@@ -55,8 +59,15 @@ final class CacheEntry {
         retryAt = nanos + policy.retryAfter(credentials, failedRenewals, now, random).toNanos();
     }
 
-    void use() {
+    /** @param number of the use, higher than that of every use before */
+    void use(long number) {
         used = true;
+        lastUse = number;
+    }
+
+    /** The number of the use that was last. */
+    long lastUse() {
+        return lastUse;
     }
 
     /** Whether the credentials can be handed out without asking for fresher ones. */
@@ -106,7 +117,7 @@ final class CacheEntry {
     }
 
     long bytes() {
-        return OVERHEAD + pods.bytes() + credentials.body().length();
+        return OVERHEAD + pods.bytes() + credentials.answer().size();
     }
 
     @Override

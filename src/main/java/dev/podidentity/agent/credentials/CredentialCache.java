@@ -32,27 +32,34 @@ final class CredentialCache {
     private final int capacity;
     private final int mostTokens;
     private final Metrics metrics;
-    /** In the order of use, the least recent first: a use takes an entry out and puts it in again. */
     private final Map<Identity, CacheEntry> entries = new LinkedHashMap<>();
+    private final TokenIndex index;
+    /** Numbers the uses: to move an entry in a list at each would write to old objects, for the collector to look at. */
+    private long uses;
     private long bytes;
     private int tokens;
 
-    /** @param capacity how many entries; 0 keeps none */
-    CredentialCache(int capacity, Metrics metrics) {
+    /**
+     * @param capacity how many entries; 0 keeps none
+     * @param index lists the tokens that are kept
+     */
+    CredentialCache(int capacity, TokenIndex index, Metrics metrics) {
         this.capacity = capacity;
+        this.index = index;
         this.mostTokens = Math.max(capacity, LEAST_TOKENS);
         this.metrics = metrics;
     }
 
     /** The entry of the caller's identity, which counts as used and learns its token, or null. */
     CacheEntry use(Caller caller) {
-        CacheEntry entry = entries.remove(caller.identity());
+        CacheEntry entry = entries.get(caller.identity());
         if (entry == null) {
             return null;
         }
-        entries.put(caller.identity(), entry);
-        entry.use();
-        if (caller.identity() instanceof Identity.VerifiedWorkload) {
+        uses++;
+        entry.use(uses);
+        // An exact token is the only one of its entry.
+        if (caller.identity() instanceof Identity.VerifiedWorkload && !entry.pods().askedAgain(caller)) {
             change(entry, () -> entry.pods().learn(caller));
         }
         return entry;
@@ -87,10 +94,12 @@ final class CredentialCache {
             return;
         } else {
             if (entries.size() >= capacity) {
-                evict(entries.values().iterator().next(), EvictionCause.SIZE);
+                evict(leastRecentlyUsed(), EvictionCause.SIZE);
             }
-            entry = new CacheEntry(identity);
+            entry = new CacheEntry(identity, index);
             entries.put(identity, entry);
+            uses++;
+            entry.use(uses);
         }
         pods.forEach(entry.pods()::learn);
         entry.renewed(credentials, wanted, policy, random);
@@ -168,16 +177,27 @@ final class CredentialCache {
             CacheEntry entry = all.next();
             if (condition.test(entry)) {
                 all.remove();
-                discount(entry);
-                metrics.evicted(cause);
+                left(entry, cause);
             }
         }
     }
 
     private void evict(CacheEntry entry, EvictionCause cause) {
         entries.remove(entry.identity());
+        left(entry, cause);
+    }
+
+    private void left(CacheEntry entry, EvictionCause cause) {
         discount(entry);
+        entry.pods().all().forEach(index::dropped);
         metrics.evicted(cause);
+    }
+
+    /** Looks at every entry, some tens of microseconds for 2,000, as often as a full cache takes in a new one. */
+    private CacheEntry leastRecentlyUsed() {
+        return entries.values().stream()
+                .min(Comparator.comparingLong(CacheEntry::lastUse))
+                .orElseThrow();
     }
 
     /** Changes the pods of an entry that is counted. */
@@ -206,7 +226,8 @@ final class CredentialCache {
 
     private void forgetOne() {
         CacheEntry most = entries.values().stream()
-                .max(Comparator.comparingInt(entry -> entry.pods().size()))
+                .max(Comparator.<CacheEntry>comparingInt(entry -> entry.pods().size())
+                        .thenComparing(CacheEntry::lastUse, Comparator.reverseOrder()))
                 .orElseThrow();
         bytes -= most.bytes();
         most.pods().removeLeastRecent();

@@ -44,6 +44,7 @@ public final class CredentialService {
 
     private static final Waiting ANSWERED = () -> {};
 
+    private final TokenIndex index;
     private final CredentialCache cache;
     private final RenewalPolicy renewal;
     private final FailureMemory failures;
@@ -80,7 +81,8 @@ public final class CredentialService {
             Loop loop,
             DoubleSupplier random) {
         RetryPolicy retry = new RetryPolicy(settings.flightTimeout());
-        this.cache = new CredentialCache(settings.cacheCapacity(), metrics);
+        this.index = new TokenIndex(Double.doubleToLongBits(random.getAsDouble()));
+        this.cache = new CredentialCache(settings.cacheCapacity(), index, metrics);
         this.renewal = new RenewalPolicy(settings.retention());
         this.failures = new FailureMemory(retry);
         this.log = new CredentialLog(metrics, nanos);
@@ -141,7 +143,7 @@ public final class CredentialService {
         if (underWay != null) {
             return join(underWay, caller, source, CacheOutcome.COALESCED, old, deadline, waited, answer);
         }
-        Optional<Limit> beyond = queue.admit(source, caller.token().raw().length());
+        Optional<Limit> beyond = queue.admit(source, caller.token().length());
         if (beyond.isPresent()) {
             limits.rejected(beyond.get(), source);
             return answered(answer, staleOr(old, FetchQueue.tooMany(), CacheOutcome.MISS));
@@ -152,6 +154,24 @@ public final class CredentialService {
         Waiting waiting = join(first, caller, source, CacheOutcome.MISS, old, deadline, waited, answer);
         first.begin();
         return waiting;
+    }
+
+    /** Returns who has shown the token of these characters and has cached credentials for it, or null. */
+    Caller find(byte[] characters, int from, int to) {
+        return index.find(characters, from, to);
+    }
+
+    /**
+     * Returns the credentials that {@link #request} would serve at once as a cache hit, or null. A hit counts as a use.
+     *
+     * @param caller what the request has shown
+     */
+    Credentials hit(Caller caller, Instant now) {
+        if (refusedTokens.contains(caller.token())) {
+            return null;
+        }
+        CacheEntry entry = cache.use(caller);
+        return entry != null && entry.servable(now, nanos.getAsLong(), renewal) ? entry.credentials() : null;
     }
 
     private Waiting join(

@@ -1,7 +1,6 @@
 package dev.podidentity.agent.credentials;
 
 import dev.podidentity.agent.eksauth.IssuedCredentials;
-import io.vertx.core.buffer.Buffer;
 import io.vertx.core.json.JsonObject;
 import java.time.Duration;
 import java.time.Instant;
@@ -9,12 +8,12 @@ import java.time.Instant;
 /**
  * Credentials as they are answered: encoded once, when they come.
  *
- * @param body the JSON that a pod's SDK reads, holding secrets; never changed
+ * @param answer what a pod's SDK reads, holding secrets
  * @param fetchedAt when they came, by this node's clock
  * @param fetchedAtNanos the same, in nanoseconds of a monotonic clock
  * @param expiration when AWS stops accepting them
  */
-public record Credentials(Buffer body, Instant fetchedAt, long fetchedAtNanos, Instant expiration) {
+public record Credentials(EncodedAnswer answer, Instant fetchedAt, long fetchedAtNanos, Instant expiration) {
 
     static Credentials of(IssuedCredentials issued, Instant now, long nanos) {
         JsonObject json = new JsonObject()
@@ -24,7 +23,7 @@ public record Credentials(Buffer body, Instant fetchedAt, long fetchedAtNanos, I
                 .put("AccountId", issued.accountId())
                 // Whole seconds: some SDKs read no fractions.
                 .put("Expiration", Instant.ofEpochSecond(issued.expiration().getEpochSecond()).toString());
-        return new Credentials(json.toBuffer(), now, nanos, issued.expiration());
+        return new Credentials(EncodedAnswer.of(json.toBuffer().getBytes()), now, nanos, issued.expiration());
     }
 
     /**

@@ -153,7 +153,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         this.identity = caller.identity();
         this.caller = caller;
         this.beganBy = beganBy;
-        this.admittedBytes = caller.token().raw().length();
+        this.admittedBytes = caller.token().length();
         this.means = means;
         this.keeper = keeper;
         this.startedAt = means.nanos().getAsLong();

@@ -19,7 +19,36 @@ final class PodTokens {
 
     /** By the pods' UIDs, the pod that asked least recently first. Most have one. */
     private final Map<String, Caller> pods = new LinkedHashMap<>(1, 0.75f, true);
+    private final Listing listing;
     private long bytes;
+
+    /** Tokens that are found only here. */
+    PodTokens() {
+        this(Listing.NONE);
+    }
+
+    /** @param listing is told of the tokens that are held here */
+    PodTokens(Listing listing) {
+        this.listing = listing;
+    }
+
+    /** Where tokens are listed for as long as they are held. */
+    interface Listing {
+
+        Listing NONE = new Listing() {
+            @Override
+            public void held(Caller caller) {}
+
+            @Override
+            public void dropped(Caller caller) {}
+        };
+
+        /** The caller's token is held; may be said more than once. */
+        void held(Caller caller);
+
+        /** The caller's token is not held any more. */
+        void dropped(Caller caller);
+    }
 
     /** Takes a token in, unless a fresher one of its pod is known; the pod has asked, in any case. */
     void learn(Caller caller) {
@@ -27,10 +56,21 @@ final class PodTokens {
         if (known == null) {
             pods.put(caller.podUid(), caller);
             bytes += bytes(caller);
+            listing.held(caller);
         } else if (caller.token().expiresAt().isAfter(known.token().expiresAt())) {
             pods.put(caller.podUid(), caller);
             bytes += bytes(caller) - bytes(known);
+            listing.dropped(known);
+            listing.held(caller);
+        } else if (known.sameToken(caller)) {
+            // Another entry may have listed it for itself, and dropped it.
+            listing.held(known);
         }
+    }
+
+    /** Whether this very caller is held; then its pod has asked, and there is nothing to {@link #learn}. */
+    boolean askedAgain(Caller caller) {
+        return pods.get(caller.podUid()) == caller;
     }
 
     /** The caller that has shown the same token, if it is the freshest of its pod. */
@@ -48,6 +88,7 @@ final class PodTokens {
         Caller removed = pods.remove(podUid);
         if (removed != null) {
             bytes -= bytes(removed);
+            listing.dropped(removed);
         }
     }
 
@@ -98,6 +139,6 @@ final class PodTokens {
     }
 
     private static long bytes(Caller caller) {
-        return OVERHEAD + caller.token().raw().length();
+        return OVERHEAD + caller.token().length();
     }
 }

@@ -3,9 +3,11 @@ package dev.podidentity.agent.http;
 import dev.podidentity.agent.credentials.CredentialService.Waiting;
 import dev.podidentity.agent.loop.Shares;
 import dev.podidentity.agent.observe.Limit;
+import dev.podidentity.agent.token.ServiceAccountToken;
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelDuplexHandler;
+import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelPromise;
@@ -35,6 +37,8 @@ final class ClientConnection extends ChannelDuplexHandler {
 
     /** Time for a client that still sends to read its answer; closing at once could take it away again. */
     private static final Duration LINGER = Duration.ofSeconds(1);
+    /** Vert.x's name in the pipeline. */
+    private static final String ENCODER = "httpEncoder";
     private static final Duration RATE_PAUSE = Duration.ofMillis(200);
 
     private final HttpConnection connection;
@@ -45,6 +49,8 @@ final class ClientConnection extends ChannelDuplexHandler {
     private final Shares shares;
     private final RequestHeads heads;
     private ChannelHandlerContext context;
+    /** What is written here does not pass Vert.x's encoder. */
+    private ChannelHandlerContext below;
     /** What each request takes whose answer is not sent yet, the oldest first. Null while there is none. */
     private ArrayDeque<Integer> unanswered;
     /** Those of them whose answer is not even written. */
@@ -57,6 +63,8 @@ final class ClientConnection extends ChannelDuplexHandler {
     private int unfinished;
     /** Why the last request is not to be handled; null if it is. */
     private Throwable failure;
+    /** The token that the request which is being handled was served for, from the cache; else null. */
+    private ServiceAccountToken hit;
     private boolean deaf;
     private boolean closing;
     private boolean closed;
@@ -100,6 +108,11 @@ final class ClientConnection extends ChannelDuplexHandler {
     /** Whether the request whose turn it is is the last one, as nothing was read after it. */
     boolean lastRequest() {
         return deaf && unwritten == 1;
+    }
+
+    /** The request whose turn it is has been served from the cache, for this token. */
+    void hit(ServiceAccountToken token) {
+        hit = token;
     }
 
     /** A request waits for its answer; to be abandoned if the connection closes. */
@@ -154,6 +167,7 @@ final class ClientConnection extends ChannelDuplexHandler {
     @Override
     public void handlerAdded(ChannelHandlerContext added) {
         context = added;
+        below = channel.pipeline().context(ENCODER);
     }
 
     @Override
@@ -174,6 +188,9 @@ final class ClientConnection extends ChannelDuplexHandler {
     }
 
     private void read(ByteBuf bytes) throws Exception {
+        if (!busy() && !deaf && !heads.begun() && answerHit(bytes)) {
+            return;
+        }
         while (!deaf && bytes.isReadable()) {
             ByteBuf head = heads.next(bytes);
             if (head != null) {
@@ -185,10 +202,53 @@ final class ClientConnection extends ChannelDuplexHandler {
         }
     }
 
+    /** Answers the one request that these bytes are at once, if it is a cache hit like another one before. */
+    private boolean answerHit(ByteBuf bytes) {
+        HitPath path = connections.hits();
+        HitPath.Hit answer = path == null ? null : path.answer(bytes, source, context.alloc());
+        if (answer == null) {
+            return false;
+        }
+        if (answer.last()) {
+            lastAnswer();
+        }
+        int cost = limits.cost(answer.bytes().readableBytes(), 0);
+        // Past Vert.x's encoder: these bytes are a whole response.
+        ChannelFuture written = below.writeAndFlush(answer.bytes());
+        if (!written.isDone()) {
+            payUntilSent(written, cost);
+        } else if (closing) {
+            closeGently();
+        }
+        return true;
+    }
+
+    /** The client does not take its answer at once: what is left of it stays in memory. */
+    private void payUntilSent(ChannelFuture written, int cost) {
+        if (!shares.take(source, cost)) {
+            connections.rejected(Limit.REQUEST_BYTES, source);
+            close();
+            return;
+        }
+        unanswered = new ArrayDeque<>(2);
+        unanswered.add(cost);
+        connections.asked();
+        written.addListener(sent);
+    }
+
     private void request(ByteBuf bytes) throws Exception {
         int cost = limits.cost(bytes.readableBytes(), heads.lines());
         if (shares.take(source, cost)) {
-            pass(connections.decoder().decode(bytes), cost);
+            ByteBuf whole = bytes.duplicate();
+            HeadDecoder.Head head = connections.decoder().decode(bytes);
+            // Whoever handles the request clears its headers.
+            boolean last = !HttpUtil.isKeepAlive(head.request());
+            hit = null;
+            pass(head, cost);
+            if (hit != null && connections.hits() != null) {
+                connections.hits().learn(whole, head.request(), last, hit);
+                hit = null;
+            }
         } else {
             connections.rejected(Limit.REQUEST_BYTES, source);
             pass(HeadDecoder.refused(OVER_BUDGET), 0);

@@ -38,6 +38,7 @@ final class Connections {
     /** The sources by how many connections they have, so that the greediest is found at once. */
     private final TreeMap<Integer, Set<String>> byNumber = new TreeMap<>();
     private int unanswered;
+    private HitPath hits;
 
     /** @param options those of the listeners' servers */
     Connections(ConnectionLimits limits, HttpServerOptions options, Metrics metrics, LimitReport report) {
@@ -74,6 +75,16 @@ final class Connections {
     /** The connection of a request; nothing if it was not taken in, or has been given up. */
     Optional<ClientConnection> of(HttpConnection connection) {
         return Optional.ofNullable(open.get(connection));
+    }
+
+    /** Lets cache hits be answered the short way. */
+    void answerHits(HitPath path) {
+        hits = path;
+    }
+
+    /** The short way to the answer of a cache hit; null where there is none. */
+    HitPath hits() {
+        return hits;
     }
 
     /** How many connections there are. */

@@ -13,7 +13,6 @@ import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.observe.RequestOutcome;
 import dev.podidentity.agent.token.RejectedToken;
 import dev.podidentity.agent.token.ServiceAccountToken;
-import dev.podidentity.agent.token.ServiceAccountToken.WorkloadClaims;
 import dev.podidentity.agent.token.TokenReader;
 import dev.podidentity.agent.token.TokenReader.Reading;
 import dev.podidentity.agent.token.Verification;
@@ -93,6 +92,11 @@ final class CredentialsHandler {
         draining = true;
     }
 
+    /** Whether each answer ends its connection. */
+    boolean draining() {
+        return draining;
+    }
+
     /** Answers a request. */
     void handle(HttpServerRequest request) {
         begin(request).ifPresent(exchange -> {
@@ -164,7 +168,7 @@ final class CredentialsHandler {
             Duration waited = Duration.ofNanos(nanos.getAsLong() - exchange.began);
             forCredentials = Optional.of(
                     credentials.request(caller, exchange.client.source(), deadline, waited, outcome -> {
-                        exchange.answer(outcome, token.claims());
+                        exchange.answer(outcome, token);
                         report(caller, outcome);
                     }));
         }
@@ -196,16 +200,18 @@ final class CredentialsHandler {
             this.began = began;
         }
 
-        /** @param workload what the token names */
-        void answer(Outcome outcome, WorkloadClaims workload) {
+        void answer(Outcome outcome, ServiceAccountToken token) {
             if (outcome instanceof Outcome.Served served) {
-                write(OK, served.credentials().body(), false);
+                if (served.cache() == CacheOutcome.HIT) {
+                    client.hit(token);
+                }
+                write(OK, Buffer.buffer(served.credentials().answer().body()), false);
                 metrics.answered(OK, RequestOutcome.SERVED, served.cache(), nanos.getAsLong() - began);
                 LOG.trace("Served credentials");
             } else if (outcome instanceof Outcome.Rejected rejected) {
-                answer(ErrorAnswer.of(rejected.token(), Optional.of(workload)), rejected.cache());
+                answer(ErrorAnswer.of(rejected.token(), Optional.of(token.claims())), rejected.cache());
             } else if (outcome instanceof Outcome.Failed failed) {
-                answer(ErrorAnswer.of(failed.failure(), workload), failed.cache());
+                answer(ErrorAnswer.of(failed.failure(), token.claims()), failed.cache());
             }
         }
 

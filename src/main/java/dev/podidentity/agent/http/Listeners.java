@@ -2,6 +2,7 @@ package dev.podidentity.agent.http;
 
 import dev.podidentity.agent.config.AgentConfig;
 import dev.podidentity.agent.config.CoalesceScope;
+import dev.podidentity.agent.credentials.CachedTokens;
 import dev.podidentity.agent.credentials.CredentialService;
 import dev.podidentity.agent.loop.Loop;
 import dev.podidentity.agent.loop.SourceRateLimit;
@@ -63,6 +64,7 @@ public final class Listeners {
 
     /**
      * @param scope who shares credentials
+     * @param cached recognises the tokens of cached credentials
      * @param failures is told of pods that get none
      * @param operations answers requests for probes and metrics
      * @param serves whether this agent can serve as well as another one that listens already
@@ -77,6 +79,7 @@ public final class Listeners {
             TokenVerification verification,
             CoalesceScope scope,
             CredentialService credentials,
+            CachedTokens cached,
             FailureReport failures,
             Handler<HttpServerRequest> operations,
             BooleanSupplier serves,
@@ -89,8 +92,9 @@ public final class Listeners {
         this.nanos = nanos;
         this.loop = loop;
         this.clients = new Connections(ConnectionLimits.credentials(config), options(), metrics, limits);
+        SourceRateLimit rate = new SourceRateLimit(config.sourceRequestsPerSecond(), config.sourceRequestBurst());
         this.handler = new CredentialsHandler(
-                new SourceRateLimit(config.sourceRequestsPerSecond(), config.sourceRequestBurst()),
+                rate,
                 new RequestGuard(new AllowedHosts(config.allowedHosts().orElse(List.of()))),
                 tokens,
                 verification,
@@ -101,6 +105,7 @@ public final class Listeners {
                 clients,
                 metrics,
                 nanos);
+        clients.answerHits(new HitPath(cached, rate, handler::draining, metrics, nanos));
         AcceptGate gate = AcceptGate.ofPods(loop, clients::rejected);
         for (String host : new LinkedHashSet<>(config.bindHosts())) {
             listeners.add(listener(

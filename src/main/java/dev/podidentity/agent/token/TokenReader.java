@@ -95,8 +95,7 @@ public final class TokenReader {
             claims.requireAudience(audience);
             Validity validity = claims.validity();
             validity.requireCurrent(clock.instant(), leeway);
-            return new ServiceAccountToken(
-                    raw, TokenFingerprint.of(raw), validity.issuedAt(), validity.expiresAt(), workload);
+            return new ServiceAccountToken(raw, TokenFingerprint.of(raw), validity, workload);
         } catch (Rejection e) {
             throw e.naming(workload);
         }

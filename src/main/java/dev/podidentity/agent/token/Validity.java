@@ -15,6 +15,16 @@ import java.util.Optional;
  */
 public record Validity(Instant expiresAt, Optional<Instant> notBefore, Optional<Instant> issuedAt) {
 
+    /** Times of a token of which nothing but its expiry is known. */
+    public static Validity until(Instant expiresAt) {
+        return new Validity(expiresAt, Optional.empty(), Optional.empty());
+    }
+
+    /** Whether {@link #requireCurrent} would let the token pass. */
+    public boolean current(Instant now, Duration leeway) {
+        return expiresAt.isAfter(now) && !ahead(notBefore, now, leeway);
+    }
+
     /**
      * Looks at {@code exp}, with no leeway, as EKS Auth promises none and the SDK has a fresher token to read; and at
      * {@code nbf} with some, as a new pod's token is valid from the API server's very now on.
@@ -22,14 +32,15 @@ public record Validity(Instant expiresAt, Optional<Instant> notBefore, Optional<
      * @param leeway how far this node's clock may be behind the API server's
      */
     public void requireCurrent(Instant now, Duration leeway) throws Rejection {
+        if (current(now, leeway)) {
+            return;
+        }
         if (!expiresAt.isAfter(now)) {
             throw new Rejection(RejectedToken.expired("The token expired at " + seconds(expiresAt)
                     + ": the SDK has not re-read the token file since; update the SDK, or restart the pod"));
         }
-        if (ahead(notBefore, now, leeway)) {
-            throw Rejection.invalid("The token is not valid before " + seconds(notBefore.orElseThrow())
-                    + ": check the clock of this node");
-        }
+        throw Rejection.invalid("The token is not valid before " + seconds(notBefore.orElseThrow())
+                + ": check the clock of this node");
     }
 
     public void requireIssued(Instant now, Duration leeway) throws Rejection {

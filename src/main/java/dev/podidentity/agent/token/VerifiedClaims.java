@@ -35,6 +35,25 @@ public record VerifiedClaims(
         Objects.requireNonNull(node, "node");
     }
 
+    /** Written out, as a native executable interprets a record's own, and each cache hit compares verdicts. */
+    @Override
+    public boolean equals(Object other) {
+        return this == other
+                || other instanceof VerifiedClaims that
+                        && podUid.equals(that.podUid)
+                        && pod.equals(that.pod)
+                        && serviceAccountUid.equals(that.serviceAccountUid)
+                        && serviceAccount.equals(that.serviceAccount)
+                        && namespace.equals(that.namespace)
+                        && issuer.equals(that.issuer)
+                        && node.equals(that.node);
+    }
+
+    @Override
+    public int hashCode() {
+        return podUid.hashCode();
+    }
+
     private static void present(String value, String name) {
         if (value == null || value.isEmpty()) {
             throw new IllegalArgumentException(name + " must not be empty");

@@ -11,6 +11,7 @@ import dev.podidentity.agent.token.ServiceAccountToken;
 import dev.podidentity.agent.token.TokenFingerprint;
 import dev.podidentity.agent.token.Verification;
 import java.time.Clock;
+import java.time.Instant;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
@@ -118,6 +119,15 @@ public final class JwksVerifier implements TokenVerifier {
         } else {
             flight.queue();
         }
+    }
+
+    @Override
+    public Verification known(ServiceAccountToken token, Instant now) {
+        if (flights.find(token.fingerprint()) != null || currentKeys().isEmpty()) {
+            return null;
+        }
+        Judgement judgement = genuine.get(token.fingerprint());
+        return judgement == null || judgement.wantsOtherKeys() ? null : judgement.at(now);
     }
 
     /** The keys in use. What is remembered was judged by them. */

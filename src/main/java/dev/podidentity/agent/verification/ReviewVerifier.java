@@ -20,6 +20,7 @@ import dev.podidentity.agent.token.VerifiedClaims;
 import io.vertx.core.AsyncResult;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.DoubleSupplier;
@@ -124,6 +125,14 @@ public final class ReviewVerifier implements TokenVerifier {
             flight.join(verdict);
             queue.add(source, flight);
         }
+    }
+
+    @Override
+    public Verification known(ServiceAccountToken token, Instant now) {
+        Reviewed word = vouchedFor.get(token.fingerprint());
+        return word != null && nanos.getAsLong() - word.askAgainAt() < 0 && token.expiresAt().isAfter(now)
+                ? word.verdict()
+                : null;
     }
 
     /** What the API server has said of a token; a good word only until the token expires. */

@@ -12,6 +12,7 @@ import dev.podidentity.agent.token.ServiceAccountToken.WorkloadClaims;
 import dev.podidentity.agent.token.Verification;
 import dev.podidentity.agent.token.VerifiedClaims;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
@@ -36,6 +37,7 @@ public final class TokenVerification {
     /** A stolen token is used over and over; one line tells as much as a thousand. */
     private static final double WARNINGS_PER_SECOND = 0.1;
     private static final int WARNINGS_AT_ONCE = 10;
+    private static final NotVerified OFF = new NotVerified(Reason.OFF);
 
     private final Optional<TokenVerifier> verifier;
     private final Optional<String> nodeName;
@@ -75,11 +77,10 @@ public final class TokenVerification {
      */
     public void verify(ServiceAccountToken token, String source, Consumer<Verification> verdict) {
         // Its claims are not verified, but all that they can do here is to have it rejected.
-        String podUid = token.claims().podUid();
-        if (!podUid.isEmpty() && pods.gone(podUid, token.issuedAt())) {
+        if (gone(token.claims().podUid(), token)) {
             verdict.accept(podGone());
         } else if (verifier.isEmpty()) {
-            verdict.accept(new NotVerified(Reason.OFF));
+            verdict.accept(OFF);
         } else if (ofAnotherNode(token.claims().node())) {
             // Before it is verified: whoever shows a stolen token must not get round this by keeping it from being verified.
             verdict.accept(otherNode(token));
@@ -88,13 +89,48 @@ public final class TokenVerification {
         }
     }
 
+    /**
+     * Returns the verdict that {@link #verify} would give at once. Starts nothing and counts nothing; whoever uses the
+     * verdict calls {@link #used}.
+     *
+     * @return null if the token would be rejected, or if verifying it would take time
+     */
+    public Verification known(ServiceAccountToken token, Instant now) {
+        if (gone(token.claims().podUid(), token)) {
+            return null;
+        }
+        if (verifier.isEmpty()) {
+            return OFF;
+        }
+        if (ofAnotherNode(token.claims().node())) {
+            return null;
+        }
+        Verification verdict = verifier.get().known(token, now);
+        if (verdict instanceof VerifiedClaims claims
+                && (ofAnotherNode(claims.node().orElse("")) || gone(claims.podUid(), token))) {
+            return null;
+        }
+        return verdict instanceof RejectedToken ? null : verdict;
+    }
+
+    /** A request was served with a verdict that {@link #known} gave. */
+    public void used(Verification verdict) {
+        if (verifier.isPresent()) {
+            metrics.verified(label(verdict));
+        }
+    }
+
+    private boolean gone(String podUid, ServiceAccountToken token) {
+        return !podUid.isEmpty() && pods.gone(podUid, token.issuedAt());
+    }
+
     private Verification judged(ServiceAccountToken token, Verification verification) {
         if (verification instanceof VerifiedClaims claims && ofAnotherNode(claims.node().orElse(""))) {
             return otherNode(token);
         }
         // Again, as verifying takes time, though it may have come to nothing.
         String podUid = verification instanceof VerifiedClaims claims ? claims.podUid() : token.claims().podUid();
-        if (!(verification instanceof RejectedToken) && !podUid.isEmpty() && pods.gone(podUid, token.issuedAt())) {
+        if (!(verification instanceof RejectedToken) && gone(podUid, token)) {
             return podGone();
         }
         metrics.verified(label(verification));

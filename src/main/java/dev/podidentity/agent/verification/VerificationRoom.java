@@ -31,6 +31,6 @@ final class VerificationRoom {
     }
 
     private static int size(ServiceAccountToken token) {
-        return Math.max(LEAST, token.raw().length());
+        return Math.max(LEAST, token.length());
     }
 }

@@ -83,7 +83,7 @@ class CredentialServiceTest {
         // When
         fixture.eksAuth.succeed(0, Instant.parse("2026-01-01T06:00:00.750Z"));
         // Then
-        assertThat(client.credentials().body().toJsonObject().getMap())
+        assertThat(client.document().getMap())
                 .containsOnlyKeys("AccessKeyId", "SecretAccessKey", "Token", "AccountId", "Expiration")
                 .containsEntry("AccessKeyId", "ASIA0")
                 .containsEntry("AccountId", "123456789012")
@@ -1079,7 +1079,7 @@ class CredentialServiceTest {
         // Given
         ServiceAccountToken token = token("same");
         ServiceAccountToken otherFingerprint = new ServiceAccountToken(
-                token.raw(), token("x").fingerprint(), token.issuedAt(), token.expiresAt(), token.claims());
+                token.raw(), token("x").fingerprint(), token.validity(), token.claims());
         fixture.cached(token, SIX_HOURS);
         // When
         RecordingAnswer client = fixture.ask(otherFingerprint);

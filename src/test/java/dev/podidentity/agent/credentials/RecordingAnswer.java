@@ -6,6 +6,8 @@ import dev.podidentity.agent.eksauth.EksAuthFailure;
 import dev.podidentity.agent.observe.CacheOutcome;
 import dev.podidentity.agent.testing.FakeTime;
 import dev.podidentity.agent.token.RejectedToken;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.json.JsonObject;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -98,7 +100,12 @@ final class RecordingAnswer implements Consumer<Outcome> {
         return session()[1];
     }
 
+    /** What the SDK reads. */
+    JsonObject document() {
+        return new JsonObject(Buffer.buffer(credentials().answer().body()));
+    }
+
     private String[] session() {
-        return credentials().body().toJsonObject().getString("Token").split(" ", 2);
+        return document().getString("Token").split(" ", 2);
     }
 }

@@ -3,7 +3,7 @@ package dev.podidentity.agent.credentials;
 import static dev.podidentity.agent.testing.FakeTime.START;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.vertx.core.buffer.Buffer;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import org.junit.jupiter.api.Test;
@@ -152,6 +152,6 @@ class RenewalPolicyTest {
     }
 
     private static Credentials living(Duration lifetime) {
-        return new Credentials(Buffer.buffer("{}"), START, 0, START.plus(lifetime));
+        return new Credentials(EncodedAnswer.of("{}".getBytes(StandardCharsets.UTF_8)), START, 0, START.plus(lifetime));
     }
 }

@@ -6,10 +6,10 @@ import dev.podidentity.agent.token.NotVerified;
 import dev.podidentity.agent.token.ServiceAccountToken;
 import dev.podidentity.agent.token.ServiceAccountToken.WorkloadClaims;
 import dev.podidentity.agent.token.TokenFingerprint;
+import dev.podidentity.agent.token.Validity;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.Optional;
 import java.util.UUID;
 
 /** Makes tokens: two of one text are the same token, whoever they claim to be for. */
@@ -50,6 +50,6 @@ final class TokenBuilder {
         UUID name = UUID.nameUUIDFromBytes(raw.getBytes(StandardCharsets.UTF_8));
         TokenFingerprint fingerprint = new TokenFingerprint(
                 name.getMostSignificantBits(), name.getLeastSignificantBits(), raw.length(), raw.hashCode());
-        return new ServiceAccountToken(raw, fingerprint, Optional.empty(), expiresAt, claims);
+        return new ServiceAccountToken(raw, fingerprint, Validity.until(expiresAt), claims);
     }
 }

@@ -35,6 +35,7 @@ import dev.podidentity.agent.verification.TokenVerification;
 import dev.podidentity.agent.verification.TokenVerifier;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -123,6 +124,7 @@ class VerifiedServiceModelTest {
         OTHER_NODE_REJECTED,
         DEAD_REJECTED,
         NO_LONGER_VERIFIED,
+        SERVED_THE_SHORT_WAY,
         SERVED_OWN,
         SERVED_OF_ANOTHER_TOKEN,
         SERVED_OF_ANOTHER_POD,
@@ -191,6 +193,7 @@ class VerifiedServiceModelTest {
         private final ModelCluster cluster;
         private final TokenReader reader;
         private final TokenVerification verification;
+        private final CachedTokens cachedTokens;
         private final Optional<KeyRing> ring;
         private final ManualExecutor worker = new ManualExecutor();
         private final List<Question> questions = new ArrayList<>();
@@ -253,6 +256,8 @@ class VerifiedServiceModelTest {
             LivingPods pods = (podUid, issuedAt) -> fixture.gone.contains(podUid);
             verification = new TokenVerification(
                     Optional.of(verifier), Optional.of(ModelCluster.NODE), pods, fixture.metrics, fixture.time.nanos());
+            cachedTokens = new CachedTokens(
+                    fixture.service, verification, scope, TokenVerification.LEEWAY, fixture.time.clock());
             fixture.eksAuth.script(this::called);
             for (int i = 0; i < PODS; i++) {
                 create("web-" + i % 3);
@@ -783,6 +788,19 @@ class VerifiedServiceModelTest {
 
             void ask(String from) {
                 source = from;
+                byte[] shown = token.raw().getBytes(StandardCharsets.UTF_8);
+                Credentials hit = cachedTokens.hit(shown, 0, shown.length);
+                askTheWholeWay();
+                if (hit != null) {
+                    counts.count(Event.SERVED_THE_SHORT_WAY);
+                    collect(() -> {
+                        assertThat(answer.cache()).as("the whole way's answer").isEqualTo(CacheOutcome.HIT);
+                        assertThat(answer.credentials()).as("the whole way's credentials").isSameAs(hit);
+                    });
+                }
+            }
+
+            private void askTheWholeWay() {
                 Reading reading = reader.read(List.of(token.raw()));
                 if (reading instanceof ServiceAccountToken read) {
                     verification.verify(read, source, given -> verified(read, given));

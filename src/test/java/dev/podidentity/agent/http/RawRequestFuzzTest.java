@@ -5,40 +5,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.code_intelligence.jazzer.api.BugDetectors;
 import com.code_intelligence.jazzer.junit.FuzzTest;
-import dev.podidentity.agent.config.CoalesceScope;
-import dev.podidentity.agent.credentials.CredentialService;
-import dev.podidentity.agent.credentials.CredentialSettings;
-import dev.podidentity.agent.eksauth.EksAuthAnswer;
-import dev.podidentity.agent.eksauth.IssuedCredentials;
-import dev.podidentity.agent.loop.EventLoop;
-import dev.podidentity.agent.loop.SourceRateLimit;
-import dev.podidentity.agent.observe.BuildInfo;
-import dev.podidentity.agent.observe.LimitReport;
-import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.testing.Tokens;
-import dev.podidentity.agent.token.TokenReader;
-import dev.podidentity.agent.verification.LivingPods;
-import dev.podidentity.agent.verification.TokenVerification;
-import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
-import io.vertx.core.Vertx;
-import io.vertx.core.VertxOptions;
-import io.vertx.core.http.HttpServer;
-import io.vertx.core.http.HttpServerOptions;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.Socket;
 import java.net.SocketException;
-import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.ZoneOffset;
-import java.util.List;
 import java.util.Locale;
-import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.BeforeAll;
 
@@ -54,17 +30,17 @@ class RawRequestFuzzTest {
     private static final String GOOD = "GET /v1/credentials HTTP/1.1\r\nHost: 169.254.170.23\r\nAuthorization: "
             + Tokens.valid(NOW, "good") + "\r\nConnection: close\r\n\r\n";
 
-    private static HttpServer server;
+    private static CredentialsServer server;
 
     /** Not in an initializer: the event loop would wait for the class, and the class for the event loop. */
     @BeforeAll
     static void listen() {
-        server = listening();
+        server = CredentialsServer.listen(NOW, HEADER_TIMEOUT, true);
     }
 
     @FuzzTest(maxDuration = "60s")
     void answersAnyBytes(byte[] request) throws IOException {
-        BugDetectors.allowNetworkConnections((host, port) -> port == server.actualPort());
+        BugDetectors.allowNetworkConnections((host, port) -> port == server.port());
         String answer = answer(request);
         if (!answer.isEmpty()) {
             assertThat(STATUS_LINE.matcher(answer).lookingAt()).as(answer).isTrue();
@@ -77,7 +53,7 @@ class RawRequestFuzzTest {
     /** All that comes back until the listener closes. */
     private static String answer(byte[] request) throws IOException {
         ByteArrayOutputStream answer = new ByteArrayOutputStream();
-        try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), server.actualPort())) {
+        try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), server.port())) {
             socket.setSoTimeout((int) READ_TIMEOUT.toMillis());
             try {
                 socket.getOutputStream().write(request);
@@ -96,62 +72,5 @@ class RawRequestFuzzTest {
             }
         }
         return answer.toString(ISO_8859_1);
-    }
-
-    private static HttpServer listening() {
-        Vertx vertx = Vertx.vertx(new VertxOptions().setEventLoopPoolSize(1));
-        Clock clock = Clock.fixed(NOW, ZoneOffset.UTC);
-        Metrics metrics = new Metrics(new SimpleMeterRegistry(), new BuildInfo("test"), clock);
-        EventLoop loop = new EventLoop(vertx, vertx.getOrCreateContext());
-        EksAuthAnswer issued = new IssuedCredentials("ASIA", "s3cret", "session", "123456789012", NOW.plusSeconds(3600),
-                "shop", "cart", "arn:aws:sts::123456789012:assumed-role/shop/cart", "a-1");
-        CredentialService credentials = new CredentialService(
-                token -> CompletableFuture.completedFuture(issued),
-                new CredentialSettings(Duration.ofHours(3), 100, 3, 100, Duration.ofSeconds(15)),
-                LivingPods.UNWATCHED,
-                metrics,
-                new LimitReport(metrics, System::nanoTime),
-                clock,
-                System::nanoTime,
-                loop,
-                () -> 0.5);
-        Connections connections = new Connections(
-                ConnectionLimits.credentials(100, 100, HEADER_TIMEOUT), options(), metrics,
-                new LimitReport(metrics, System::nanoTime));
-        CredentialsHandler handler = new CredentialsHandler(
-                new SourceRateLimit(0, 1),
-                new RequestGuard(new AllowedHosts(List.of())),
-                new TokenReader(Tokens.AUDIENCE, clock),
-                new TokenVerification(Optional.empty(), Optional.empty(), LivingPods.UNWATCHED, metrics, System::nanoTime),
-                CoalesceScope.TOKEN,
-                credentials,
-                new ClientDeadlines(Duration.ofMillis(900), Duration.ofMillis(1900)),
-                (pod, failure) -> { },
-                connections,
-                metrics,
-                System::nanoTime);
-        CompletableFuture<HttpServer> listening = new CompletableFuture<>();
-        loop.execute(() -> vertx.createHttpServer(options())
-                .connectionHandler(connections::opened)
-                .requestHandler(handler::handle)
-                .listen(0, "127.0.0.1")
-                .onComplete(bound -> {
-                    if (bound.succeeded()) {
-                        listening.complete(bound.result());
-                    } else {
-                        listening.completeExceptionally(bound.cause());
-                    }
-                }));
-        return listening.join();
-    }
-
-    /** Those of {@link Listeners}, with a shorter idle time, so that no input has to wait for the end of it. */
-    private static HttpServerOptions options() {
-        return new HttpServerOptions()
-                .setMaxHeaderSize(32 * 1024)
-                .setMaxInitialLineLength(8 * 1024)
-                .setIdleTimeout((int) HEADER_TIMEOUT.toMillis())
-                .setIdleTimeoutUnit(TimeUnit.MILLISECONDS)
-                .setHttp2ClearTextEnabled(false);
     }
 }

@@ -93,8 +93,8 @@ class TokenVerificationTest {
     @EnumSource
     void forbidsATokenThatNamesAnotherNodeThoughNobodyCanVerifyIt(Reason reason) {
         // Given
-        ServiceAccountToken stolen = new ServiceAccountToken(TOKEN.raw(), TOKEN.fingerprint(), TOKEN.issuedAt(),
-                TOKEN.expiresAt(), new WorkloadClaims("shop", "cart", "cart-0", "uid", "node-2"));
+        ServiceAccountToken stolen = new ServiceAccountToken(TOKEN.raw(), TOKEN.fingerprint(), TOKEN.validity(),
+                new WorkloadClaims("shop", "cart", "cart-0", "uid", "node-2"));
         TokenVerifier verifier = (token, source, verdict) -> verdict.accept(new NotVerified(reason));
         RecordingVerdict verdict = new RecordingVerdict();
 
@@ -152,8 +152,8 @@ class TokenVerificationTest {
     @Test
     void doesNotTakeATokenWithoutPodForOneWhosePodIsGone() {
         // Given
-        ServiceAccountToken token = new ServiceAccountToken(TOKEN.raw(), TOKEN.fingerprint(), TOKEN.issuedAt(),
-                TOKEN.expiresAt(), new WorkloadClaims("shop", "cart", "", "", ""));
+        ServiceAccountToken token = new ServiceAccountToken(TOKEN.raw(), TOKEN.fingerprint(), TOKEN.validity(),
+                new WorkloadClaims("shop", "cart", "", "", ""));
         RecordingVerdict verdict = new RecordingVerdict();
 
         // When

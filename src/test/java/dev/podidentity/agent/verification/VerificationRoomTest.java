@@ -5,8 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.podidentity.agent.token.ServiceAccountToken;
 import dev.podidentity.agent.token.ServiceAccountToken.WorkloadClaims;
 import dev.podidentity.agent.token.TokenFingerprint;
+import dev.podidentity.agent.token.Validity;
 import java.time.Instant;
-import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
 class VerificationRoomTest {
@@ -61,7 +61,7 @@ class VerificationRoomTest {
 
     private static ServiceAccountToken token(int length) {
         String raw = "x".repeat(length);
-        return new ServiceAccountToken(raw, TokenFingerprint.of(raw), Optional.empty(), Instant.MAX,
+        return new ServiceAccountToken(raw, TokenFingerprint.of(raw), Validity.until(Instant.MAX),
                 new WorkloadClaims("", "", "", "", ""));
     }
 }

@@ -1,0 +1,68 @@
+package dev.podidentity.agent.credentials;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufAllocator;
+import io.netty.buffer.Unpooled;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+
+/**
+ * The whole HTTP/1.1 response that serves credentials, encoded once: status line, headers and body in one array. A
+ * request that is served from the cache is sent a copy of it. Holds secrets; immutable.
+ */
+public final class EncodedAnswer {
+
+    private static final String HEADERS = "HTTP/1.1 200 OK\r\n"
+            + "Content-Type: application/json\r\n"
+            + "Cache-Control: no-store\r\n";
+    private static final String LENGTH = "content-length: ";
+    private static final byte[] CLOSE = "connection: close\r\n".getBytes(StandardCharsets.US_ASCII);
+
+    private final byte[] bytes;
+    private final int bodyStart;
+
+    private EncodedAnswer(byte[] bytes, int bodyStart) {
+        this.bytes = bytes;
+        this.bodyStart = bodyStart;
+    }
+
+    /** @param body JSON in UTF-8 */
+    static EncodedAnswer of(byte[] body) {
+        byte[] headers = (HEADERS + LENGTH + body.length + "\r\n\r\n").getBytes(StandardCharsets.US_ASCII);
+        byte[] bytes = Arrays.copyOf(headers, headers.length + body.length);
+        System.arraycopy(body, 0, bytes, headers.length, body.length);
+        return new EncodedAnswer(bytes, headers.length);
+    }
+
+    /**
+     * Returns the response in one buffer, for the caller to release.
+     *
+     * @param last whether to say that the connection is closed after it
+     */
+    public ByteBuf response(ByteBufAllocator buffers, boolean last) {
+        if (!last) {
+            return buffers.ioBuffer(bytes.length).writeBytes(bytes);
+        }
+        int place = HEADERS.length();
+        return buffers.ioBuffer(bytes.length + CLOSE.length)
+                .writeBytes(bytes, 0, place)
+                .writeBytes(CLOSE)
+                .writeBytes(bytes, place, bytes.length - place);
+    }
+
+    /** The body alone: not a copy, and not to be changed. */
+    public ByteBuf body() {
+        return Unpooled.wrappedBuffer(bytes, bodyStart, bytes.length - bodyStart).asReadOnly();
+    }
+
+    /** How many bytes it takes. */
+    int size() {
+        return bytes.length;
+    }
+
+    /** Leaves the secrets out. */
+    @Override
+    public String toString() {
+        return "EncodedAnswer[" + bytes.length + " bytes]";
+    }
+}

@@ -1,0 +1,135 @@
+package dev.podidentity.agent.http;
+
+import dev.podidentity.agent.config.CoalesceScope;
+import dev.podidentity.agent.credentials.CachedTokens;
+import dev.podidentity.agent.credentials.CredentialService;
+import dev.podidentity.agent.credentials.CredentialSettings;
+import dev.podidentity.agent.eksauth.EksAuthAnswer;
+import dev.podidentity.agent.eksauth.IssuedCredentials;
+import dev.podidentity.agent.loop.EventLoop;
+import dev.podidentity.agent.loop.SourceRateLimit;
+import dev.podidentity.agent.observe.BuildInfo;
+import dev.podidentity.agent.observe.LimitReport;
+import dev.podidentity.agent.observe.Metrics;
+import dev.podidentity.agent.testing.Tokens;
+import dev.podidentity.agent.token.TokenReader;
+import dev.podidentity.agent.verification.LivingPods;
+import dev.podidentity.agent.verification.TokenVerification;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import io.vertx.core.Vertx;
+import io.vertx.core.VertxOptions;
+import io.vertx.core.http.HttpServer;
+import io.vertx.core.http.HttpServerOptions;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/** A real listener for credentials, with an EKS Auth behind it that issues credentials for every token at once. */
+final class CredentialsServer {
+
+    private final HttpServer server;
+    private final AtomicInteger shortWays;
+
+    private CredentialsServer(HttpServer server, AtomicInteger shortWays) {
+        this.server = server;
+        this.shortWays = shortWays;
+    }
+
+    /**
+     * Listens on loopback.
+     *
+     * @param now what the clock says all the time
+     * @param idleTimeout after which idle connections are closed
+     * @param answersHits whether cache hits may be answered the short way
+     */
+    static CredentialsServer listen(Instant now, Duration idleTimeout, boolean answersHits) {
+        Vertx vertx = Vertx.vertx(new VertxOptions().setEventLoopPoolSize(1));
+        Clock clock = Clock.fixed(now, ZoneOffset.UTC);
+        Metrics metrics = new Metrics(new SimpleMeterRegistry(), new BuildInfo("test"), clock);
+        EventLoop loop = new EventLoop(vertx, vertx.getOrCreateContext());
+        EksAuthAnswer issued = new IssuedCredentials("ASIA", "s3cret", "session", "123456789012", now.plusSeconds(3600),
+                "shop", "cart", "arn:aws:sts::123456789012:assumed-role/shop/cart", "a-1");
+        CredentialService credentials = new CredentialService(
+                token -> CompletableFuture.completedFuture(issued),
+                new CredentialSettings(Duration.ofHours(3), 100, 3, 100, Duration.ofSeconds(15)),
+                LivingPods.UNWATCHED,
+                metrics,
+                new LimitReport(metrics, System::nanoTime),
+                clock,
+                System::nanoTime,
+                loop,
+                () -> 0.5);
+        HttpServerOptions options = options(idleTimeout);
+        Connections connections = new Connections(
+                ConnectionLimits.credentials(100, 100, idleTimeout), options, metrics,
+                new LimitReport(metrics, System::nanoTime));
+        TokenVerification verification =
+                new TokenVerification(Optional.empty(), Optional.empty(), LivingPods.UNWATCHED, metrics, System::nanoTime);
+        SourceRateLimit rate = new SourceRateLimit(0, 1);
+        CredentialsHandler handler = new CredentialsHandler(
+                rate,
+                new RequestGuard(new AllowedHosts(List.of())),
+                new TokenReader(Tokens.AUDIENCE, clock),
+                verification,
+                CoalesceScope.TOKEN,
+                credentials,
+                new ClientDeadlines(Duration.ofMillis(900), Duration.ofMillis(1900)),
+                (pod, failure) -> { },
+                connections,
+                metrics,
+                System::nanoTime);
+        AtomicInteger shortWays = new AtomicInteger();
+        if (answersHits) {
+            CachedTokens cached =
+                    new CachedTokens(credentials, verification, CoalesceScope.TOKEN, Duration.ZERO, clock);
+            connections.answerHits(new HitPath(
+                    cached,
+                    rate,
+                    () -> {
+                        // Asked for each answer that does not end its connection by itself.
+                        shortWays.incrementAndGet();
+                        return false;
+                    },
+                    metrics,
+                    System::nanoTime));
+        }
+        CompletableFuture<HttpServer> listening = new CompletableFuture<>();
+        loop.execute(() -> vertx.createHttpServer(options)
+                .connectionHandler(connections::opened)
+                .requestHandler(handler::handle)
+                .listen(0, "127.0.0.1")
+                .onComplete(bound -> {
+                    if (bound.succeeded()) {
+                        listening.complete(bound.result());
+                    } else {
+                        listening.completeExceptionally(bound.cause());
+                    }
+                }));
+        return new CredentialsServer(listening.join(), shortWays);
+    }
+
+    int port() {
+        return server.actualPort();
+    }
+
+    /** How many requests were answered the short way, without being the last of their connection. */
+    int shortWays() {
+        return shortWays.get();
+    }
+
+    /** Those of {@link Listeners}, with a shorter idle time, so that no input has to wait for the end of it. */
+    private static HttpServerOptions options(Duration idleTimeout) {
+        return new HttpServerOptions()
+                .setMaxHeaderSize(32 * 1024)
+                .setMaxInitialLineLength(8 * 1024)
+                .setIdleTimeout((int) idleTimeout.toMillis())
+                .setIdleTimeoutUnit(TimeUnit.MILLISECONDS)
+                .setHttp2ClearTextEnabled(false);
+    }
+}

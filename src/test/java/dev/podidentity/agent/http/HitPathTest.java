@@ -1,0 +1,123 @@
+package dev.podidentity.agent.http;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.podidentity.agent.testing.Tokens;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetAddress;
+import java.net.Socket;
+import java.net.SocketException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/** The short way and the whole way answer every request byte for byte the same. */
+class HitPathTest {
+
+    private static final Instant NOW = Instant.parse("2026-03-01T12:00:00Z");
+    private static final Duration IDLE = Duration.ofSeconds(10);
+    private static final List<String> TOKENS =
+            List.of(Tokens.valid(NOW, "cart-0"), Tokens.valid(NOW, "a-pod-with-a-much-longer-name-than-the-other"));
+    private static final List<String> HEADS = List.of(
+            "GET /v1/credentials HTTP/1.1\r\nHost: 169.254.170.23\r\nAuthorization: TOKEN\r\n\r\n",
+            "GET /v1/credentials HTTP/1.1\r\nauthorization:TOKEN\r\nhost: [fd00:ec2::23]\r\nUser-Agent: x/1\r\n\r\n",
+            "GET /v1/credentials HTTP/1.1\r\nHost: 169.254.170.23\r\nAuthorization: Bearer TOKEN\r\nAccept: */*\r\n\r\n",
+            "GET /v1/credentials HTTP/1.1\r\nHost: 169.254.170.23\r\nConnection: close\r\nAuthorization: TOKEN\r\n\r\n",
+            "GET http://169.254.170.23/v1/credentials HTTP/1.1\r\nHost: other\r\nAuthorization: TOKEN\r\n\r\n",
+            "GET /v1/credentials HTTP/1.0\r\nHost: 169.254.170.23\r\nAuthorization: TOKEN\r\n\r\n",
+            "HEAD /v1/credentials HTTP/1.1\r\nHost: 169.254.170.23\r\nAuthorization: TOKEN\r\n\r\n",
+            "GET /v1/credentials?TOKEN HTTP/1.1\r\nHost: 169.254.170.23\r\nAuthorization: TOKEN\r\n\r\n");
+    private static final List<String> PIECES = List.of(
+            "\r\n", "\n", " ", ":", "Host: other\r\n", "Content-Length: 1\r\n", "Transfer-Encoding: chunked\r\n",
+            "Authorization: x\r\n", "Expect: 100-continue\r\n", "Connection: close\r\n", ".", "A", "\0", "GET ", "X: y\r\n");
+
+    private static CredentialsServer withShortWay;
+    private static CredentialsServer wholeWay;
+
+    @BeforeAll
+    static void listen() {
+        withShortWay = CredentialsServer.listen(NOW, IDLE, true);
+        wholeWay = CredentialsServer.listen(NOW, IDLE, false);
+    }
+
+    @Test
+    void answersAsTheWholeWayDoes() throws IOException {
+        for (String head : HEADS) {
+            for (int time = 0; time < 3; time++) {
+                for (String token : TOKENS) {
+                    checkAlike(head.replace("TOKEN", token));
+                }
+            }
+        }
+        assertThat(withShortWay.shortWays()).isPositive();
+    }
+
+    @Test
+    void answersWhateverIsSentAsTheWholeWayDoes() throws IOException {
+        Random random = new Random(12);
+        for (int i = 0; i < 1500; i++) {
+            StringBuilder sent = new StringBuilder();
+            for (int requests = random.nextInt(4) / 3; requests >= 0; requests--) {
+                sent.append(HEADS.get(random.nextInt(HEADS.size()))
+                        .replace("TOKEN", TOKENS.get(random.nextInt(TOKENS.size()))));
+            }
+            for (int changes = random.nextInt(3); changes > 0; changes--) {
+                int at = random.nextInt(sent.length());
+                if (random.nextBoolean()) {
+                    sent.insert(at, PIECES.get(random.nextInt(PIECES.size())));
+                } else {
+                    sent.delete(at, Math.min(sent.length(), at + 1 + random.nextInt(5)));
+                }
+            }
+            checkAlike(sent.toString());
+        }
+        assertThat(withShortWay.shortWays()).isGreaterThan(100);
+    }
+
+    @Test
+    void answersAHeadThatComesInPartsAsTheWholeWayDoes() throws IOException {
+        String head = HEADS.get(0).replace("TOKEN", TOKENS.get(0));
+        List<String> parts = new ArrayList<>();
+        for (int at = 0; at < head.length(); at += 100) {
+            parts.add(head.substring(at, Math.min(head.length(), at + 100)));
+        }
+
+        for (int time = 0; time < 3; time++) {
+            assertThat(answer(withShortWay, parts)).isEqualTo(answer(wholeWay, parts)).startsWith("HTTP/1.1 200 OK\r\n");
+        }
+    }
+
+    private static void checkAlike(String sent) throws IOException {
+        assertThat(answer(withShortWay, List.of(sent))).as(sent).isEqualTo(answer(wholeWay, List.of(sent)));
+    }
+
+    /** All that comes back until the server closes. */
+    private static String answer(CredentialsServer server, List<String> parts) throws IOException {
+        ByteArrayOutputStream answer = new ByteArrayOutputStream();
+        try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), server.port())) {
+            socket.setSoTimeout((int) IDLE.multipliedBy(2).toMillis());
+            socket.setTcpNoDelay(true);
+            for (String part : parts) {
+                socket.getOutputStream().write(part.getBytes(ISO_8859_1));
+            }
+            socket.shutdownOutput();
+            InputStream in = socket.getInputStream();
+            byte[] read = new byte[8192];
+            try {
+                for (int length = in.read(read); length >= 0; length = in.read(read)) {
+                    answer.write(read, 0, length);
+                }
+            } catch (SocketException e) {
+                // Reset: what was not read of it is still on its way.
+            }
+        }
+        return answer.toString(ISO_8859_1);
+    }
+}
