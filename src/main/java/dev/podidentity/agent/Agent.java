@@ -11,7 +11,6 @@ import dev.podidentity.agent.http.Listeners;
 import dev.podidentity.agent.http.OperationsRoutes;
 import dev.podidentity.agent.loop.EventLoop;
 import dev.podidentity.agent.loop.LoopLag;
-import dev.podidentity.agent.memory.ExecutablePages;
 import dev.podidentity.agent.memory.HeapNeed;
 import dev.podidentity.agent.network.ProcessNamespace;
 import dev.podidentity.agent.observe.BuildInfo;
@@ -58,8 +57,8 @@ public class Agent {
     /** Two empty JSON objects and a signature. */
     private static final String NO_TOKEN = "e30.e30.e30";
     private static final Duration FIRST_RETRY = Duration.ofSeconds(1);
-    /** Long after the first pods' answers, and often enough: what is in use comes back in a millisecond all together. */
-    private static final Duration PAGES_RELEASE_INTERVAL = Duration.ofSeconds(5);
+    /** After the first pods' answers, as a full collection stops the event loop for some milliseconds. */
+    private static final Duration START_SETTLED = Duration.ofSeconds(5);
 
     private final AgentConfig config;
     private final Vertx vertx;
@@ -146,7 +145,7 @@ public class Agent {
             cluster.start(credentials::podGone, () -> listeners.ready() && canServe.getAsBoolean());
             renewer.start();
             new LoopLag(loop, System::nanoTime, metrics::loopLagged).start();
-            releasePages(new ExecutablePages(), loop, worker);
+            loop.schedule(START_SETTLED, () -> worker.execute(Agent::collectGarbageOfTheStart));
             return listeners.start();
         }, Duration.ofMinutes(1));
         ProcessMeters.addTo(registry);
@@ -184,11 +183,9 @@ public class Agent {
                                 + " memory; or lower --max-cache-size")));
     }
 
-    private static void releasePages(ExecutablePages pages, EventLoop loop, Executor worker) {
-        loop.schedule(PAGES_RELEASE_INTERVAL, () -> {
-            worker.execute(pages::release);
-            releasePages(pages, loop, worker);
-        });
+    /** Only a full collection returns to the kernel what the start allocated; a node that is idle would never run one. */
+    private static void collectGarbageOfTheStart() {
+        System.gc();
     }
 
     private static void connect(SdkEksAuth eksAuth, EventLoop loop) {

@@ -1,5 +1,5 @@
 /**
  * What keeps the memory of the native executable small.
- * Checks of the heap against the cache, and pages that are given back to the kernel.
+ * Checks the heap against the size of the cache, and refuses direct memory beyond its limit at once.
  */
 package dev.podidentity.agent.memory;
