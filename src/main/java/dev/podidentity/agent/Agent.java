@@ -12,6 +12,8 @@ import dev.podidentity.agent.http.OperationsRoutes;
 import dev.podidentity.agent.loop.EventLoop;
 import dev.podidentity.agent.loop.LoopLag;
 import dev.podidentity.agent.memory.HeapNeed;
+import dev.podidentity.agent.memory.IdleHeap;
+import dev.podidentity.agent.memory.NativeHeap;
 import dev.podidentity.agent.network.ProcessNamespace;
 import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.observe.Field;
@@ -57,8 +59,6 @@ public class Agent {
     /** Two empty JSON objects and a signature. */
     private static final String NO_TOKEN = "e30.e30.e30";
     private static final Duration FIRST_RETRY = Duration.ofSeconds(1);
-    /** After the first pods' answers, as a full collection stops the event loop for some milliseconds. */
-    private static final Duration START_SETTLED = Duration.ofSeconds(5);
 
     private final AgentConfig config;
     private final Vertx vertx;
@@ -145,7 +145,7 @@ public class Agent {
             cluster.start(credentials::podGone, () -> listeners.ready() && canServe.getAsBoolean());
             renewer.start();
             new LoopLag(loop, System::nanoTime, metrics::loopLagged).start();
-            loop.schedule(START_SETTLED, () -> worker.execute(Agent::collectGarbageOfTheStart));
+            new IdleHeap(loop, NativeHeap::used, NativeHeap::collect).start();
             return listeners.start();
         }, Duration.ofMinutes(1));
         ProcessMeters.addTo(registry);
@@ -181,11 +181,6 @@ public class Agent {
                         Field.of("maxCacheSize", config.maxCacheSize()),
                         Field.of("remedy", "give the agent " + flag + " as its first argument, and its container as much more"
                                 + " memory; or lower --max-cache-size")));
-    }
-
-    /** Only a full collection returns to the kernel what the start allocated; a node that is idle would never run one. */
-    private static void collectGarbageOfTheStart() {
-        System.gc();
     }
 
     private static void connect(SdkEksAuth eksAuth, EventLoop loop) {
