@@ -12,8 +12,9 @@ import dev.podidentity.agent.http.Listeners;
 import dev.podidentity.agent.http.OperationsRoutes;
 import dev.podidentity.agent.loop.EventLoop;
 import dev.podidentity.agent.loop.LoopLag;
-import dev.podidentity.agent.memory.ExecutablePages;
 import dev.podidentity.agent.memory.HeapNeed;
+import dev.podidentity.agent.memory.IdleHeap;
+import dev.podidentity.agent.memory.NativeHeap;
 import dev.podidentity.agent.network.ProcessNamespace;
 import dev.podidentity.agent.observe.BuildInfo;
 import dev.podidentity.agent.observe.Field;
@@ -59,8 +60,6 @@ public class Agent {
     /** Two empty JSON objects and a signature. */
     private static final String NO_TOKEN = "e30.e30.e30";
     private static final Duration FIRST_RETRY = Duration.ofSeconds(1);
-    /** Long after the first pods' answers, and often enough: what is in use comes back in a millisecond all together. */
-    private static final Duration PAGES_RELEASE_INTERVAL = Duration.ofSeconds(5);
 
     private final AgentConfig config;
     private final Vertx vertx;
@@ -153,7 +152,7 @@ public class Agent {
             cluster.start(credentials::podGone, () -> listeners.ready() && canServe.getAsBoolean());
             renewer.start();
             new LoopLag(loop, System::nanoTime, metrics::loopLagged).start();
-            releasePages(new ExecutablePages(), loop, worker);
+            new IdleHeap(loop, NativeHeap::used, NativeHeap::collect).start();
             return listeners.start();
         }, Duration.ofMinutes(1));
         ProcessMeters.addTo(registry);
@@ -189,13 +188,6 @@ public class Agent {
                         Field.of("maxCacheSize", config.maxCacheSize()),
                         Field.of("remedy", "give the agent " + flag + " as its first argument, and its container as much more"
                                 + " memory; or lower --max-cache-size")));
-    }
-
-    private static void releasePages(ExecutablePages pages, EventLoop loop, Executor worker) {
-        loop.schedule(PAGES_RELEASE_INTERVAL, () -> {
-            worker.execute(pages::release);
-            releasePages(pages, loop, worker);
-        });
     }
 
     private static void connect(SdkEksAuth eksAuth, EventLoop loop) {

@@ -53,7 +53,7 @@ class ArchitectureTest {
                 arguments("loop", Set.of()),
                 arguments("network", Set.of()),
                 arguments("startup", Set.of()),
-                arguments("memory", Set.of()));
+                arguments("memory", Set.of("loop")));
     }
 
     @ParameterizedTest

@@ -1,5 +1,5 @@
 /**
  * What keeps the memory of the native executable small.
- * Checks of the heap against the cache, and pages that are given back to the kernel.
+ * Checks the heap against the size of the cache, returns what an idle agent does not use, and bounds direct memory.
  */
 package dev.podidentity.agent.memory;
