@@ -16,6 +16,8 @@ record Bench(Settings settings, Wrk wrk, EksAuthProcess eksAuth, Tokens tokens, 
     private static final int FILLING = 64;
     private static final double PER_100_000 = 1e5;
     private static final int WARM_UP_SECONDS = 1;
+    /** Few: those of a thousand would not all be gone when the next thousand come, and the agent limits them. */
+    private static final int WARM_UP_CONNECTIONS = 64;
 
     RunningAgent.Starter starter(Contender contender) {
         return new RunningAgent.Starter(contender, eksAuth, directory.resolve("agent.log"));
@@ -36,7 +38,7 @@ record Bench(Settings settings, Wrk wrk, EksAuthProcess eksAuth, Tokens tokens, 
     /** Loads an agent with hits after a second of warming up, and says what wrk and Linux have seen. */
     Map<Measure, Double> load(RunningAgent agent, Load load, int identities) throws IOException, InterruptedException {
         Path file = tokens.file(identities);
-        wrk.run(agent.port(), load, WARM_UP_SECONDS, file);
+        wrk.run(agent.port(), load.ofAtMost(WARM_UP_CONNECTIONS), WARM_UP_SECONDS, file);
         double before = agent.figures().cpuSeconds();
         WrkResult found = wrk.run(agent.port(), load, settings.seconds(), file);
         double after = agent.figures().cpuSeconds();

@@ -15,6 +15,10 @@ record Load(int connections, String path, boolean keepAlive) {
         return new Load(connections, CREDENTIALS, true);
     }
 
+    Load ofAtMost(int fewer) {
+        return new Load(Math.min(fewer, connections), path, keepAlive);
+    }
+
     Load withoutKeepAlive() {
         return new Load(connections, path, false);
     }
