@@ -77,7 +77,7 @@ public final class BadDay {
     private final LongSupplier now = () -> System.nanoTime() - began;
     private final Random random;
     private final Cluster cluster;
-    private final int port = Footprint.freePort();
+    private final int port = FreePorts.one();
     private final CredentialsFile credentials;
     private final SupervisedAgent agent;
     private final SdkClients clients;

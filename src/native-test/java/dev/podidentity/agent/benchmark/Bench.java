@@ -1,0 +1,59 @@
+package dev.podidentity.agent.benchmark;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * What all cases use.
+ *
+ * @param directory for files of the runs
+ */
+record Bench(Settings settings, Wrk wrk, EksAuthProcess eksAuth, Tokens tokens, Path directory) {
+
+    private static final int FILLING = 64;
+    private static final double PER_100_000 = 1e5;
+    private static final int WARM_UP_SECONDS = 1;
+    /** Few: those of a thousand would not all be gone when the next thousand come, and the agent limits them. */
+    private static final int WARM_UP_CONNECTIONS = 64;
+
+    RunningAgent.Starter starter(Contender contender) {
+        return new RunningAgent.Starter(contender, eksAuth, directory.resolve("agent.log"));
+    }
+
+    /** Has an agent get credentials for the first tokens, each once, as fast as it can. */
+    void fill(RunningAgent agent, int identities) throws IOException {
+        List<String> tokens = tokens().first(identities);
+        try (Clients clients = new Clients(FILLING)) {
+            List<Clients.Served> all = clients.ask(agent.port(), tokens);
+            long failed = all.stream().filter(served -> !served.served()).count();
+            if (failed > 0) {
+                throw new IllegalStateException("The cache was not filled: " + failed + " of " + identities + " got no credentials");
+            }
+        }
+    }
+
+    /** Loads an agent with hits after a second of warming up, and says what wrk and Linux have seen. */
+    Map<Measure, Double> load(RunningAgent agent, Load load, int identities) throws IOException, InterruptedException {
+        Path file = tokens.file(identities);
+        wrk.run(agent.port(), load.ofAtMost(WARM_UP_CONNECTIONS), WARM_UP_SECONDS, file);
+        double before = agent.figures().cpuSeconds();
+        WrkResult found = wrk.run(agent.port(), load, settings.seconds(), file);
+        double after = agent.figures().cpuSeconds();
+        Map<Measure, Double> values = new EnumMap<>(of(found));
+        values.put(Measure.CPU, (after - before) / found.requests() * PER_100_000);
+        values.put(Measure.RESIDENT, agent.figures().residentMegabytes());
+        values.put(Measure.ANONYMOUS, agent.figures().anonymousMegabytes());
+        return values;
+    }
+
+    static Map<Measure, Double> of(WrkResult found) {
+        return Map.of(
+                Measure.REQUESTS, found.requestsPerSecond(),
+                Measure.P50, found.p50Millis(),
+                Measure.P99, found.p99Millis(),
+                Measure.ERRORS, (double) found.errors() + found.refused());
+    }
+}

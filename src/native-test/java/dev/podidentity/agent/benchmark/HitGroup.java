@@ -1,0 +1,60 @@
+package dev.podidentity.agent.benchmark;
+
+import java.io.IOException;
+import java.util.List;
+import java.util.Map;
+
+/** Requests that the agent answers from its cache, and one that it answers without looking at the token. */
+final class HitGroup implements Group {
+
+    static final int MANY = 2_000;
+
+    /** By the number of connections, with one identity: the plots show them. */
+    static final List<Integer> CONNECTIONS = List.of(1, 8, 64, 1_000);
+
+    static String variant(int connections, int identities) {
+        return (connections == 1 ? "1 connection" : Spread.number(connections, 0) + " connections") + ", "
+                + (identities == 1 ? "1 identity" : Spread.number(identities, 0) + " identities");
+    }
+
+    @Override
+    public String name() {
+        return "hits";
+    }
+
+    @Override
+    public String title() {
+        return "Hits";
+    }
+
+    @Override
+    public List<Measure> measures() {
+        return List.of(Measure.REQUESTS, Measure.P50, Measure.P99, Measure.CPU, Measure.RESIDENT, Measure.ANONYMOUS, Measure.ERRORS);
+    }
+
+    @Override
+    public boolean includes(Contender contender) {
+        return true;
+    }
+
+    @Override
+    public void measure(Contender contender, Bench bench, Recorder recorder) throws IOException, InterruptedException {
+        boolean bare = contender.kind() == Contender.Kind.BARE;
+        try (RunningAgent agent = bench.starter(contender).serving(bench.tokens().first(1).get(0))) {
+            for (int connections : CONNECTIONS) {
+                recorder.add(variant(connections, 1), bench.load(agent, Load.of(connections), 1));
+            }
+            recorder.add("8 at once, a connection for each request", bench.load(agent, Load.of(8).withoutKeepAlive(), 1));
+            if (!bare) {
+                Map<Measure, Double> notFound = bench.load(agent, Load.of(8).notFound(), 1);
+                // All of them are refused.
+                notFound.remove(Measure.ERRORS);
+                recorder.add("8 connections, 404", notFound);
+                bench.fill(agent, MANY);
+            }
+            for (int connections : CONNECTIONS) {
+                recorder.add(variant(connections, MANY), bench.load(agent, Load.of(connections), MANY));
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+package dev.podidentity.agent.benchmark;
+
+import io.vertx.core.json.JsonObject;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.LocalDate;
+import java.time.ZoneOffset;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+
+/** What the figures were taken on. */
+record Machine(String processor, int processors, double memoryGibibytes, String kernel, String wrk, String date, double busy) {
+
+    private static final double KIB_PER_GIBIBYTE = 1024 * 1024;
+
+    static Machine here(Wrk wrk) throws IOException {
+        double memory = value(Files.readAllLines(Path.of("/proc/meminfo")), "MemTotal")
+                .map(text -> Long.parseLong(text.replaceAll("\\D", "")) / KIB_PER_GIBIBYTE)
+                .orElseThrow();
+        double busy = Double.parseDouble(Files.readString(Path.of("/proc/loadavg")).split(" ")[0]);
+        return new Machine(
+                value(Files.readAllLines(Path.of("/proc/cpuinfo")), "model name").orElse(System.getProperty("os.arch")),
+                Runtime.getRuntime().availableProcessors(),
+                memory,
+                System.getProperty("os.name") + " " + System.getProperty("os.version"),
+                wrk.version(),
+                LocalDate.now(ZoneOffset.UTC).toString(),
+                busy);
+    }
+
+    private static Optional<String> value(List<String> lines, String name) {
+        return lines.stream()
+                .filter(line -> line.startsWith(name))
+                .map(line -> line.substring(line.indexOf(':') + 1).strip())
+                .findFirst();
+    }
+
+    String text(Settings settings) {
+        return String.format(Locale.ROOT,
+                "Taken on %s: %s, %d processors, %.0f GiB of memory, %s, wrk %s. Medians of %d runs, with the least and the most;"
+                        + " wrk loads for %d s. The load average when it began was %.1f: what else ran takes part of the processors.%n",
+                date, processor, processors, memoryGibibytes, kernel, wrk, settings.runs(), settings.seconds(), busy);
+    }
+
+    JsonObject json() {
+        return new JsonObject()
+                .put("date", date)
+                .put("processor", processor)
+                .put("processors", processors)
+                .put("memoryGibibytes", memoryGibibytes)
+                .put("kernel", kernel)
+                .put("wrk", wrk)
+                .put("loadAverageBefore", busy);
+    }
+}
