@@ -14,12 +14,11 @@ import java.util.stream.Stream;
  * @param cases names of groups of cases; all if empty
  * @param other the command of another agent
  * @param otherName its name in the results
- * @param docs whether docs/performance.md gets the results
  * @param executable the agent of this build
  * @param bare the handler to compare with, which may not be there
  */
 record Settings(
-        int runs, int seconds, List<String> cases, Optional<String> other, String otherName, boolean docs, Path executable, Path bare) {
+        int runs, int seconds, List<String> cases, Optional<String> other, String otherName, Path executable, Path bare) {
 
     Settings {
         require(runs >= 1, "benchmark.runs must be at least 1", runs);
@@ -34,7 +33,6 @@ record Settings(
                 Stream.of(properties.getProperty("benchmark.cases", "").split(",")).filter(name -> !name.isBlank()).map(String::strip).toList(),
                 Optional.ofNullable(properties.getProperty("benchmark.other")).filter(command -> !command.isBlank()),
                 properties.getProperty("benchmark.other.name", "other"),
-                Boolean.parseBoolean(properties.getProperty("benchmark.docs", "false")),
                 Path.of(properties.getProperty("agent.executable", "target/eks-pod-identity-agent")),
                 Path.of(properties.getProperty("benchmark.bare", "target/bare/eks-pod-identity-agent")));
     }
