@@ -43,10 +43,34 @@ record Bench(Settings settings, Wrk wrk, EksAuthProcess eksAuth, Tokens tokens, 
         WrkResult found = wrk.run(agent.port(), load, settings.seconds(), file);
         double after = agent.figures().cpuSeconds();
         Map<Measure, Double> values = new EnumMap<>(of(found));
-        values.put(Measure.CPU, (after - before) / found.requests() * PER_100_000);
-        values.put(Measure.RESIDENT, agent.figures().residentMegabytes());
-        values.put(Measure.ANONYMOUS, agent.figures().anonymousMegabytes());
+        values.put(Measure.CPU, per100000(after - before, found.requests()));
+        return withMemory(agent, values);
+    }
+
+    Map<Measure, Double> withMemory(RunningAgent agent, Map<Measure, Double> values) throws IOException {
+        Map<Measure, Double> all = new EnumMap<>(values);
+        all.put(Measure.RESIDENT, agent.figures().residentMegabytes());
+        all.put(Measure.ANONYMOUS, agent.figures().anonymousMegabytes());
+        return all;
+    }
+
+    /** How the harness's own clients fared, and the calls since the last reset. The times are those of who was served. */
+    Map<Measure, Double> summary(List<Clients.Served> all) throws IOException {
+        Map<Measure, Double> values = new EnumMap<>(Measure.class);
+        List<Double> millis = all.stream().filter(Clients.Served::served).map(Clients.Served::millis).toList();
+        if (!millis.isEmpty()) {
+            values.put(Measure.P50, Spread.percentile(millis, 50));
+            values.put(Measure.P99, Spread.percentile(millis, 99));
+            values.put(Measure.LAST, Spread.percentile(millis, 100));
+        }
+        values.put(Measure.RETRIES, (double) all.stream().mapToInt(Clients.Served::retries).sum());
+        values.put(Measure.FAILED, (double) all.size() - millis.size());
+        values.put(Measure.CALLS, (double) eksAuth.calls());
         return values;
+    }
+
+    static double per100000(double seconds, long requests) {
+        return seconds / requests * PER_100_000;
     }
 
     static Map<Measure, Double> of(WrkResult found) {

@@ -14,7 +14,9 @@ import java.util.stream.Collectors;
 public final class Benchmark {
 
     private static final Path OUTPUT = Path.of("target", "benchmark").toAbsolutePath();
-    private static final List<Group> GROUPS = List.of(new HitGroup(), new IdentityGroup(), new StartGroup(), new MemoryGroup());
+    private static final List<Group> GROUPS = List.of(
+            new HitGroup(), new IdentityGroup(), new MissGroup(), new CoalescingGroup(), new BurstGroup(), new RenewalGroup(),
+            new VerificationGroup(), new StartGroup(), new MemoryGroup());
 
     private final Bench bench;
     private final List<Contender> contenders;

@@ -6,6 +6,8 @@ enum Measure {
     TOKENS("tokensPerSecond", "tokens/s", 0),
     P50("p50Millis", "p50 ms", 2),
     P99("p99Millis", "p99 ms", 2),
+    AFTER_P50("p50MillisAfterCall", "p50 ms after the call", 1),
+    AFTER_P99("p99MillisAfterCall", "p99 ms after the call", 1),
     LAST("lastMillis", "last ms", 0),
     CPU("cpuSecondsPer100000", "CPU s per 100,000", 2),
     CPU_MILLIS("cpuMillis", "CPU ms", 1),
