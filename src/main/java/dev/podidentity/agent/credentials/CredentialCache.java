@@ -65,6 +65,11 @@ final class CredentialCache {
         return entry;
     }
 
+    /** Returns who has shown the token of these characters, if an entry holds it, or null; marks no entry as used. */
+    Caller find(byte[] characters, int from, int to) {
+        return index.find(characters, from, to);
+    }
+
     /** Returns the entry without marking it as used. */
     Optional<CacheEntry> find(Identity identity) {
         return Optional.ofNullable(entries.get(identity));

@@ -44,7 +44,6 @@ public final class CredentialService {
 
     private static final Waiting ANSWERED = () -> {};
 
-    private final TokenIndex index;
     private final CredentialCache cache;
     private final RenewalPolicy renewal;
     private final FailureMemory failures;
@@ -81,7 +80,7 @@ public final class CredentialService {
             Loop loop,
             DoubleSupplier random) {
         RetryPolicy retry = new RetryPolicy(settings.flightTimeout());
-        this.index = new TokenIndex(Double.doubleToLongBits(random.getAsDouble()));
+        TokenIndex index = new TokenIndex(Double.doubleToLongBits(random.getAsDouble()));
         this.cache = new CredentialCache(settings.cacheCapacity(), index, metrics);
         this.renewal = new RenewalPolicy(settings.retention());
         this.failures = new FailureMemory(retry);
@@ -158,7 +157,7 @@ public final class CredentialService {
 
     /** Returns who has shown the token of these characters and has cached credentials for it, or null. */
     Caller find(byte[] characters, int from, int to) {
-        return index.find(characters, from, to);
+        return cache.find(characters, from, to);
     }
 
     /**

@@ -13,7 +13,6 @@ import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelPromise;
 import io.netty.channel.socket.DuplexChannel;
 import io.netty.handler.codec.TooLongFrameException;
-import io.netty.handler.codec.http.HttpUtil;
 import io.netty.handler.codec.http.LastHttpContent;
 import io.netty.util.ReferenceCountUtil;
 import io.netty.util.concurrent.ScheduledFuture;
@@ -241,14 +240,11 @@ final class ClientConnection extends ChannelDuplexHandler {
         if (shares.take(source, cost)) {
             ByteBuf whole = bytes.duplicate();
             HeadDecoder.Head head = connections.decoder().decode(bytes);
-            // Whoever handles the request clears its headers.
-            boolean last = !HttpUtil.isKeepAlive(head.request());
-            hit = null;
             pass(head, cost);
             if (hit != null && connections.hits() != null) {
-                connections.hits().learn(whole, head.request(), last, hit);
-                hit = null;
+                connections.hits().learn(whole, head, hit);
             }
+            hit = null;
         } else {
             connections.rejected(Limit.REQUEST_BYTES, source);
             pass(HeadDecoder.refused(OVER_BUDGET), 0);
@@ -274,7 +270,7 @@ final class ClientConnection extends ChannelDuplexHandler {
         }
         // What follows could be a body, or the rest of what cannot be read, or is not to be answered.
         failure = head.failure();
-        deaf = !head.complete() || !HttpUtil.isKeepAlive(head.request());
+        deaf = !head.complete() || head.last();
         context.fireChannelRead(head.request());
         if (head.complete()) {
             context.fireChannelRead(LastHttpContent.EMPTY_LAST_CONTENT);

@@ -35,7 +35,7 @@ final class CredentialsHandler {
 
     private static final Logger LOG = Logger.getLogger(CredentialsHandler.class);
 
-    private static final int OK = 200;
+    static final int OK = 200;
     private static final CharSequence CONTENT_TYPE = HttpHeaders.createOptimized("Content-Type");
     private static final CharSequence CONTENT_LENGTH = HttpHeaders.createOptimized("content-length");
     private static final CharSequence CACHE_CONTROL = HttpHeaders.createOptimized("Cache-Control");

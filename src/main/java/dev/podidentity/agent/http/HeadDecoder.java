@@ -6,6 +6,7 @@ import io.netty.handler.codec.DecoderResult;
 import io.netty.handler.codec.http.DefaultFullHttpRequest;
 import io.netty.handler.codec.http.HttpMethod;
 import io.netty.handler.codec.http.HttpRequest;
+import io.netty.handler.codec.http.HttpUtil;
 import io.netty.handler.codec.http.HttpVersion;
 import io.netty.handler.codec.http.LastHttpContent;
 import io.vertx.core.http.HttpServerOptions;
@@ -28,8 +29,9 @@ final class HeadDecoder extends VertxHttpRequestDecoder {
      * @param request stands for the request where it could not be decoded
      * @param failure why it is not to be handled; null if it is
      * @param complete whether the request ends with its head
+     * @param last whether the client asks for the connection to be closed
      */
-    record Head(HttpRequest request, Throwable failure, boolean complete) {}
+    record Head(HttpRequest request, Throwable failure, boolean complete, boolean last) {}
 
     HeadDecoder(HttpServerOptions options) {
         super(options);
@@ -58,7 +60,7 @@ final class HeadDecoder extends VertxHttpRequestDecoder {
         }
         // Vert.x would close the connection of a failed one at once, which could take the answer away from the client.
         request.setDecoderResult(DecoderResult.SUCCESS);
-        return new Head(request, failure, complete && failure == null);
+        return new Head(request, failure, complete && failure == null, !HttpUtil.isKeepAlive(request));
     }
 
     /** Stands for a request that is not decoded, or not handled whatever it is. */
@@ -66,6 +68,7 @@ final class HeadDecoder extends VertxHttpRequestDecoder {
         return new Head(
                 new DefaultFullHttpRequest(HttpVersion.HTTP_1_1, HttpMethod.GET, "/", Unpooled.EMPTY_BUFFER, false),
                 failure,
-                false);
+                false,
+                true);
     }
 }

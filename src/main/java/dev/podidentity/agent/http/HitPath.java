@@ -11,7 +11,6 @@ import dev.podidentity.agent.token.ServiceAccountToken;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.handler.codec.http.HttpMethod;
-import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpVersion;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
@@ -24,9 +23,8 @@ import org.jboss.logging.Logger;
  */
 final class HitPath {
 
+    /** Of the whole way, so that a hit leaves the same line. */
     private static final Logger LOG = Logger.getLogger(CredentialsHandler.class);
-    private static final int OK = 200;
-
     private final CachedTokens tokens;
     private final SourceRateLimit rate;
     private final BooleanSupplier draining;
@@ -88,7 +86,7 @@ final class HitPath {
         received.skipBytes(length);
         boolean last = head.last() || draining.getAsBoolean();
         ByteBuf response = credentials.answer().response(buffers, last);
-        metrics.answered(OK, RequestOutcome.SERVED, CacheOutcome.HIT, nanos.getAsLong() - began);
+        metrics.answered(CredentialsHandler.OK, RequestOutcome.SERVED, CacheOutcome.HIT, nanos.getAsLong() - began);
         LOG.trace("Served credentials");
         return new Hit(response, last);
     }
@@ -96,18 +94,17 @@ final class HitPath {
     /**
      * Remembers the head of a request that went the whole way and was served from the cache.
      *
-     * @param head the bytes of the head
-     * @param request what they were decoded to
-     * @param last whether the request asks for the connection to be closed
+     * @param received the bytes of the head
+     * @param head what they were decoded to
      * @param token that was read from it
      */
-    void learn(ByteBuf head, HttpRequest request, boolean last, ServiceAccountToken token) {
-        // By identity, as Netty has one instance for each.
-        boolean plain = request.method() == HttpMethod.GET && request.protocolVersion() == HttpVersion.HTTP_1_1;
-        int length = head.readableBytes();
+    void learn(ByteBuf received, HeadDecoder.Head head, ServiceAccountToken token) {
+        boolean plain = head.request().method().equals(HttpMethod.GET)
+                && head.request().protocolVersion().equals(HttpVersion.HTTP_1_1);
+        int length = received.readableBytes();
         if (plain && length <= bytes.length) {
-            head.getBytes(head.readerIndex(), bytes, 0, length);
-            heads.learn(bytes, length, token, last);
+            received.getBytes(received.readerIndex(), bytes, 0, length);
+            heads.learn(bytes, length, token, head.last());
         }
     }
 }

@@ -7,7 +7,7 @@ import java.util.Map;
 /** Cases that are measured with one process of an agent. */
 interface Group {
 
-    /** As in {@code -Dbenchmark.cases}, and in the page's comments. */
+    /** As in {@code -Dbenchmark.cases}. */
     String name();
 
     String title();

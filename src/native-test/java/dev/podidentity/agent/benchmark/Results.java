@@ -6,7 +6,6 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 
 /** What was measured, in the order in which it was. */
@@ -68,9 +67,5 @@ final class Results {
         Map<Measure, Spread> spreads = new LinkedHashMap<>();
         values.forEach((measure, all) -> spreads.put(measure, Spread.of(all)));
         return spreads;
-    }
-
-    Optional<Spread> spread(String group, String variant, Contender contender, Measure measure) {
-        return Optional.ofNullable(spreads(group, variant, contender).get(measure));
     }
 }

@@ -11,7 +11,7 @@ import java.util.stream.Collectors;
  * @param errors of connections, and answers that did not come in time
  * @param refused answers with a status over 399
  */
-record WrkResult(long requests, double seconds, double p50Millis, double p99Millis, double maxMillis, long errors, long refused) {
+record WrkResult(long requests, double seconds, double p50Millis, double p99Millis, long errors, long refused) {
 
     private static final String PREFIX = "benchmark: ";
     private static final Pattern FIELD = Pattern.compile("(\\w+)=(\\d+)");
@@ -31,7 +31,6 @@ record WrkResult(long requests, double seconds, double p50Millis, double p99Mill
                 field(fields, "micros") / MICROS_PER_SECOND,
                 field(fields, "p50") / MICROS_PER_MILLI,
                 field(fields, "p99") / MICROS_PER_MILLI,
-                field(fields, "max") / MICROS_PER_MILLI,
                 field(fields, "connect") + field(fields, "read") + field(fields, "write") + field(fields, "timeout"),
                 field(fields, "status"));
     }

@@ -34,10 +34,15 @@ import java.util.concurrent.atomic.AtomicInteger;
 final class CredentialsServer {
 
     private final HttpServer server;
+    private final Connections connections;
+    private final EventLoop loop;
     private final AtomicInteger shortWays;
 
-    private CredentialsServer(HttpServer server, AtomicInteger shortWays) {
+    private CredentialsServer(
+            HttpServer server, Connections connections, EventLoop loop, AtomicInteger shortWays) {
         this.server = server;
+        this.connections = connections;
+        this.loop = loop;
         this.shortWays = shortWays;
     }
 
@@ -49,11 +54,16 @@ final class CredentialsServer {
      * @param answersHits whether cache hits may be answered the short way
      */
     static CredentialsServer listen(Instant now, Duration idleTimeout, boolean answersHits) {
+        return listen(now, idleTimeout, answersHits, "session");
+    }
+
+    /** @param sessionToken of the credentials, which makes the answers as long as it is */
+    static CredentialsServer listen(Instant now, Duration idleTimeout, boolean answersHits, String sessionToken) {
         Vertx vertx = Vertx.vertx(new VertxOptions().setEventLoopPoolSize(1));
         Clock clock = Clock.fixed(now, ZoneOffset.UTC);
         Metrics metrics = new Metrics(new SimpleMeterRegistry(), new BuildInfo("test"), clock);
         EventLoop loop = new EventLoop(vertx, vertx.getOrCreateContext());
-        EksAuthAnswer issued = new IssuedCredentials("ASIA", "s3cret", "session", "123456789012", now.plusSeconds(3600),
+        EksAuthAnswer issued = new IssuedCredentials("ASIA", "s3cret", sessionToken, "123456789012", now.plusSeconds(3600),
                 "shop", "cart", "arn:aws:sts::123456789012:assumed-role/shop/cart", "a-1");
         CredentialService credentials = new CredentialService(
                 token -> CompletableFuture.completedFuture(issued),
@@ -111,11 +121,18 @@ final class CredentialsServer {
                         listening.completeExceptionally(bound.cause());
                     }
                 }));
-        return new CredentialsServer(listening.join(), shortWays);
+        return new CredentialsServer(listening.join(), connections, loop, shortWays);
     }
 
     int port() {
         return server.actualPort();
+    }
+
+    /** What unfinished requests, and answers that nobody has taken yet, take now. */
+    long held() {
+        CompletableFuture<Long> held = new CompletableFuture<>();
+        loop.execute(() -> held.complete(connections.held()));
+        return held.join();
     }
 
     /** How many requests were answered the short way, without being the last of their connection. */
@@ -126,6 +143,8 @@ final class CredentialsServer {
     /** Those of {@link Listeners}, with a shorter idle time, so that no input has to wait for the end of it. */
     private static HttpServerOptions options(Duration idleTimeout) {
         return new HttpServerOptions()
+                .setReceiveBufferSize(Listeners.SOCKET_BUFFER)
+                .setSendBufferSize(Listeners.SOCKET_BUFFER)
                 .setMaxHeaderSize(32 * 1024)
                 .setMaxInitialLineLength(8 * 1024)
                 .setIdleTimeout((int) idleTimeout.toMillis())

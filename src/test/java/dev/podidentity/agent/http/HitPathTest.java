@@ -2,12 +2,15 @@ package dev.podidentity.agent.http;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.podidentity.agent.testing.Tokens;
 import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.SocketException;
 import java.time.Duration;
@@ -15,6 +18,8 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
@@ -23,6 +28,8 @@ class HitPathTest {
 
     private static final Instant NOW = Instant.parse("2026-03-01T12:00:00Z");
     private static final Duration IDLE = Duration.ofSeconds(10);
+    private static final int LARGE = 1_000_000;
+    private static final Pattern CONTENT_LENGTH = Pattern.compile("content-length: (\\d+)\r\n");
     private static final List<String> TOKENS =
             List.of(Tokens.valid(NOW, "cart-0"), Tokens.valid(NOW, "a-pod-with-a-much-longer-name-than-the-other"));
     private static final List<String> HEADS = List.of(
@@ -92,6 +99,74 @@ class HitPathTest {
         for (int time = 0; time < 3; time++) {
             assertThat(answer(withShortWay, parts)).isEqualTo(answer(wholeWay, parts)).startsWith("HTTP/1.1 200 OK\r\n");
         }
+    }
+
+    @Test
+    void chargesAnAnswerUntilTheClientTakesIt() throws IOException {
+        // Given: an answer that no socket buffer holds
+        CredentialsServer server = CredentialsServer.listen(NOW, IDLE, true, "s".repeat(LARGE));
+        byte[] request = HEADS.get(0).replace("TOKEN", TOKENS.get(0)).getBytes(ISO_8859_1);
+        try (Socket socket = new Socket()) {
+            socket.setReceiveBufferSize(Listeners.SOCKET_BUFFER);
+            socket.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), server.port()));
+            socket.setSoTimeout((int) IDLE.multipliedBy(2).toMillis());
+            DataInputStream in = new DataInputStream(socket.getInputStream());
+            for (int time = 0; time < 2; time++) {
+                socket.getOutputStream().write(request);
+                takeAnswer(in);
+            }
+            // When
+            socket.getOutputStream().write(request);
+            int first = in.readUnsignedByte();
+            // Then
+            assertThat(server.shortWays()).isOne();
+            assertThat(server.held()).isGreaterThan(LARGE);
+            // When
+            takeRest(in, first);
+            socket.getOutputStream().write(request);
+            takeAnswer(in);
+            // Then: what was taken is not charged any more, and the connection is as good as before
+            assertThat(server.shortWays()).isEqualTo(2);
+            assertThat(server.held()).isZero();
+        }
+    }
+
+    @Test
+    void closesTheConnectionOfAClientThatLeavesMoreThanItsShareUntaken() throws IOException {
+        // Given
+        CredentialsServer server =
+                CredentialsServer.listen(NOW, IDLE, true, "s".repeat(ConnectionLimits.CREDENTIALS_BYTES_PER_SOURCE));
+        byte[] request = HEADS.get(0).replace("TOKEN", TOKENS.get(0)).getBytes(ISO_8859_1);
+        try (Socket socket = new Socket()) {
+            socket.setReceiveBufferSize(Listeners.SOCKET_BUFFER);
+            socket.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), server.port()));
+            socket.setSoTimeout((int) IDLE.multipliedBy(2).toMillis());
+            DataInputStream in = new DataInputStream(socket.getInputStream());
+            for (int time = 0; time < 2; time++) {
+                socket.getOutputStream().write(request);
+                takeAnswer(in);
+            }
+            // When
+            socket.getOutputStream().write(request);
+            // Then
+            assertThatThrownBy(() -> takeAnswer(in)).isInstanceOf(IOException.class);
+            assertThat(server.shortWays()).isOne();
+            assertThat(server.held()).isZero();
+        }
+    }
+
+    private static void takeAnswer(DataInputStream in) throws IOException {
+        takeRest(in, in.readUnsignedByte());
+    }
+
+    private static void takeRest(DataInputStream in, int first) throws IOException {
+        StringBuilder head = new StringBuilder().append((char) first);
+        while (head.indexOf("\r\n\r\n") < 0) {
+            head.append((char) in.readUnsignedByte());
+        }
+        Matcher length = CONTENT_LENGTH.matcher(head);
+        assertThat(length.find()).as(head.toString()).isTrue();
+        in.readFully(new byte[Integer.parseInt(length.group(1))]);
     }
 
     private static void checkAlike(String sent) throws IOException {
