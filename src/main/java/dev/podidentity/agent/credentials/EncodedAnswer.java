@@ -2,7 +2,6 @@ package dev.podidentity.agent.credentials;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
-import io.netty.buffer.Unpooled;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
@@ -50,9 +49,9 @@ public final class EncodedAnswer {
                 .writeBytes(bytes, place, bytes.length - place);
     }
 
-    /** The body alone: not a copy, and not to be changed. */
-    public ByteBuf body() {
-        return Unpooled.wrappedBuffer(bytes, bodyStart, bytes.length - bodyStart).asReadOnly();
+    /** A copy of the body alone: JSON in UTF-8. */
+    public byte[] body() {
+        return Arrays.copyOfRange(bytes, bodyStart, bytes.length);
     }
 
     /** How many bytes it takes. */

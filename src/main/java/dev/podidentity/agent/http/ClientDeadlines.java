@@ -1,7 +1,7 @@
 package dev.podidentity.agent.http;
 
-import io.vertx.core.MultiMap;
-import io.vertx.core.http.HttpHeaders;
+import io.netty.handler.codec.http.HttpHeaderNames;
+import io.netty.handler.codec.http.HttpHeaders;
 import java.time.Duration;
 import java.util.List;
 
@@ -24,12 +24,12 @@ record ClientDeadlines(Duration usual, Duration patient) {
     }
 
     /** The time within which a request with these headers is answered. */
-    Duration of(MultiMap headers) {
+    Duration of(HttpHeaders headers) {
         return patient(headers) ? patient : usual;
     }
 
-    private static boolean patient(MultiMap headers) {
-        String userAgent = headers.get(HttpHeaders.USER_AGENT);
+    private static boolean patient(HttpHeaders headers) {
+        String userAgent = headers.get(HttpHeaderNames.USER_AGENT);
         if (userAgent != null) {
             for (String start : PATIENT) {
                 if (userAgent.startsWith(start)) {
@@ -39,8 +39,8 @@ record ClientDeadlines(Duration usual, Duration patient) {
             return false;
         }
         // Rust says what it accepts, and nothing of the connection; Node.js, with JavaScript v3, does the reverse.
-        String accept = headers.get(HttpHeaders.ACCEPT);
-        boolean connection = headers.contains(HttpHeaders.CONNECTION);
+        String accept = headers.get(HttpHeaderNames.ACCEPT);
+        boolean connection = headers.contains(HttpHeaderNames.CONNECTION);
         return accept == null ? connection : accept.equals(JSON) && !connection;
     }
 }

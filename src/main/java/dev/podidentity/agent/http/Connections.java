@@ -4,13 +4,11 @@ import dev.podidentity.agent.loop.Shares;
 import dev.podidentity.agent.observe.Limit;
 import dev.podidentity.agent.observe.LimitReport;
 import dev.podidentity.agent.observe.Metrics;
-import io.netty.channel.Channel;
-import io.vertx.core.http.HttpConnection;
-import io.vertx.core.http.HttpServerOptions;
-import io.vertx.core.net.impl.ConnectionBase;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -23,68 +21,50 @@ import java.util.TreeMap;
  */
 final class Connections {
 
-    /** Vert.x's names in the pipeline. */
-    private static final String DECODER = "httpDecoder";
-    private static final String HANDLER = "handler";
-
     private final ConnectionLimits limits;
-    private final HeadDecoder decoder;
+    private final HeadDecoder decoder = new HeadDecoder();
     private final Metrics metrics;
     private final LimitReport report;
     private final Shares shares;
-    private final Map<HttpConnection, ClientConnection> open = new IdentityHashMap<>();
+    private final Set<ClientConnection> open = Collections.newSetFromMap(new IdentityHashMap<>());
     /** The connections of each source, the oldest first. */
     private final Map<String, Set<ClientConnection>> bySource = new HashMap<>();
     /** The sources by how many connections they have, so that the greediest is found at once. */
     private final TreeMap<Integer, Set<String>> byNumber = new TreeMap<>();
     private int unanswered;
-    private HitPath hits;
 
-    /** @param options those of the listeners' servers */
-    Connections(ConnectionLimits limits, HttpServerOptions options, Metrics metrics, LimitReport report) {
+    Connections(ConnectionLimits limits, Metrics metrics, LimitReport report) {
         this.limits = limits;
-        this.decoder = new HeadDecoder(options);
         this.metrics = metrics;
         this.report = report;
         this.shares = limits.shares();
     }
 
-    /** Takes in a connection that was accepted, or closes it. */
-    void opened(HttpConnection connection) {
-        Channel channel = channel(connection);
-        String source = connection.remoteAddress().hostAddress();
+    /** Whether there is room for another connection of a source; one that is idle may be closed to make some. */
+    boolean admits(String source) {
         if (number(source) >= limits.connectionsPerSource()
                 && !(limits.replacesIdle() && giveUpIdle(source, Limit.SOURCE_CONNECTIONS))) {
             rejected(Limit.SOURCE_CONNECTIONS, source);
-            channel.close();
-            return;
+            return false;
         }
         if (open.size() >= limits.connections() && !makeRoomFor(source)) {
             rejected(Limit.CONNECTIONS, source);
-            channel.close();
-            return;
+            return false;
         }
-        ClientConnection client = new ClientConnection(connection, source, this, limits, shares);
-        channel.pipeline().addBefore(HANDLER, null, client).remove(DECODER);
-        open.put(connection, client);
-        count(source, () -> bySource.computeIfAbsent(source, key -> new LinkedHashSet<>()).add(client));
+        return true;
+    }
+
+    /** Takes in a connection for which there is room, until it is closed. */
+    void opened(ClientConnection client) {
+        open.add(client);
+        count(client.source(), () -> bySource.computeIfAbsent(client.source(), key -> new LinkedHashSet<>()).add(client));
         metrics.connected(1);
-        connection.closeHandler(closed -> forget(connection));
+        client.channel().closeFuture().addListener(closed -> forget(client));
     }
 
-    /** The connection of a request; nothing if it was not taken in, or has been given up. */
-    Optional<ClientConnection> of(HttpConnection connection) {
-        return Optional.ofNullable(open.get(connection));
-    }
-
-    /** Lets cache hits be answered the short way. */
-    void answerHits(HitPath path) {
-        hits = path;
-    }
-
-    /** The short way to the answer of a cache hit; null where there is none. */
-    HitPath hits() {
-        return hits;
+    /** Closes all connections. */
+    void close() {
+        List.copyOf(open).forEach(ClientConnection::close);
     }
 
     /** How many connections there are. */
@@ -122,8 +102,13 @@ final class Connections {
         return decoder;
     }
 
-    static Channel channel(HttpConnection connection) {
-        return ((ConnectionBase) connection).channel();
+    ConnectionLimits limits() {
+        return limits;
+    }
+
+    /** Divides the bytes of requests among the sources. */
+    Shares shares() {
+        return shares;
     }
 
     private boolean makeRoomFor(String source) {
@@ -139,15 +124,14 @@ final class Connections {
                 bySource.get(source).stream().filter(client -> !client.busy()).findFirst();
         idle.ifPresent(client -> {
             rejected(limit, source);
-            forget(client.connection());
+            forget(client);
             client.close();
         });
         return idle.isPresent();
     }
 
-    private void forget(HttpConnection connection) {
-        ClientConnection client = open.remove(connection);
-        if (client == null) {
+    private void forget(ClientConnection client) {
+        if (!open.remove(client)) {
             return;
         }
         metrics.connected(-1);

@@ -2,8 +2,9 @@ package dev.podidentity.agent.http;
 
 import dev.podidentity.agent.config.CoalesceScope;
 import dev.podidentity.agent.credentials.Caller;
-import dev.podidentity.agent.credentials.CredentialService;
 import dev.podidentity.agent.credentials.CredentialService.Waiting;
+import dev.podidentity.agent.credentials.CredentialService;
+import dev.podidentity.agent.credentials.EncodedAnswer;
 import dev.podidentity.agent.credentials.Outcome;
 import dev.podidentity.agent.eksauth.PermanentFailure;
 import dev.podidentity.agent.loop.SourceRateLimit;
@@ -13,15 +14,12 @@ import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.observe.RequestOutcome;
 import dev.podidentity.agent.token.RejectedToken;
 import dev.podidentity.agent.token.ServiceAccountToken;
-import dev.podidentity.agent.token.TokenReader;
 import dev.podidentity.agent.token.TokenReader.Reading;
+import dev.podidentity.agent.token.TokenReader;
 import dev.podidentity.agent.token.Verification;
 import dev.podidentity.agent.verification.TokenVerification;
-import io.vertx.core.buffer.Buffer;
-import io.vertx.core.http.HttpHeaders;
-import io.vertx.core.http.HttpMethod;
-import io.vertx.core.http.HttpServerRequest;
-import io.vertx.core.http.HttpServerResponse;
+import io.netty.handler.codec.http.HttpHeaderNames;
+import io.netty.handler.codec.http.HttpRequest;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.function.LongSupplier;
@@ -31,23 +29,11 @@ import org.jboss.logging.Logger;
  * A request's way: rate, guard, token, verification, credentials, answer. The rate comes first, since turning a request away costs
  * something too. Confined to the event loop.
  */
-final class CredentialsHandler {
+final class CredentialsHandler implements CredentialsConnection.Requests {
 
     private static final Logger LOG = Logger.getLogger(CredentialsHandler.class);
 
     static final int OK = 200;
-    private static final CharSequence CONTENT_TYPE = HttpHeaders.createOptimized("Content-Type");
-    private static final CharSequence CONTENT_LENGTH = HttpHeaders.createOptimized("content-length");
-    private static final CharSequence CACHE_CONTROL = HttpHeaders.createOptimized("Cache-Control");
-    private static final CharSequence CONNECTION = HttpHeaders.createOptimized("Connection");
-    private static final CharSequence RETRY_AFTER = HttpHeaders.createOptimized("Retry-After");
-    private static final CharSequence ALLOW = HttpHeaders.createOptimized("Allow");
-    private static final CharSequence JSON = HttpHeaders.createOptimized("application/json");
-    private static final CharSequence NO_STORE = HttpHeaders.createOptimized("no-store");
-    private static final CharSequence CLOSE = HttpHeaders.createOptimized("close");
-    /** Seconds: the shortest time that there is, as the agent itself waits for EKS Auth. JavaScript's SDK v2 goes by it. */
-    private static final CharSequence A_SECOND = HttpHeaders.createOptimized("1");
-    private static final CharSequence ALLOWED_METHODS = HttpHeaders.createOptimized("GET, HEAD");
 
     private final SourceRateLimit rate;
     private final RequestGuard guard;
@@ -97,41 +83,34 @@ final class CredentialsHandler {
         return draining;
     }
 
-    /** Answers a request. */
-    void handle(HttpServerRequest request) {
-        begin(request).ifPresent(exchange -> {
-            Optional<Throwable> failure = exchange.client.failure();
-            if (failure.isPresent()) {
-                exchange.answer(ErrorAnswer.ofUnreadable(failure.get()), CacheOutcome.NONE);
-                return;
-            }
-            if (!rate.allows(exchange.client.source(), exchange.began)) {
-                connections.rejected(Limit.SOURCE_REQUESTS, exchange.client.source());
-                exchange.client.pause();
-                exchange.answer(ErrorAnswer.RATE, CacheOutcome.NONE);
-                return;
-            }
-            Optional<ErrorAnswer> refused = guard.check(request);
-            if (refused.isPresent()) {
-                exchange.answer(refused.get(), CacheOutcome.NONE);
-                return;
-            }
-            Duration deadline = deadlines.of(request.headers());
-            Reading reading = tokens.read(request.headers().getAll(HttpHeaders.AUTHORIZATION));
-            // Nobody reads them from here on, and a request may wait.
-            request.headers().clear();
-            if (reading instanceof RejectedToken rejected) {
-                exchange.answer(ErrorAnswer.of(rejected, rejected.workload()), CacheOutcome.NONE);
-            } else if (reading instanceof ServiceAccountToken token) {
-                new Asking(exchange, token, deadline).begin();
-            }
-        });
-    }
-
-    private Optional<Exchange> begin(HttpServerRequest request) {
-        return connections.of(request.connection())
-                .filter(client -> !client.closing())
-                .map(client -> new Exchange(request, client, nanos.getAsLong()));
+    @Override
+    public void handle(HeadDecoder.Head head, CredentialsConnection client) {
+        Exchange exchange = new Exchange(head, client, nanos.getAsLong());
+        if (head.failure() != null) {
+            exchange.answer(ErrorAnswer.ofUnreadable(head.failure()), CacheOutcome.NONE);
+            return;
+        }
+        if (!rate.allows(client.source(), exchange.began)) {
+            connections.rejected(Limit.SOURCE_REQUESTS, client.source());
+            client.pause();
+            exchange.answer(ErrorAnswer.RATE, CacheOutcome.NONE);
+            return;
+        }
+        HttpRequest request = head.request();
+        Optional<ErrorAnswer> refused = guard.check(request);
+        if (refused.isPresent()) {
+            exchange.answer(refused.get(), CacheOutcome.NONE);
+            return;
+        }
+        Duration deadline = deadlines.of(request.headers());
+        Reading reading = tokens.read(request.headers().getAll(HttpHeaderNames.AUTHORIZATION));
+        // Nobody reads them from here on, and a request may wait.
+        request.headers().clear();
+        if (reading instanceof RejectedToken rejected) {
+            exchange.answer(ErrorAnswer.of(rejected, rejected.workload()), CacheOutcome.NONE);
+        } else if (reading instanceof ServiceAccountToken token) {
+            new Asking(exchange, token, deadline).begin();
+        }
     }
 
     /** What a request with a token waits for: first for what verifying the token gives, then for credentials. */
@@ -189,15 +168,17 @@ final class CredentialsHandler {
     /** One request and its answer. */
     private final class Exchange {
 
-        private final HttpServerRequest request;
-        private final ClientConnection client;
+        private final HttpRequest request;
+        private final CredentialsConnection client;
         private final long began;
+        private final boolean last;
         private boolean answered;
 
-        Exchange(HttpServerRequest request, ClientConnection client, long began) {
-            this.request = request;
+        Exchange(HeadDecoder.Head head, CredentialsConnection client, long began) {
+            this.request = head.request();
             this.client = client;
             this.began = began;
+            this.last = head.isLast();
         }
 
         void answer(Outcome outcome, ServiceAccountToken token) {
@@ -205,7 +186,7 @@ final class CredentialsHandler {
                 if (served.cache() == CacheOutcome.HIT) {
                     client.hit(token);
                 }
-                write(OK, Buffer.buffer(served.credentials().answer().body()), false);
+                serve(served.credentials().answer());
                 metrics.answered(OK, RequestOutcome.SERVED, served.cache(), nanos.getAsLong() - began);
                 LOG.trace("Served credentials");
             } else if (outcome instanceof Outcome.Rejected rejected) {
@@ -216,35 +197,26 @@ final class CredentialsHandler {
         }
 
         void answer(ErrorAnswer error, CacheOutcome cache) {
-            if (error == ErrorAnswer.METHOD) {
-                request.response().putHeader(ALLOW, ALLOWED_METHODS);
-            }
-            if (error.retry()) {
-                request.response().putHeader(RETRY_AFTER, A_SECOND);
-            }
-            // A body that nobody wants would otherwise have to be read to its end.
-            write(error.status(), error.body(), RequestGuard.hasBody(request));
+            write(error.status(), error.headers(), error.body());
             metrics.answered(error.status(), error.outcome(), cache, nanos.getAsLong() - began);
         }
 
-        private void write(int status, Buffer body, boolean close) {
-            HttpServerResponse response = request.response()
-                    .setStatusCode(status)
-                    .putHeader(CONTENT_TYPE, JSON)
-                    .putHeader(CACHE_CONTROL, NO_STORE);
-            answered = true;
-            client.waitsNoMore();
-            boolean last = close || draining || client.lastRequest();
-            if (last) {
-                client.lastAnswer();
-                response.putHeader(CONNECTION, CLOSE);
-            }
-            if (request.method().equals(HttpMethod.HEAD)) {
-                // Vert.x would leave out the length of a body that it does not send.
-                response.putHeader(CONTENT_LENGTH, Integer.toString(body.length())).end();
+        private void serve(EncodedAnswer answer) {
+            if (HitPath.takes(request)) {
+                answered = true;
+                client.answer(answer.response(client.buffers(), closes()), closes());
             } else {
-                response.end(body);
+                write(OK, "", answer.body());
             }
+        }
+
+        private void write(int status, String headers, byte[] body) {
+            answered = true;
+            client.answer(Responses.of(client.buffers(), request, status, headers, closes(), body), closes());
+        }
+
+        private boolean closes() {
+            return last || draining;
         }
     }
 }

@@ -7,20 +7,15 @@ import dev.podidentity.agent.token.RejectedToken;
 import dev.podidentity.agent.token.ServiceAccountToken.WorkloadClaims;
 import io.netty.handler.codec.http.TooLongHttpHeaderException;
 import io.netty.handler.codec.http.TooLongHttpLineException;
-import io.vertx.core.buffer.Buffer;
 import io.vertx.core.json.JsonObject;
+import java.nio.charset.StandardCharsets;
 import java.util.Optional;
 
 /**
  * An answer without credentials. The one place where what went wrong becomes an HTTP status: all AWS SDKs repeat a call
- * after a 503, some do not after a 429, and they give up after a 400 or 403; Java's hides the message of a 404.
- *
- * @param status the HTTP status
- * @param code the error's name, as AWS services name errors
- * @param message what to do; holds no secret
- * @param outcome the metric's label
+ * after a 503, some do not after a 429, and they give up after a 400 or 403; Java's hides the message of a 404. Immutable.
  */
-record ErrorAnswer(int status, String code, String message, RequestOutcome outcome) {
+final class ErrorAnswer {
 
     private static final int BAD_REQUEST = 400;
     private static final int FORBIDDEN = 403;
@@ -40,7 +35,7 @@ record ErrorAnswer(int status, String code, String message, RequestOutcome outco
     static final ErrorAnswer PATH = new ErrorAnswer(NOT_FOUND, "ResourceNotFoundException",
             "There is nothing at this path: ask for /v1/credentials", RequestOutcome.BAD_REQUEST);
     static final ErrorAnswer METHOD = new ErrorAnswer(METHOD_NOT_ALLOWED, INVALID_REQUEST,
-            "The method is not allowed: use GET or HEAD", RequestOutcome.BAD_REQUEST);
+            "The method is not allowed: use GET or HEAD", RequestOutcome.BAD_REQUEST, "Allow: GET, HEAD\r\n");
     static final ErrorAnswer BODY = new ErrorAnswer(CONTENT_TOO_LARGE, INVALID_REQUEST,
             "The request has a body: send none", RequestOutcome.BAD_REQUEST);
     static final ErrorAnswer LONG_TARGET = new ErrorAnswer(URI_TOO_LONG, INVALID_REQUEST,
@@ -55,7 +50,38 @@ record ErrorAnswer(int status, String code, String message, RequestOutcome outco
     static final ErrorAnswer BUSY = new ErrorAnswer(UNAVAILABLE, "ThrottlingException",
             "Too many requests are under way: try again", RequestOutcome.LIMITED);
 
-    /** @param cause what {@link ClientConnection#failure} says */
+    private static final String NO_HEADERS = "";
+
+    private final int status;
+    private final String code;
+    private final String message;
+    private final RequestOutcome outcome;
+    private final String headers;
+    private final byte[] body;
+
+    private ErrorAnswer(int status, String code, String message, RequestOutcome outcome) {
+        // Retry-After in seconds is the shortest time that there is, as the agent itself waits for EKS Auth. JavaScript's SDK v2
+        // goes by it.
+        this(status, code, message, outcome, status == UNAVAILABLE ? "Retry-After: 1\r\n" : NO_HEADERS);
+    }
+
+    private ErrorAnswer(int status, String code, String message, RequestOutcome outcome, String headers) {
+        this.status = status;
+        this.code = code;
+        this.message = message;
+        this.outcome = outcome;
+        this.headers = headers;
+        // The keys in both cases: SDKs differ in which they read.
+        this.body = new JsonObject()
+                .put("code", code)
+                .put("message", message)
+                .put("Code", code)
+                .put("Message", message)
+                .encode()
+                .getBytes(StandardCharsets.UTF_8);
+    }
+
+    /** @param cause what {@link HeadDecoder.Head#failure} says */
     static ErrorAnswer ofUnreadable(Throwable cause) {
         if (cause == ClientConnection.OVER_BUDGET) {
             return BUSY;
@@ -97,18 +123,33 @@ record ErrorAnswer(int status, String code, String message, RequestOutcome outco
                 .orElse(message);
     }
 
-    /** Whether the client is asked to try again, and when. */
-    boolean retry() {
-        return status == UNAVAILABLE;
+    /** The HTTP status. */
+    int status() {
+        return status;
     }
 
-    /** The body, with the keys in both cases: SDKs differ in which they read. */
-    Buffer body() {
-        return new JsonObject()
-                .put("code", code)
-                .put("message", message)
-                .put("Code", code)
-                .put("Message", message)
-                .toBuffer();
+    /** The error's name, as AWS services name errors. */
+    String code() {
+        return code;
+    }
+
+    /** What went wrong and what to do; holds no secret. */
+    String message() {
+        return message;
+    }
+
+    /** The metric's label. */
+    RequestOutcome outcome() {
+        return outcome;
+    }
+
+    /** Header lines that this answer alone has. */
+    String headers() {
+        return headers;
+    }
+
+    /** JSON in UTF-8: not a copy, and not to be changed. */
+    byte[] body() {
+        return body;
     }
 }

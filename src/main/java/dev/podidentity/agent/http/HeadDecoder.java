@@ -31,10 +31,19 @@ final class HeadDecoder extends VertxHttpRequestDecoder {
      * @param complete whether the request ends with its head
      * @param last whether the client asks for the connection to be closed
      */
-    record Head(HttpRequest request, Throwable failure, boolean complete, boolean last) {}
+    record Head(HttpRequest request, Throwable failure, boolean complete, boolean last) {
 
-    HeadDecoder(HttpServerOptions options) {
-        super(options);
+        /** Whether nothing is to be read after this request: what follows could be its body. */
+        boolean isLast() {
+            return last || !complete;
+        }
+    }
+
+    HeadDecoder() {
+        // RequestHeads has looked at the size, so that these limits only have to be no lower.
+        super(new HttpServerOptions()
+                .setMaxInitialLineLength(RequestHeads.LONGEST_REQUEST_LINE)
+                .setMaxHeaderSize(RequestHeads.LARGEST_HEADERS));
     }
 
     /**

@@ -11,6 +11,7 @@ import dev.podidentity.agent.token.ServiceAccountToken;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.handler.codec.http.HttpMethod;
+import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpVersion;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
@@ -94,17 +95,20 @@ final class HitPath {
     /**
      * Remembers the head of a request that went the whole way and was served from the cache.
      *
-     * @param received the bytes of the head
+     * @param received the bytes of the head; are not read
      * @param head what they were decoded to
      * @param token that was read from it
      */
     void learn(ByteBuf received, HeadDecoder.Head head, ServiceAccountToken token) {
-        boolean plain = head.request().method().equals(HttpMethod.GET)
-                && head.request().protocolVersion().equals(HttpVersion.HTTP_1_1);
         int length = received.readableBytes();
-        if (plain && length <= bytes.length) {
+        if (takes(head.request()) && length <= bytes.length) {
             received.getBytes(received.readerIndex(), bytes, 0, length);
             heads.learn(bytes, length, token, head.last());
         }
+    }
+
+    /** Whether the answer to a request that is served is the whole response as it was made for cache hits. */
+    static boolean takes(HttpRequest request) {
+        return request.method().equals(HttpMethod.GET) && request.protocolVersion().equals(HttpVersion.HTTP_1_1);
     }
 }

@@ -1,22 +1,18 @@
 package dev.podidentity.agent.http;
 
+import dev.podidentity.agent.http.Acceptor.Accepting;
 import dev.podidentity.agent.loop.Timers;
 import dev.podidentity.agent.network.SharedPort.Listening;
 import dev.podidentity.agent.network.SharedPort.State;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.ListenerState;
-import io.netty.channel.Channel;
 import io.vertx.core.Future;
-import io.vertx.core.Handler;
 import io.vertx.core.Promise;
-import io.vertx.core.http.HttpConnection;
-import io.vertx.core.http.HttpServer;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
-import java.util.function.Supplier;
 import org.jboss.logging.Logger;
 
 /**
@@ -42,18 +38,14 @@ final class Listener {
     private final String name;
     private final String host;
     private final int port;
-    private final Supplier<HttpServer> servers;
-    private final Handler<HttpConnection> opened;
-    private final AcceptGate gate;
+    private final Acceptor acceptor;
     private final PortSharing sharing;
     private final BooleanSupplier serves;
     private final Function<String, Future<Boolean>> onThisNode;
     private final Duration retryInterval;
     private final LongSupplier nanos;
     private final Timers timers;
-    private Optional<HttpServer> bound = Optional.empty();
-    /** The socket that accepts; known once it has accepted something. */
-    private Optional<Channel> acceptor = Optional.empty();
+    private Optional<Accepting> bound = Optional.empty();
     private Optional<Timers.Timer> retry = Optional.empty();
     private String lastError = "";
     private boolean waits;
@@ -64,9 +56,7 @@ final class Listener {
     private volatile boolean shared;
 
     /**
-     * @param servers gives a new server, with its handlers for requests, for each attempt to bind
-     * @param opened is given each connection
-     * @param gate bounds the connections that have been accepted and not been opened yet
+     * @param acceptor listens there
      * @param sharing says who else listens there
      * @param serves whether this agent can serve there as well as another one that listens there already
      * @param onThisNode says whether this node has an address; completes on the event loop
@@ -76,9 +66,7 @@ final class Listener {
             String name,
             String host,
             int port,
-            Supplier<HttpServer> servers,
-            Handler<HttpConnection> opened,
-            AcceptGate gate,
+            Acceptor acceptor,
             PortSharing sharing,
             BooleanSupplier serves,
             Function<String, Future<Boolean>> onThisNode,
@@ -88,9 +76,7 @@ final class Listener {
         this.name = name;
         this.host = host;
         this.port = port;
-        this.servers = servers;
-        this.opened = opened;
-        this.gate = gate;
+        this.acceptor = acceptor;
         this.sharing = sharing;
         this.serves = serves;
         this.onThisNode = onThisNode;
@@ -142,31 +128,19 @@ final class Listener {
     }
 
     private Future<Void> bind(boolean beside) {
-        HttpServer server = servers.get().connectionHandler(connection -> {
-            accepted(Connections.channel(connection).parent());
-            opened.handle(connection);
-        });
-        return server.listen(port, host).<Void>mapEmpty().onSuccess(done -> {
+        Runnable opened = () -> lastOpened = nanos.getAsLong();
+        return acceptor.listen(host, port, opened).<Void>compose(accepting -> {
             if (stopped) {
-                server.close();
-                return;
+                return accepting.close();
             }
-            bound = Optional.of(server);
+            bound = Optional.of(accepting);
             up = true;
             absent = false;
-            LOG.infof("Listening", Field.of("listener", name), Field.of("address", address(server.actualPort())));
+            LOG.infof("Listening", Field.of("listener", name), Field.of("address", address(accepting.port())));
             shared(beside);
             watch();
+            return Future.succeededFuture();
         }).recover(this::failed);
-    }
-
-    /** Vert.x gives the socket that accepts to nobody, so the first connection brings it. */
-    private void accepted(Channel by) {
-        lastOpened = nanos.getAsLong();
-        if (acceptor.isEmpty() || acceptor.get() != by) {
-            acceptor = Optional.of(by);
-            by.pipeline().addFirst(gate);
-        }
     }
 
     private void watch() {
@@ -298,20 +272,14 @@ final class Listener {
     Future<Void> stopAccepting() {
         stopTrying();
         up = false;
-        if (acceptor.isEmpty()) {
-            return stop();
-        }
-        // Vert.x can only close a server with all its connections.
-        Promise<Void> closed = Promise.promise();
-        acceptor.get().close().addListener(done -> closed.complete());
-        return closed.future();
+        return bound.map(Accepting::stop).orElse(Future.succeededFuture());
     }
 
     /** Closes what is open. */
     Future<Void> stop() {
         stopTrying();
         up = false;
-        return bound.map(HttpServer::close).orElse(Future.succeededFuture());
+        return bound.map(Accepting::close).orElse(Future.succeededFuture());
     }
 
     private void stopTrying() {

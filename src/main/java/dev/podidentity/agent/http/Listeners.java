@@ -4,7 +4,7 @@ import dev.podidentity.agent.config.AgentConfig;
 import dev.podidentity.agent.config.CoalesceScope;
 import dev.podidentity.agent.credentials.CachedTokens;
 import dev.podidentity.agent.credentials.CredentialService;
-import dev.podidentity.agent.loop.Loop;
+import dev.podidentity.agent.loop.EventLoop;
 import dev.podidentity.agent.loop.SourceRateLimit;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.LimitReport;
@@ -17,17 +17,17 @@ import io.vertx.core.Future;
 import io.vertx.core.Handler;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
-import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.http.HttpServerRequest;
+import java.net.InetAddress;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
-import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.jboss.logging.Logger;
 
@@ -46,7 +46,7 @@ public final class Listeners {
 
     private static final String LOCALHOST = "localhost";
     /** Connections that wait to be accepted while the loop is busy: as many as a burst of all pods of a node. */
-    private static final int BACKLOG = 1024;
+    static final int BACKLOG = 1024;
     /** What the kernel keeps of each connection counts for the container, and it doubles this for its own part. */
     static final int SOCKET_BUFFER = 4 * 1024;
     /** There are few connections, and a scrape should not take ten turns. */
@@ -56,7 +56,7 @@ public final class Listeners {
     private final Vertx vertx;
     private final AgentConfig config;
     private final LongSupplier nanos;
-    private final Loop loop;
+    private final EventLoop loop;
     private final CredentialsHandler handler;
     private final Connections clients;
     private final List<Connections> operations = new ArrayList<>();
@@ -86,12 +86,12 @@ public final class Listeners {
             Metrics metrics,
             LimitReport limits,
             LongSupplier nanos,
-            Loop loop) {
+            EventLoop loop) {
         this.vertx = vertx;
         this.config = config;
         this.nanos = nanos;
         this.loop = loop;
-        this.clients = new Connections(ConnectionLimits.credentials(config), options(), metrics, limits);
+        this.clients = new Connections(ConnectionLimits.credentials(config), metrics, limits);
         SourceRateLimit rate = new SourceRateLimit(config.sourceRequestsPerSecond(), config.sourceRequestBurst());
         this.handler = new CredentialsHandler(
                 rate,
@@ -105,11 +105,15 @@ public final class Listeners {
                 clients,
                 metrics,
                 nanos);
-        clients.answerHits(new HitPath(cached, rate, handler::draining, metrics, nanos));
-        AcceptGate gate = AcceptGate.ofPods(loop, clients::rejected);
+        Acceptor acceptor = new CredentialsAcceptor(
+                loop,
+                this::resolve,
+                clients,
+                handler,
+                Optional.of(new HitPath(cached, rate, handler::draining, metrics, nanos)),
+                config.idleTimeout());
         for (String host : new LinkedHashSet<>(config.bindHosts())) {
-            listeners.add(listener(
-                    CREDENTIALS, host, config.port(), this::credentialsServer, clients, gate, serves));
+            listeners.add(listener(CREDENTIALS, host, config.port(), acceptor, serves));
         }
         // Whoever finds this agent's probes and metrics beside another's can rely on its credentials.
         BooleanSupplier servesAll = () -> serves.getAsBoolean() && ready();
@@ -128,30 +132,20 @@ public final class Listeners {
             Metrics metrics,
             LimitReport limits) {
         Connections connections =
-                new Connections(ConnectionLimits.operations(config.headerTimeout()), options(), metrics, limits);
+                new Connections(ConnectionLimits.operations(config.headerTimeout()), metrics, limits);
         operations.add(connections);
         OperationsGuard guard = new OperationsGuard(routes, connections, nanos);
-        HttpServerOptions options = options().setSendBufferSize(OPERATIONS_SEND_BUFFER);
+        AcceptGate gate = new AcceptGate(loop, connections::rejected);
         return listener(
-                name, host, port, () -> vertx.createHttpServer(options).requestHandler(guard::handle), connections,
-                AcceptGate.ofOperations(loop, connections::rejected), serves);
+                name, host, port, new OperationsAcceptor(vertx, options(), guard::handle, connections, gate), serves);
     }
 
-    private Listener listener(
-            String name,
-            String host,
-            int port,
-            Supplier<HttpServer> servers,
-            Connections connections,
-            AcceptGate gate,
-            BooleanSupplier serves) {
+    private Listener listener(String name, String host, int port, Acceptor acceptor, BooleanSupplier serves) {
         return new Listener(
                 name,
                 host,
                 port,
-                servers,
-                connections::opened,
-                gate,
+                acceptor,
                 PortSharing.of(vertx, host, port),
                 serves,
                 this::onThisNode,
@@ -164,23 +158,21 @@ public final class Listeners {
         return vertx.executeBlocking(() -> NodeAddresses.has(host), false);
     }
 
-    private HttpServer credentialsServer() {
-        return vertx.createHttpServer(options()).requestHandler(handler::handle);
+    private Future<InetAddress> resolve(String host) {
+        return vertx.executeBlocking(() -> InetAddress.getByName(host), false);
     }
 
     private HttpServerOptions options() {
         return new HttpServerOptions()
                 .setMaxHeaderSize(RequestHeads.LARGEST_HEADERS)
                 .setMaxInitialLineLength(RequestHeads.LONGEST_REQUEST_LINE)
-                // As much is read at once, into a buffer that is free again when all of it has been handled.
                 .setReceiveBufferSize(SOCKET_BUFFER)
-                .setSendBufferSize(SOCKET_BUFFER)
+                .setSendBufferSize(OPERATIONS_SEND_BUFFER)
                 .setIdleTimeout((int) Math.min(Integer.MAX_VALUE, config.idleTimeout().toMillis()))
                 .setIdleTimeoutUnit(TimeUnit.MILLISECONDS)
-                .setAcceptBacklog(BACKLOG)
                 // A new agent takes over from an old one while both listen.
                 .setReusePort(true)
-                // No SDK speaks HTTP/2 or WebSocket to this endpoint, and the guards are written for HTTP/1.
+                // The guards are written for HTTP/1.
                 .setHttp2ClearTextEnabled(false)
                 .setPerMessageWebSocketCompressionSupported(false)
                 .setPerFrameWebSocketCompressionSupported(false);

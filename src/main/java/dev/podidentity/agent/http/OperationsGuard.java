@@ -38,12 +38,12 @@ final class OperationsGuard {
     }
 
     void handle(HttpServerRequest request) {
-        connections.of(request.connection())
+        OperationsConnection.of(request.connection())
                 .filter(client -> !client.closing())
                 .ifPresent(client -> handle(request, client));
     }
 
-    private void handle(HttpServerRequest request, ClientConnection client) {
+    private void handle(HttpServerRequest request, OperationsConnection client) {
         Optional<Throwable> failure = client.failure();
         if (client.lastRequest()) {
             client.lastAnswer();
@@ -55,7 +55,7 @@ final class OperationsGuard {
             request.response().setStatusCode(TOO_MANY_REQUESTS).end();
         } else if (failure.isPresent()) {
             answer(request, ErrorAnswer.ofUnreadable(failure.get()));
-        } else if (RequestGuard.hasBody(request)) {
+        } else if (hasBody(request)) {
             answer(request, ErrorAnswer.BODY);
         } else {
             routes.handle(request);
@@ -65,6 +65,11 @@ final class OperationsGuard {
     private boolean allows(HttpServerRequest request, String source) {
         long now = nanos.getAsLong();
         return requests.allows(source, now) && (!SCRAPE.equals(request.path()) || scrapes.allows(source, now));
+    }
+
+    private static boolean hasBody(HttpServerRequest request) {
+        return RequestGuard.hasBody(
+                request.getHeader(HttpHeaders.CONTENT_LENGTH), request.headers().contains(HttpHeaders.TRANSFER_ENCODING));
     }
 
     private static void answer(HttpServerRequest request, ErrorAnswer error) {

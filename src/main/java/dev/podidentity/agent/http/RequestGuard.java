@@ -1,8 +1,8 @@
 package dev.podidentity.agent.http;
 
-import io.vertx.core.MultiMap;
-import io.vertx.core.http.HttpHeaders;
-import io.vertx.core.http.HttpServerRequest;
+import io.netty.handler.codec.http.HttpHeaderNames;
+import io.netty.handler.codec.http.HttpHeaders;
+import io.netty.handler.codec.http.HttpRequest;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -19,7 +19,7 @@ final class RequestGuard {
     }
 
     /** The answer to a request that goes no further; nothing if it may. */
-    Optional<ErrorAnswer> check(HttpServerRequest request) {
+    Optional<ErrorAnswer> check(HttpRequest request) {
         Target target = Target.of(request);
         if (target.authority.isEmpty() || !hosts.contains(target.authority.get())) {
             return Optional.of(ErrorAnswer.HOST);
@@ -31,14 +31,22 @@ final class RequestGuard {
         if (!method.equals("GET") && !method.equals("HEAD")) {
             return Optional.of(ErrorAnswer.METHOD);
         }
-        return hasBody(request) ? Optional.of(ErrorAnswer.BODY) : Optional.empty();
+        return hasBody(request.headers()) ? Optional.of(ErrorAnswer.BODY) : Optional.empty();
     }
 
     /** Whether a body follows the headers. */
-    static boolean hasBody(HttpServerRequest request) {
-        MultiMap headers = request.headers();
-        String length = headers.get(HttpHeaders.CONTENT_LENGTH);
-        return headers.contains(HttpHeaders.TRANSFER_ENCODING) || (length != null && !length.strip().equals("0"));
+    static boolean hasBody(HttpHeaders headers) {
+        return hasBody(
+                headers.get(HttpHeaderNames.CONTENT_LENGTH), headers.contains(HttpHeaderNames.TRANSFER_ENCODING));
+    }
+
+    /**
+     * Whether a body follows the headers.
+     *
+     * @param contentLength null if there is no such header
+     */
+    static boolean hasBody(String contentLength, boolean transferEncoding) {
+        return transferEncoding || (contentLength != null && !contentLength.strip().equals("0"));
     }
 
     /**
@@ -49,7 +57,7 @@ final class RequestGuard {
      */
     private record Target(Optional<String> authority, String path) {
 
-        static Target of(HttpServerRequest request) {
+        static Target of(HttpRequest request) {
             String target = request.uri();
             int scheme = target.indexOf("://");
             if (scheme > 0 && target.substring(0, scheme).toLowerCase(Locale.ROOT).matches("https?")) {
@@ -57,7 +65,7 @@ final class RequestGuard {
                 int end = firstOf(target, start, "/?#");
                 return new Target(Optional.of(target.substring(start, end)), withoutQuery(target.substring(end)));
             }
-            List<String> hosts = request.headers().getAll(HttpHeaders.HOST);
+            List<String> hosts = request.headers().getAll(HttpHeaderNames.HOST);
             return new Target(
                     hosts.size() == 1 ? Optional.of(hosts.get(0).strip()) : Optional.empty(), withoutQuery(target));
         }

@@ -2,6 +2,7 @@ package dev.podidentity.agent.loop;
 
 import io.vertx.core.Context;
 import io.vertx.core.Vertx;
+import io.vertx.core.impl.ContextInternal;
 import java.time.Duration;
 
 /**
@@ -16,6 +17,11 @@ public final class EventLoop implements Loop {
     public EventLoop(Vertx vertx, Context context) {
         this.vertx = vertx;
         this.context = context;
+    }
+
+    /** The same event loop as Netty's channels know it. */
+    public io.netty.channel.EventLoop netty() {
+        return ((ContextInternal) context).nettyEventLoop();
     }
 
     @Override

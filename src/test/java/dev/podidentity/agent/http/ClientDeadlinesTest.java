@@ -3,7 +3,8 @@ package dev.podidentity.agent.http;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
-import io.vertx.core.MultiMap;
+import io.netty.handler.codec.http.DefaultHttpHeaders;
+import io.netty.handler.codec.http.HttpHeaders;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -73,9 +74,9 @@ class ClientDeadlinesTest {
         assertThat(deadlines.of(headers(sent))).as(sdk).isEqualTo(deadline);
     }
 
-    private static MultiMap headers(Map<String, String> sent) {
-        MultiMap headers = MultiMap.caseInsensitiveMultiMap();
-        headers.setAll(sent);
+    private static HttpHeaders headers(Map<String, String> sent) {
+        HttpHeaders headers = new DefaultHttpHeaders();
+        sent.forEach(headers::set);
         for (String name : List.of("Host", "Authorization")) {
             headers.set(name, "x");
         }

@@ -16,10 +16,9 @@ import dev.podidentity.agent.token.TokenReader;
 import dev.podidentity.agent.verification.LivingPods;
 import dev.podidentity.agent.verification.TokenVerification;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
-import io.vertx.core.http.HttpServer;
-import io.vertx.core.http.HttpServerOptions;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -27,20 +26,18 @@ import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /** A real listener for credentials, with an EKS Auth behind it that issues credentials for every token at once. */
 final class CredentialsServer {
 
-    private final HttpServer server;
+    private final int port;
     private final Connections connections;
     private final EventLoop loop;
     private final AtomicInteger shortWays;
 
-    private CredentialsServer(
-            HttpServer server, Connections connections, EventLoop loop, AtomicInteger shortWays) {
-        this.server = server;
+    private CredentialsServer(int port, Connections connections, EventLoop loop, AtomicInteger shortWays) {
+        this.port = port;
         this.connections = connections;
         this.loop = loop;
         this.shortWays = shortWays;
@@ -75,9 +72,8 @@ final class CredentialsServer {
                 System::nanoTime,
                 loop,
                 () -> 0.5);
-        HttpServerOptions options = options(idleTimeout);
         Connections connections = new Connections(
-                ConnectionLimits.credentials(100, 100, idleTimeout), options, metrics,
+                ConnectionLimits.credentials(100, 100, idleTimeout), metrics,
                 new LimitReport(metrics, System::nanoTime));
         TokenVerification verification =
                 new TokenVerification(Optional.empty(), Optional.empty(), LivingPods.UNWATCHED, metrics, System::nanoTime);
@@ -95,37 +91,33 @@ final class CredentialsServer {
                 metrics,
                 System::nanoTime);
         AtomicInteger shortWays = new AtomicInteger();
-        if (answersHits) {
-            CachedTokens cached =
-                    new CachedTokens(credentials, verification, CoalesceScope.TOKEN, Duration.ZERO, clock);
-            connections.answerHits(new HitPath(
-                    cached,
-                    rate,
-                    () -> {
-                        // Asked for each answer that does not end its connection by itself.
-                        shortWays.incrementAndGet();
-                        return false;
-                    },
-                    metrics,
-                    System::nanoTime));
-        }
-        CompletableFuture<HttpServer> listening = new CompletableFuture<>();
-        loop.execute(() -> vertx.createHttpServer(options)
-                .connectionHandler(connections::opened)
-                .requestHandler(handler::handle)
-                .listen(0, "127.0.0.1")
-                .onComplete(bound -> {
-                    if (bound.succeeded()) {
-                        listening.complete(bound.result());
-                    } else {
-                        listening.completeExceptionally(bound.cause());
-                    }
-                }));
+        CachedTokens cached = new CachedTokens(credentials, verification, CoalesceScope.TOKEN, Duration.ZERO, clock);
+        HitPath hits = new HitPath(
+                cached,
+                rate,
+                () -> {
+                    // Asked for each answer that does not end its connection by itself.
+                    shortWays.incrementAndGet();
+                    return false;
+                },
+                metrics,
+                System::nanoTime);
+        Acceptor acceptor = new CredentialsAcceptor(
+                loop,
+                host -> Future.failedFuture(host + " is not an address"),
+                connections,
+                handler,
+                answersHits ? Optional.of(hits) : Optional.empty(),
+                idleTimeout);
+        CompletableFuture<Integer> listening = new CompletableFuture<>();
+        loop.execute(() -> acceptor.listen("127.0.0.1", 0, () -> { })
+                .onSuccess(bound -> listening.complete(bound.port()))
+                .onFailure(listening::completeExceptionally));
         return new CredentialsServer(listening.join(), connections, loop, shortWays);
     }
 
     int port() {
-        return server.actualPort();
+        return port;
     }
 
     /** What unfinished requests, and answers that nobody has taken yet, take now. */
@@ -138,17 +130,5 @@ final class CredentialsServer {
     /** How many requests were answered the short way, without being the last of their connection. */
     int shortWays() {
         return shortWays.get();
-    }
-
-    /** Those of {@link Listeners}, with a shorter idle time, so that no input has to wait for the end of it. */
-    private static HttpServerOptions options(Duration idleTimeout) {
-        return new HttpServerOptions()
-                .setReceiveBufferSize(Listeners.SOCKET_BUFFER)
-                .setSendBufferSize(Listeners.SOCKET_BUFFER)
-                .setMaxHeaderSize(32 * 1024)
-                .setMaxInitialLineLength(8 * 1024)
-                .setIdleTimeout((int) idleTimeout.toMillis())
-                .setIdleTimeoutUnit(TimeUnit.MILLISECONDS)
-                .setHttp2ClearTextEnabled(false);
     }
 }

@@ -37,7 +37,7 @@ class ErrorAnswerTest {
     void givesUpOnARefusalSoThatNoSdkRepeatsIt(PermanentFailure.Reason reason, int status, String code) {
         ErrorAnswer answer = ErrorAnswer.of(new PermanentFailure(reason, "do this"), NAMELESS);
 
-        assertThat(answer).isEqualTo(new ErrorAnswer(status, code, "do this", RequestOutcome.REFUSED));
+        assertIs(answer, status, code, "do this", RequestOutcome.REFUSED);
     }
 
     @ParameterizedTest
@@ -53,7 +53,7 @@ class ErrorAnswerTest {
     void asksForARepetitionAfterTransientTrouble(TransientFailure.Reason reason, String code) {
         ErrorAnswer answer = ErrorAnswer.of(new TransientFailure(reason, "wait"), NAMELESS);
 
-        assertThat(answer).isEqualTo(new ErrorAnswer(503, code, "wait", RequestOutcome.FAILED));
+        assertIs(answer, 503, code, "wait", RequestOutcome.FAILED);
     }
 
     @ParameterizedTest
@@ -67,7 +67,7 @@ class ErrorAnswerTest {
     void refusesARejectedToken(RejectedToken.Kind kind, String code) {
         ErrorAnswer answer = ErrorAnswer.of(new RejectedToken(kind, "why"), Optional.empty());
 
-        assertThat(answer).isEqualTo(new ErrorAnswer(400, code, "why", RequestOutcome.BAD_TOKEN));
+        assertIs(answer, 400, code, "why", RequestOutcome.BAD_TOKEN);
     }
 
     @Test
@@ -91,11 +91,11 @@ class ErrorAnswerTest {
     @ParameterizedTest
     @EnumSource
     void asksForARepetitionOfWhatMaySucceedAndOfNothingElse(TransientFailure.Reason reason) {
-        assertThat(ErrorAnswer.of(new TransientFailure(reason, ""), CART).retry()).isTrue();
-        assertThat(ErrorAnswer.of(new PermanentFailure(PermanentFailure.Reason.ACCESS_DENIED, ""), CART).retry()).isFalse();
-        assertThat(ErrorAnswer.RATE.retry()).isTrue();
-        assertThat(ErrorAnswer.BUSY.retry()).isTrue();
-        assertThat(ErrorAnswer.PATH.retry()).isFalse();
+        assertThat(ErrorAnswer.of(new TransientFailure(reason, ""), CART).headers()).isEqualTo("Retry-After: 1\r\n");
+        assertThat(ErrorAnswer.of(new PermanentFailure(PermanentFailure.Reason.ACCESS_DENIED, ""), CART).headers()).isEmpty();
+        assertThat(ErrorAnswer.RATE.headers()).isEqualTo("Retry-After: 1\r\n");
+        assertThat(ErrorAnswer.BUSY.headers()).isEqualTo("Retry-After: 1\r\n");
+        assertThat(ErrorAnswer.PATH.headers()).isEmpty();
     }
 
     static Stream<Arguments> refusals() {
@@ -120,19 +120,35 @@ class ErrorAnswerTest {
     }
 
     @Test
-    void writesTheKeysInBothCasesSinceSdksDifferInWhichTheyRead() {
-        ErrorAnswer answer = new ErrorAnswer(400, "InvalidTokenException", "why", RequestOutcome.BAD_TOKEN);
+    void saysWhichMethodsThereAre() {
+        assertThat(ErrorAnswer.METHOD.headers()).isEqualTo("Allow: GET, HEAD\r\n");
+    }
 
-        assertThat(answer.body().getBytes()).isEqualTo(
-                ("{\"code\":\"InvalidTokenException\",\"message\":\"why\","
-                        + "\"Code\":\"InvalidTokenException\",\"Message\":\"why\"}").getBytes(StandardCharsets.UTF_8));
+    @Test
+    void writesTheKeysInBothCasesSinceSdksDifferInWhichTheyRead() {
+        ErrorAnswer answer =
+                ErrorAnswer.of(new RejectedToken(RejectedToken.Kind.INVALID, "why"), Optional.empty());
+
+        assertThat(new String(answer.body(), StandardCharsets.UTF_8)).isEqualTo(
+                "{\"code\":\"InvalidTokenException\",\"message\":\"why\","
+                        + "\"Code\":\"InvalidTokenException\",\"Message\":\"why\"}");
     }
 
     @Test
     void escapesWhatIsNotPlainText() {
-        ErrorAnswer answer = new ErrorAnswer(400, "A", "\"\\\r\n\u0000\u5e97", RequestOutcome.BAD_TOKEN);
+        String message = "\"\\\r\n\u0000\u5e97";
+        String body = new String(
+                ErrorAnswer.of(new RejectedToken(RejectedToken.Kind.INVALID, message), Optional.empty()).body(),
+                StandardCharsets.UTF_8);
 
-        assertThat(answer.body().toString(StandardCharsets.UTF_8)).doesNotContain("\n", "\r", "\u0000");
-        assertThat(new JsonObject(answer.body()).getString("Message")).isEqualTo("\"\\\r\n\u0000\u5e97");
+        assertThat(body).doesNotContain("\n", "\r", "\u0000");
+        assertThat(new JsonObject(body).getString("Message")).isEqualTo(message);
+    }
+
+    private static void assertIs(ErrorAnswer answer, int status, String code, String message, RequestOutcome outcome) {
+        assertThat(answer.status()).isEqualTo(status);
+        assertThat(answer.code()).isEqualTo(code);
+        assertThat(answer.message()).isEqualTo(message);
+        assertThat(answer.outcome()).isEqualTo(outcome);
     }
 }

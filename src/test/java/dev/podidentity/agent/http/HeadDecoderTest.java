@@ -4,7 +4,6 @@ import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.netty.buffer.Unpooled;
-import io.vertx.core.http.HttpServerOptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -13,7 +12,7 @@ class HeadDecoderTest {
 
     private static final String GOOD = "GET /v1/credentials HTTP/1.1\r\nHost: x\r\n\r\n";
 
-    private final HeadDecoder decoder = new HeadDecoder(new HttpServerOptions());
+    private final HeadDecoder decoder = new HeadDecoder();
 
     @Test
     void decodesAHead() throws Exception {

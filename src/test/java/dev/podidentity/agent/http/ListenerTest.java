@@ -2,19 +2,23 @@ package dev.podidentity.agent.http;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.podidentity.agent.http.Acceptor.Accepting;
 import dev.podidentity.agent.loop.EventLoop;
 import dev.podidentity.agent.network.SharedPort.Listening;
 import dev.podidentity.agent.network.SharedPort.State;
+import dev.podidentity.agent.observe.BuildInfo;
+import dev.podidentity.agent.observe.LimitReport;
+import dev.podidentity.agent.observe.Metrics;
 import dev.podidentity.agent.testing.FakeTime;
 import dev.podidentity.agent.testing.LogLines;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
-import io.vertx.core.http.HttpServer;
-import io.vertx.core.http.HttpServerOptions;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -41,7 +45,8 @@ class ListenerTest {
     private final FakeTime time = new FakeTime();
     private final LogLines log = new LogLines(Listener.class);
     private final FakeSharing sharing = new FakeSharing();
-    private HttpServer server;
+    private final Metrics metrics = new Metrics(new SimpleMeterRegistry(), new BuildInfo("test"), Clock.systemUTC());
+    private int port;
     private volatile CompletableFuture<Void> opened = new CompletableFuture<>();
     private volatile boolean serves = true;
 
@@ -289,14 +294,7 @@ class ListenerTest {
                 "credentials",
                 host,
                 port,
-                () -> {
-                    // With it, Vert.x would open a connection at its first bytes.
-                    HttpServerOptions options = new HttpServerOptions().setHttp2ClearTextEnabled(false);
-                    server = vertx.createHttpServer(options).requestHandler(request -> { });
-                    return server;
-                },
-                connection -> opened.complete(null),
-                AcceptGate.ofPods(loop, (limit, source) -> { }),
+                this::accept,
                 sharing,
                 () -> serves,
                 asked -> onThisNode,
@@ -305,9 +303,31 @@ class ListenerTest {
                 time);
     }
 
+    private Acceptor acceptor() {
+        Connections connections = new Connections(
+                ConnectionLimits.credentials(10, 10, TIMEOUT), metrics, new LimitReport(metrics, time.nanos()));
+        return new CredentialsAcceptor(
+                loop,
+                name -> Future.failedFuture(name + " is not an address"),
+                connections,
+                (head, client) -> { },
+                Optional.empty(),
+                TIMEOUT);
+    }
+
+    /** Accepts, and takes note of the port and of each connection. */
+    private Future<Accepting> accept(String host, int anyPort, Runnable listener) {
+        return acceptor()
+                .listen(host, anyPort, () -> {
+                    listener.run();
+                    opened.complete(null);
+                })
+                .onSuccess(accepting -> port = accepting.port());
+    }
+
     private void connect() throws IOException {
         opened = new CompletableFuture<>();
-        try (Socket socket = new Socket("127.0.0.1", server.actualPort())) {
+        try (Socket socket = new Socket("127.0.0.1", port)) {
             opened.orTimeout(30, TimeUnit.SECONDS).join();
         }
     }
@@ -335,10 +355,9 @@ class ListenerTest {
         }
     }
 
-    /** Binding and closing are done by another thread, which answers on the loop. */
+    /** Binding and closing take some turns of the loop. */
     private void settle(Listener listener) {
-        await(() -> vertx.executeBlocking(() -> null).mapEmpty());
-        await(() -> vertx.createHttpServer().requestHandler(request -> { }).listen(0, "127.0.0.1").compose(HttpServer::close));
+        await(() -> acceptor().listen("127.0.0.1", 0, () -> { }).compose(Accepting::close));
         await(Future::succeededFuture);
     }
 

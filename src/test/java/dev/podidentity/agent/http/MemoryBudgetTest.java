@@ -113,7 +113,7 @@ class MemoryBudgetTest {
         return HEAP_OF_THE_AGENT_ITSELF
                 + cache()
                 + (CREDENTIALS.connections() + 2L * OPERATIONS.connections()) * CONNECTION
-                + (AcceptGate.MOST_WITH_RESERVED + 2L * AcceptGate.MOST_OF_OPERATIONS) * ACCEPTED
+                + 2L * AcceptGate.MOST * ACCEPTED
                 + requests(CREDENTIALS, SOURCES)
                 + 2 * requests(OPERATIONS, OPERATIONS.connections())
                 + TOKENS_THAT_WAIT_FOR_A_CALL

@@ -154,7 +154,7 @@ class RequestHeadsTest {
 
     private static List<String> decoded(String text, Random random) throws Exception {
         RequestHeads heads = new RequestHeads(RequestHeads.LARGEST_HEADERS);
-        HeadDecoder decoder = new HeadDecoder(OPTIONS);
+        HeadDecoder decoder = new HeadDecoder();
         List<String> decoded = new ArrayList<>();
         int at = 0;
         while (at < text.length()) {

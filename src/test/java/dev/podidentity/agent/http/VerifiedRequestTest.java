@@ -3,9 +3,11 @@ package dev.podidentity.agent.http;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.podidentity.agent.config.CoalesceScope;
+import dev.podidentity.agent.credentials.CachedTokens;
 import dev.podidentity.agent.credentials.CredentialService;
 import dev.podidentity.agent.credentials.CredentialSettings;
 import dev.podidentity.agent.eksauth.EksAuthAnswer;
+import dev.podidentity.agent.eksauth.IssuedCredentials;
 import dev.podidentity.agent.eksauth.PermanentFailure;
 import dev.podidentity.agent.loop.EventLoop;
 import dev.podidentity.agent.loop.SourceRateLimit;
@@ -20,18 +22,19 @@ import dev.podidentity.agent.token.Verification;
 import dev.podidentity.agent.token.VerifiedClaims;
 import dev.podidentity.agent.verification.LivingPods;
 import dev.podidentity.agent.verification.TokenVerification;
+import dev.podidentity.agent.verification.TokenVerifier;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
-import io.vertx.core.http.HttpServer;
-import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.json.JsonObject;
+import java.io.IOException;
 import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
-import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
+import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.time.Duration;
@@ -45,6 +48,8 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -58,6 +63,8 @@ class VerifiedRequestTest {
             new VerifiedClaims("issuer", "shop", "cart", "sa-uid", "cart-0", "pod-uid", Optional.of("node-1"));
     private static final PermanentFailure NO_ASSOCIATION =
             new PermanentFailure(PermanentFailure.Reason.NO_ASSOCIATION, "make one");
+    private static final IssuedCredentials ISSUED = new IssuedCredentials("ASIA", "s3cret", "session", "123456789012",
+            NOW.plusSeconds(3600), "shop", "cart", "arn:aws:sts::123456789012:assumed-role/shop/cart", "a-1");
     private static final long PATIENCE_SECONDS = 30;
 
     private final Vertx vertx = Vertx.vertx(new VertxOptions().setEventLoopPoolSize(1));
@@ -68,12 +75,11 @@ class VerifiedRequestTest {
     private final BlockingQueue<ServiceAccountToken> asked = new ArrayBlockingQueue<>(10);
     private final List<String> reported = new CopyOnWriteArrayList<>();
     private final CompletableFuture<EksAuthAnswer> eksAuth = new CompletableFuture<>();
-    private final HttpServerOptions options = new HttpServerOptions().setHttp2ClearTextEnabled(false);
     private final Connections connections = new Connections(
-            ConnectionLimits.credentials(100, 100, Duration.ofSeconds(5)), options, metrics,
+            ConnectionLimits.credentials(100, 100, Duration.ofSeconds(5)), metrics,
             new LimitReport(metrics, System::nanoTime));
     private final HttpClient client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
-    private HttpServer server;
+    private int port;
 
     @BeforeEach
     void listen() {
@@ -91,16 +97,14 @@ class VerifiedRequestTest {
                 System::nanoTime,
                 loop,
                 () -> 0.5);
+        TokenVerification verification = new TokenVerification(
+                Optional.of(new SlowVerifier()), Optional.of("node-1"), LivingPods.UNWATCHED, metrics, System::nanoTime);
+        SourceRateLimit rate = new SourceRateLimit(0, 1);
         CredentialsHandler handler = new CredentialsHandler(
-                new SourceRateLimit(0, 1),
+                rate,
                 new RequestGuard(new AllowedHosts(List.of("127.0.0.1"))),
                 new TokenReader(Tokens.AUDIENCE, CLOCK),
-                new TokenVerification(
-                        Optional.of((token, source, verdict) -> verifying.add(verdict)),
-                        Optional.of("node-1"),
-                        LivingPods.UNWATCHED,
-                        metrics,
-                        System::nanoTime),
+                verification,
                 CoalesceScope.ROLE,
                 credentials,
                 new ClientDeadlines(Duration.ofSeconds(PATIENCE_SECONDS), Duration.ofSeconds(PATIENCE_SECONDS)),
@@ -108,13 +112,21 @@ class VerifiedRequestTest {
                 connections,
                 metrics,
                 System::nanoTime);
-        CompletableFuture<HttpServer> listening = new CompletableFuture<>();
-        loop.execute(() -> vertx.createHttpServer(options)
-                .connectionHandler(connections::opened)
-                .requestHandler(handler::handle)
-                .listen(0, "127.0.0.1")
-                .onComplete(bound -> listening.complete(bound.result())));
-        server = listening.join();
+        Acceptor acceptor = new CredentialsAcceptor(
+                loop,
+                host -> Future.failedFuture(host + " is not an address"),
+                connections,
+                handler,
+                Optional.of(new HitPath(
+                        new CachedTokens(credentials, verification, CoalesceScope.ROLE, Duration.ZERO, CLOCK),
+                        rate,
+                        () -> false,
+                        metrics,
+                        System::nanoTime)),
+                Duration.ofSeconds(PATIENCE_SECONDS));
+        CompletableFuture<Integer> listening = new CompletableFuture<>();
+        loop.execute(() -> acceptor.listen("127.0.0.1", 0, () -> { }).onSuccess(bound -> listening.complete(bound.port())));
+        port = listening.join();
     }
 
     @AfterEach
@@ -161,7 +173,7 @@ class VerifiedRequestTest {
     void asksNothingForAClientThatHasGoneWhileItsTokenWasVerified() throws Exception {
         // Given
         Consumer<Verification> verdict;
-        try (Socket client = new Socket("127.0.0.1", server.actualPort())) {
+        try (Socket client = new Socket("127.0.0.1", port)) {
             client.getOutputStream().write(("GET /v1/credentials HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: "
                     + Tokens.valid(NOW, "cart-0") + "\r\n\r\n").getBytes(StandardCharsets.US_ASCII));
             verdict = next(verifying);
@@ -180,6 +192,47 @@ class VerifiedRequestTest {
         assertThat(asked).isEmpty();
     }
 
+    @Test
+    void learnsNothingFromARequestThatFollowsACacheHitWhoseTokenTookTimeToVerify() throws Exception {
+        // Given: a cache hit that is answered after its request has been read
+        String token = Tokens.valid(NOW, "cart-0");
+        try (Socket client = new Socket("127.0.0.1", port)) {
+            client.setSoTimeout((int) Duration.ofSeconds(PATIENCE_SECONDS).toMillis());
+            eksAuth.complete(ISSUED);
+            for (int time = 0; time < 2; time++) {
+                send(client, "/v1/credentials", token);
+                Consumer<Verification> verdict = next(verifying);
+                loop.execute(() -> verdict.accept(PROVED));
+                assertThat(status(client)).isEqualTo("HTTP/1.1 200 OK");
+            }
+            // When
+            send(client, "/other", token);
+            assertThat(status(client)).isEqualTo("HTTP/1.1 404 Not Found");
+            send(client, "/other", token);
+            // Then
+            assertThat(status(client)).isEqualTo("HTTP/1.1 404 Not Found");
+        }
+    }
+
+    private static void send(Socket client, String path, String token) throws IOException {
+        client.getOutputStream().write(("GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: " + token
+                + "\r\n\r\n").getBytes(StandardCharsets.US_ASCII));
+    }
+
+    /** Reads one answer, and returns its status line. */
+    private static String status(Socket client) throws IOException {
+        StringBuilder head = new StringBuilder();
+        while (head.indexOf("\r\n\r\n") < 0) {
+            int next = client.getInputStream().read();
+            assertThat(next).as("after %s", head).isNotNegative();
+            head.append((char) next);
+        }
+        Matcher length = Pattern.compile("content-length: (\\d+)").matcher(head);
+        assertThat(length.find()).isTrue();
+        client.getInputStream().readNBytes(Integer.parseInt(length.group(1)));
+        return head.substring(0, head.indexOf("\r\n"));
+    }
+
     private void whenNobodyIsConnected(CompletableFuture<Void> closed) {
         if (registry.get("pod_identity_connections").gauge().value() == 0) {
             closed.complete(null);
@@ -190,7 +243,7 @@ class VerifiedRequestTest {
 
     private CompletableFuture<HttpResponse<String>> ask(String claims) {
         return client.sendAsync(
-                HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + server.actualPort() + "/v1/credentials"))
+                HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/v1/credentials"))
                         .header("Authorization", Tokens.jwt(Tokens.header().encode(), claims))
                         .build(),
                 BodyHandlers.ofString());
@@ -200,5 +253,19 @@ class VerifiedRequestTest {
         T next = queue.poll(PATIENCE_SECONDS, TimeUnit.SECONDS);
         assertThat(next).isNotNull();
         return next;
+    }
+
+    /** Takes its time for each token, and remembers what it has verified. */
+    private final class SlowVerifier implements TokenVerifier {
+
+        @Override
+        public void verify(ServiceAccountToken token, String source, Consumer<Verification> verdict) {
+            verifying.add(verdict);
+        }
+
+        @Override
+        public Verification known(ServiceAccountToken token, Instant now) {
+            return PROVED;
+        }
     }
 }
