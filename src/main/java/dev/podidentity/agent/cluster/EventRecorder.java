@@ -319,7 +319,34 @@ public final class EventRecorder {
         static final Refusals NONE = new Refusals(0, 0);
     }
 
-    private record Told(String podUid, Reason reason) {}
+    private record Told(String podUid, Reason reason) {
 
-    private record Post(Told about, String namespace, JsonObject event) {}
+        /** Written out, as a native executable interprets what a record has by itself, and every refusal is looked up. */
+        @Override
+        public boolean equals(Object other) {
+            return other instanceof Told that && podUid.equals(that.podUid) && reason == that.reason;
+        }
+
+        @Override
+        public int hashCode() {
+            return 31 * podUid.hashCode() + reason.hashCode();
+        }
+    }
+
+    private record Post(Told about, String namespace, JsonObject event) {
+
+        /** Written out for the same reason, as queues are sets. */
+        @Override
+        public boolean equals(Object other) {
+            return other instanceof Post that
+                    && about.equals(that.about)
+                    && namespace.equals(that.namespace)
+                    && event.equals(that.event);
+        }
+
+        @Override
+        public int hashCode() {
+            return about.hashCode();
+        }
+    }
 }

@@ -116,4 +116,18 @@ record VerificationKey(String id, PublicKey key, Set<SigningAlgorithm> algorithm
                 .map(String.class::cast)
                 .findAny();
     }
+
+    /** Written out, as a native executable interprets what a record has by itself, and the keys of an ID are a set. */
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof VerificationKey that
+                && id.equals(that.id)
+                && key.equals(that.key)
+                && algorithms.equals(that.algorithms);
+    }
+
+    @Override
+    public int hashCode() {
+        return 31 * id.hashCode() + key.hashCode();
+    }
 }
