@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 
 /**
@@ -14,9 +15,11 @@ import java.util.stream.Collectors;
 public final class Benchmark {
 
     private static final Path OUTPUT = Path.of("target", "benchmark").toAbsolutePath();
-    private static final List<Group> GROUPS = List.of(
+    private static final Path PAGE = Path.of("docs", "performance.md").toAbsolutePath();
+    private static final String PLOTS = "performance/";
+    static final List<Group> GROUPS = List.of(
             new HitGroup(), new IdentityGroup(), new MissGroup(), new CoalescingGroup(), new BurstGroup(), new RenewalGroup(),
-            new VerificationGroup(), new StartGroup(), new MemoryGroup());
+            new VerificationGroup(), new StartGroup(), new MemoryGroup(), new PeakGroup());
 
     private final Bench bench;
     private final List<Contender> contenders;
@@ -32,6 +35,9 @@ public final class Benchmark {
     public static void main(String... args) throws IOException, InterruptedException {
         Settings settings = Settings.of(System.getProperties());
         List<Group> groups = groups(settings);
+        if (settings.docs()) {
+            page(groups, group -> "");
+        }
         Wrk wrk = Wrk.find();
         if (!Files.isExecutable(settings.executable())) {
             throw new IllegalStateException("There is no " + settings.executable() + ": build it with mvn package -Dnative");
@@ -103,12 +109,33 @@ public final class Benchmark {
     }
 
     private void write(Machine machine) throws IOException {
-        String tables = groups.stream()
-                .map(group -> "## " + group.title() + "\n\n" + ResultsTable.of(group, results))
-                .collect(Collectors.joining("\n"));
-        Files.writeString(OUTPUT.resolve("results.md"), machine.text(bench.settings()) + "\n" + tables);
+        Settings settings = bench.settings();
+        Files.writeString(OUTPUT.resolve("results.md"), groups.stream()
+                .map(group -> "## " + group.title() + "\n\n" + GroupText.of(group, results, machine, settings, ""))
+                .collect(Collectors.joining("\n")));
         Files.writeString(
-                OUTPUT.resolve("results.json"), ResultsJson.of(machine, bench.settings(), groups, results).encodePrettily() + "\n");
-        System.out.println(machine.text(bench.settings()) + "\n" + tables);
+                OUTPUT.resolve("results.json"), ResultsJson.of(machine, settings, groups, results).encodePrettily() + "\n");
+        writePlots(OUTPUT);
+        if (settings.docs()) {
+            Files.writeString(PAGE, page(groups, group -> GroupText.of(group, results, machine, settings, PLOTS)));
+            writePlots(Files.createDirectories(PAGE.resolveSibling(PLOTS)));
+        }
+    }
+
+    /** The page with a text for each group. */
+    private static String page(List<Group> groups, Function<Group, String> text) throws IOException {
+        PerformancePage page = new PerformancePage(Files.readString(PAGE));
+        for (Group group : groups) {
+            page = page.with(group.name(), text.apply(group));
+        }
+        return page.text();
+    }
+
+    private void writePlots(Path directory) throws IOException {
+        for (Group group : groups) {
+            for (Plot plot : GroupText.plots(group, results)) {
+                Files.writeString(directory.resolve(plot.file() + ".svg"), PlotSvg.of(plot));
+            }
+        }
     }
 }

@@ -21,8 +21,16 @@ final class ControlGroup implements AutoCloseable {
         this.versionTwo = versionTwo;
     }
 
-    /** @throws IOException if none can be made, as by a user who is not root */
-    static ControlGroup make() throws IOException {
+    /** @throws Group.CannotBeMeasured if none can be made, as by a user who is not root */
+    static ControlGroup make() throws Group.CannotBeMeasured {
+        try {
+            return makeDirectory();
+        } catch (IOException e) {
+            throw new Group.CannotBeMeasured("no memory control group can be made here, which needs root and a cgroup file system", e);
+        }
+    }
+
+    private static ControlGroup makeDirectory() throws IOException {
         boolean versionTwo = Files.exists(VERSION_2.resolve("cgroup.controllers"));
         if (versionTwo && !Files.readString(VERSION_2.resolve("cgroup.subtree_control")).contains("memory")) {
             Files.writeString(VERSION_2.resolve("cgroup.subtree_control"), "+memory");

@@ -15,6 +15,11 @@ interface Group {
     /** The columns of its table. */
     List<Measure> measures();
 
+    /** What of the results is drawn. */
+    default List<Plot> plots(Results results) {
+        return List.of();
+    }
+
     /** How often it runs with each agent. */
     default int rounds(Settings settings) {
         return settings.runs();

@@ -37,11 +37,15 @@ record Machine(String processor, int processors, double memoryGibibytes, String 
                 .findFirst();
     }
 
-    String text(Settings settings) {
+    /** On what the figures of a group were taken, and how. */
+    String text(Settings settings, Group group) {
+        int runs = group.rounds(settings);
         return String.format(Locale.ROOT,
-                "Taken on %s: %s, %d processors, %.0f GiB of memory, %s, wrk %s. Medians of %d runs, with the least and the most;"
-                        + " wrk loads for %d s. The load average when it began was %.1f: what else ran takes part of the processors.%n",
-                date, processor, processors, memoryGibibytes, kernel, wrk, settings.runs(), settings.seconds(), busy);
+                "Taken on %s: %s, %d processors that agent, clients and EKS Auth share, %.0f GiB of memory, %s, wrk %s. %s;"
+                        + " where wrk loads an agent, it does so for %d s. The load average before was %.1f.\n",
+                date, processor, processors, memoryGibibytes, kernel, wrk,
+                runs == 1 ? "One run" : "Medians of " + runs + " runs, with the least and the most",
+                settings.seconds(), busy);
     }
 
     JsonObject json() {

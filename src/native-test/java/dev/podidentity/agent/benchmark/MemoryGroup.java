@@ -41,9 +41,21 @@ final class MemoryGroup implements Group {
     }
 
     @Override
+    public List<Plot> plots(Results results) {
+        return List.of(Plot.of(
+                "memory", "Memory as the kubelet counts it", "", "working set, MB", Plot.Form.BARS, name(), results, List.of(
+                        shown("idle", IDLE), shown("one request,\nthen idle", ONE_REQUEST),
+                        shown("2,000 identities,\nthen idle", FULL), shown("load of\n64 connections", LOAD))));
+    }
+
+    private static Plot.Case shown(String label, String variant) {
+        return new Plot.Case(Plot.Place.of(label), variant, Measure.WORKING_SET);
+    }
+
+    @Override
     public void measure(Contender contender, Bench bench, Recorder recorder) throws IOException, InterruptedException {
         dropFromPageCache(contender.executable());
-        try (ControlGroup group = controlGroup();
+        try (ControlGroup group = ControlGroup.make();
                 RunningAgent agent = bench.starter(contender).in(group).listening()) {
             Thread.sleep(SETTLE_MILLIS);
             recorder.add(IDLE, figures(agent, group));
@@ -55,14 +67,6 @@ final class MemoryGroup implements Group {
             recorder.add(FULL, figures(agent, group));
             recorder.add(LOAD, underLoad(agent, group, bench));
             recorder.add(FILE, Map.of(Measure.FILE, Files.size(contender.executable()) / BYTES_PER_MEGABYTE));
-        }
-    }
-
-    private static ControlGroup controlGroup() throws CannotBeMeasured {
-        try {
-            return ControlGroup.make();
-        } catch (IOException e) {
-            throw new CannotBeMeasured("no memory control group can be made here, which needs root and a cgroup file system", e);
         }
     }
 

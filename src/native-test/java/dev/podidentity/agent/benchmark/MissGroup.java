@@ -1,6 +1,7 @@
 package dev.podidentity.agent.benchmark;
 
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.List;
 
 /** Tokens that the agent has not seen, while EKS Auth takes its time. */
@@ -25,6 +26,24 @@ final class MissGroup implements Group {
         return List.of(Measure.P50, Measure.P99, Measure.RETRIES, Measure.FAILED, Measure.CALLS);
     }
 
+    /** What a miss takes beside the call that it waits for. */
+    @Override
+    public List<Plot> plots(Results results) {
+        List<Plot.Case> cases = new ArrayList<>();
+        for (int delay : DELAYS) {
+            String label = Spread.number(delay, 0) + " ms,\n";
+            cases.add(new Plot.Case(Plot.Place.of(label + "p50"), variant(delay), Measure.P50, delay));
+            cases.add(new Plot.Case(Plot.Place.of(label + "p99"), variant(delay), Measure.P99, delay));
+        }
+        return List.of(Plot.of(
+                "misses", "What a miss takes beside the call to EKS Auth", "time that EKS Auth takes", "ms", Plot.Form.BARS, name(), results,
+                cases));
+    }
+
+    private static String variant(int delay) {
+        return "EKS Auth takes " + Spread.number(delay, 0) + " ms, " + TOKENS + " tokens, " + AT_ONCE + " clients";
+    }
+
     @Override
     public void measure(Contender contender, Bench bench, Recorder recorder) throws IOException, InterruptedException {
         try (RunningAgent agent = bench.starter(contender).serving(bench.tokens().first(1).get(0));
@@ -34,9 +53,7 @@ final class MissGroup implements Group {
                 List<String> tokens = bench.tokens().fresh(TOKENS);
                 bench.eksAuth().delay(delay);
                 bench.eksAuth().resetCalls();
-                recorder.add(
-                        "EKS Auth takes " + Spread.number(delay, 0) + " ms, " + TOKENS + " tokens, " + AT_ONCE + " clients",
-                        bench.summary(clients.ask(agent.port(), tokens)));
+                recorder.add(variant(delay), bench.summary(clients.ask(agent.port(), tokens)));
             }
         } finally {
             bench.eksAuth().delay(0);

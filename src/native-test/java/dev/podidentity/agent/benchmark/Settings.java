@@ -16,9 +16,11 @@ import java.util.stream.Stream;
  * @param otherName its name in the results
  * @param executable the agent of this build
  * @param bare the handler to compare with, which may not be there
+ * @param docs whether docs/performance.md and its plots are written
  */
 record Settings(
-        int runs, int seconds, List<String> cases, Optional<String> other, String otherName, Path executable, Path bare) {
+        int runs, int seconds, List<String> cases, Optional<String> other, String otherName, Path executable, Path bare,
+        boolean docs) {
 
     Settings {
         require(runs >= 1, "benchmark.runs must be at least 1", runs);
@@ -34,7 +36,8 @@ record Settings(
                 Optional.ofNullable(properties.getProperty("benchmark.other")).filter(command -> !command.isBlank()),
                 properties.getProperty("benchmark.other.name", "other"),
                 Path.of(properties.getProperty("agent.executable", "target/eks-pod-identity-agent")),
-                Path.of(properties.getProperty("benchmark.bare", "target/bare/eks-pod-identity-agent")));
+                Path.of(properties.getProperty("benchmark.bare", "target/bare/eks-pod-identity-agent")),
+                Boolean.parseBoolean(properties.getProperty("benchmark.docs", "false")));
     }
 
     private static int number(Properties properties, String name, int otherwise) {

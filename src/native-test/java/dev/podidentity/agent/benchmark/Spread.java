@@ -24,6 +24,11 @@ record Spread(double median, double least, double most) {
         return sorted.get(Math.max(0, index));
     }
 
+    /** The same of values that are all smaller by this. */
+    Spread less(double number) {
+        return new Spread(median - number, least - number, most - number);
+    }
+
     /** Such as {@code 5,012 (4,980 to 5,100)}; the median alone where all values look the same. */
     String text(int decimals) {
         String low = number(least, decimals);
