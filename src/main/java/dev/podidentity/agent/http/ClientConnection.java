@@ -50,12 +50,15 @@ abstract class ClientConnection extends ChannelDuplexHandler {
     private boolean deaf;
     private boolean closing;
     private boolean closed;
+    /** The look at the connections before which something moved here last. */
+    private int moved;
 
     ClientConnection(Channel channel, String source, Connections connections) {
         this.channel = channel;
         this.source = source;
         this.connections = connections;
         this.heads = new RequestHeads(connections.limits().largestHeaders());
+        this.moved = connections.looks();
     }
 
     /**
@@ -108,6 +111,11 @@ abstract class ClientConnection extends ChannelDuplexHandler {
     /** How many requests have no answer yet. */
     final int unwritten() {
         return unwritten;
+    }
+
+    /** The look at the connections before which something moved here last: a read, or an answer that was sent. */
+    final int moved() {
+        return moved;
     }
 
     /** Reads no more for a while: the source is over its rate, and turning requests away costs something too. */
@@ -182,6 +190,7 @@ abstract class ClientConnection extends ChannelDuplexHandler {
             context.fireChannelRead(message);
             return;
         }
+        moved = connections.looks();
         try {
             read(bytes);
         } catch (TooLongFrameException e) {
@@ -299,6 +308,7 @@ abstract class ClientConnection extends ChannelDuplexHandler {
         if (closed) {
             return;
         }
+        moved = connections.looks();
         give(unanswered.remove());
         connections.answered(1);
         if (unanswered.isEmpty()) {

@@ -32,6 +32,8 @@ final class Connections {
     /** The sources by how many connections they have, so that the greediest is found at once. */
     private final TreeMap<Integer, Set<String>> byNumber = new TreeMap<>();
     private int unanswered;
+    /** How often idle connections were looked for. */
+    private int looks;
 
     Connections(ConnectionLimits limits, Metrics metrics, LimitReport report) {
         this.limits = limits;
@@ -60,6 +62,21 @@ final class Connections {
         count(client.source(), () -> bySource.computeIfAbsent(client.source(), key -> new LinkedHashSet<>()).add(client));
         metrics.connected(1);
         client.channel().closeFuture().addListener(closed -> forget(client));
+    }
+
+    /** How often idle connections were looked for, as a clock that costs nothing to read. */
+    int looks() {
+        return looks;
+    }
+
+    /**
+     * Closes the connections on which nothing has moved for a while.
+     *
+     * @param most looks, this one included, that a connection may see without anything moving
+     */
+    void closeIdle(int most) {
+        looks++;
+        open.stream().filter(client -> looks - client.moved() > most).toList().forEach(ClientConnection::close);
     }
 
     /** Closes all connections. */

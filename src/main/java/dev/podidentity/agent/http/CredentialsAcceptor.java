@@ -12,7 +12,6 @@ import io.netty.channel.ChannelOption;
 import io.netty.channel.FixedRecvByteBufAllocator;
 import io.netty.channel.socket.nio.NioChannelOption;
 import io.netty.channel.socket.nio.NioServerSocketChannel;
-import io.netty.handler.timeout.IdleStateHandler;
 import io.netty.util.NetUtil;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
@@ -21,7 +20,6 @@ import java.net.InetSocketAddress;
 import java.net.StandardSocketOptions;
 import java.time.Duration;
 import java.util.Optional;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 
 /**
@@ -32,19 +30,23 @@ final class CredentialsAcceptor implements Acceptor {
 
     private static final ChannelOption<Boolean> REUSE_PORT = NioChannelOption.of(StandardSocketOptions.SO_REUSEPORT);
 
+    /** Looks at the connections in the time after which an idle one is closed: a timer for each would cost more than a hit. */
+    private static final int LOOKS = 4;
+
     private final EventLoop loop;
     private final Function<String, Future<InetAddress>> resolver;
     private final Connections connections;
     private final CredentialsConnection.Requests requests;
     private final Optional<HitPath> hits;
-    private final Duration idleTimeout;
+    private final Duration lookInterval;
+    private boolean looking;
 
     /**
      * @param loop on which everything happens
      * @param resolver looks up a host that is not an IP address; completes on the event loop
      * @param connections bounds those that are open
      * @param hits the short way to the answer of a cache hit, if there is one
-     * @param idleTimeout after which a connection is closed on which nothing moves
+     * @param idleTimeout after which a connection is closed on which nothing moves, or at most a quarter of it later
      */
     CredentialsAcceptor(
             EventLoop loop,
@@ -58,7 +60,7 @@ final class CredentialsAcceptor implements Acceptor {
         this.connections = connections;
         this.requests = requests;
         this.hits = hits;
-        this.idleTimeout = idleTimeout;
+        this.lookInterval = idleTimeout.dividedBy(LOOKS);
     }
 
     @Override
@@ -88,12 +90,24 @@ final class CredentialsAcceptor implements Acceptor {
                 .bind(address);
         binding.addListener(done -> {
             if (done.isSuccess()) {
+                closeIdle();
                 bound.complete(new Socket(binding.channel(), connections));
             } else {
                 bound.fail(done.cause());
             }
         });
         return bound.future();
+    }
+
+    private void closeIdle() {
+        if (!looking) {
+            looking = true;
+            loop.schedule(lookInterval, () -> {
+                looking = false;
+                connections.closeIdle(LOOKS);
+                closeIdle();
+            });
+        }
     }
 
     private static String source(Channel accepted) {
@@ -129,9 +143,7 @@ final class CredentialsAcceptor implements Acceptor {
         protected void initChannel(Channel accepted) {
             CredentialsConnection client =
                     new CredentialsConnection(accepted, source(accepted), connections, requests, hits);
-            accepted.pipeline()
-                    .addLast(new IdleStateHandler(0, 0, idleTimeout.toMillis(), TimeUnit.MILLISECONDS))
-                    .addLast(client);
+            accepted.pipeline().addLast(client);
             connections.opened(client);
         }
     }

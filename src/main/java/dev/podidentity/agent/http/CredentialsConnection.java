@@ -6,7 +6,6 @@ import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
-import io.netty.handler.timeout.IdleStateEvent;
 import java.io.IOException;
 import java.util.ArrayDeque;
 import java.util.Optional;
@@ -14,7 +13,7 @@ import java.util.Queue;
 import org.jboss.logging.Logger;
 
 /**
- * A connection for credentials, as the last handler in its pipeline. Has the requests that come on it handled one after
+ * A connection for credentials, as the only handler in its pipeline. Has the requests that come on it handled one after
  * another, each when the one before has been answered. Confined to the event loop.
  */
 final class CredentialsConnection extends ClientConnection {
@@ -159,13 +158,6 @@ final class CredentialsConnection extends ClientConnection {
         queued = null;
         waiting.ifPresent(Waiting::abandon);
         waiting = Optional.empty();
-    }
-
-    @Override
-    public void userEventTriggered(ChannelHandlerContext same, Object event) {
-        if (event instanceof IdleStateEvent) {
-            close();
-        }
     }
 
     @Override
