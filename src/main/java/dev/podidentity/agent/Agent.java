@@ -143,6 +143,7 @@ public class Agent {
         Health health = new Health(listeners::ready, canServe, config.startupGrace(), System::nanoTime);
         metrics.listeners(listeners.states());
         metrics.agentCredentials(own::usable);
+        metrics.agentCredentialsExpiry(own::expiration);
         metrics.logLinesDropped(droppedLines);
         operations.watch(health);
         running = Optional.of(new Running(eksAuth, cluster, renewer, listeners, health, loop));

@@ -1,5 +1,6 @@
 package dev.podidentity.agent.credentials;
 
+import dev.podidentity.agent.eksauth.EksAuthFailure;
 import dev.podidentity.agent.verification.LivingPods;
 import java.time.Duration;
 import java.time.Instant;
@@ -12,11 +13,14 @@ final class CacheEntry {
     private static final int OVERHEAD = 384;
 
     private final Identity identity;
+    private final long number;
     private final PodTokens pods;
     private Credentials credentials;
     /** The number of the use that was last, among those of all entries. */
     private long lastUse;
     private boolean used;
+    private long hits;
+    private Optional<FailedCall> lastFailure = Optional.empty();
     private Duration renewAfter = Duration.ZERO;
     /** When it may be renewed again, in nanoseconds of the monotonic clock. */
     private long retryAt;
@@ -25,9 +29,13 @@ final class CacheEntry {
     /** Until when short-lived credentials are handed out although they are not fresh, by the same clock. */
     private long heldUntil;
 
-    /** @param listing is told of the entry's tokens */
-    CacheEntry(Identity identity, PodTokens.Listing listing) {
+    /**
+     * @param number higher than that of every entry that came before
+     * @param listing is told of the entry's tokens
+     */
+    CacheEntry(Identity identity, long number, PodTokens.Listing listing) {
         this.identity = identity;
+        this.number = number;
         this.pods = new PodTokens(listing);
     }
 
@@ -41,6 +49,7 @@ final class CacheEntry {
         // Whoever came while the renewal was under way counts too.
         used |= wanted;
         failedRenewals = 0;
+        lastFailure = Optional.empty();
         long now = fresh.fetchedAtNanos();
         renewAfter = policy.renewAfter(fresh, random);
         retryAt = now;
@@ -65,6 +74,21 @@ final class CacheEntry {
         lastUse = number;
     }
 
+    /** A request was served from it, without a call. */
+    void hit() {
+        hits++;
+    }
+
+    /** A call for it has failed. */
+    void failed(Instant now, EksAuthFailure failure) {
+        lastFailure = Optional.of(new FailedCall(now, failure.code(), failure.explanation()));
+    }
+
+    /** Tells apart the entries that came before from those that came later. */
+    long number() {
+        return number;
+    }
+
     /** The number of the use that was last. */
     long lastUse() {
         return lastUse;
@@ -81,6 +105,32 @@ final class CacheEntry {
                 && nanos - retryAt >= 0
                 && credentials.ageAt(now, nanos).compareTo(renewAfter) >= 0
                 && renewable(now, policy, living).isPresent();
+    }
+
+    /**
+     * When it is to be renewed, which has passed if a renewal is late; empty if nobody has asked for it since the last
+     * renewal, or if all its tokens have expired by then.
+     */
+    Optional<Instant> nextRenewal(Instant now, long nanos, RenewalPolicy policy, LivingPods living) {
+        Duration untilDue = renewAfter.minus(credentials.ageAt(now, nanos));
+        Duration untilRetry = Duration.ofNanos(retryAt - nanos);
+        Instant next = now.plus(untilDue.compareTo(untilRetry) > 0 ? untilDue : untilRetry);
+        return used && renewable(next.isAfter(now) ? next : now, policy, living).isPresent()
+                ? Optional.of(next)
+                : Optional.empty();
+    }
+
+    /** How long it has been due, by its age alone; zero if it is not, or if nothing can renew it. */
+    Duration overdue(Instant now, long nanos, RenewalPolicy policy, LivingPods living) {
+        Duration late = credentials.ageAt(now, nanos).minus(renewAfter);
+        return used && late.compareTo(Duration.ZERO) > 0 && renewable(now, policy, living).isPresent()
+                ? late
+                : Duration.ZERO;
+    }
+
+    /** What it shows of itself. */
+    CachedIdentity shown(Optional<Instant> nextRenewal) {
+        return CachedIdentity.of(identity, pods, credentials, nextRenewal, lastFailure, hits);
     }
 
     /** What to renew it with: the freshest token of a pod that lives. */
@@ -117,7 +167,7 @@ final class CacheEntry {
     }
 
     long bytes() {
-        return OVERHEAD + pods.bytes() + credentials.answer().size();
+        return OVERHEAD + pods.bytes() + credentials.answer().size() + credentials.role().length();
     }
 
     @Override

@@ -36,6 +36,8 @@ final class CredentialCache {
     private final TokenIndex index;
     /** Numbers the uses: to move an entry in a list at each would write to old objects, for the collector to look at. */
     private long uses;
+    /** Numbers the entries in the order in which they came, which is the map's. */
+    private long came;
     private long bytes;
     private int tokens;
 
@@ -101,7 +103,8 @@ final class CredentialCache {
             if (entries.size() >= capacity) {
                 evict(leastRecentlyUsed(), EvictionCause.SIZE);
             }
-            entry = new CacheEntry(identity, index);
+            came++;
+            entry = new CacheEntry(identity, came, index);
             entries.put(identity, entry);
             uses++;
             entry.use(uses);
@@ -170,6 +173,16 @@ final class CredentialCache {
     /** All entries, in no order that matters; looking at them does not mark them as used. */
     Collection<CacheEntry> entries() {
         return entries.values();
+    }
+
+    /**
+     * The next entries in the order in which they came.
+     *
+     * @param number of the entry that they come after; 0 for the first
+     * @param most how many at most
+     */
+    List<CacheEntry> after(long number, int most) {
+        return entries.values().stream().filter(entry -> entry.number() > number).limit(most).toList();
     }
 
     /** How many tokens all entries hold. */

@@ -59,6 +59,7 @@ public final class CredentialService {
     private final Clock clock;
     private final LongSupplier nanos;
     private final DoubleSupplier random;
+    private final boolean renews;
 
     /**
      * @param settings what is configured
@@ -92,6 +93,7 @@ public final class CredentialService {
         this.clock = clock;
         this.nanos = nanos;
         this.random = random;
+        this.renews = settings.renewalsPerSecond() > 0;
         this.means = new Flight.Means(
                 eksAuth, queue, retry, refusedTokens, living, metrics, limits, log, clock, nanos, loop, random);
     }
@@ -122,7 +124,7 @@ public final class CredentialService {
         long nanosNow = nanos.getAsLong();
         CacheEntry entry = cache.use(caller);
         if (entry != null && entry.servable(now, nanosNow, renewal)) {
-            return answered(answer, new Outcome.Served(entry.credentials(), CacheOutcome.HIT));
+            return answered(answer, hit(entry));
         }
         Optional<PermanentFailure> refusal = failures.refusal(caller.identity(), nanosNow);
         if (refusal.isPresent()) {
@@ -132,7 +134,7 @@ public final class CredentialService {
             // What EKS Auth issued for this very token while nobody could verify it.
             entry = cache.use(caller.alone());
             if (entry != null && entry.servable(now, nanosNow, renewal)) {
-                return answered(answer, new Outcome.Served(entry.credentials(), CacheOutcome.HIT));
+                return answered(answer, hit(entry));
             }
         }
         Optional<Credentials> old = Optional.ofNullable(entry)
@@ -170,7 +172,16 @@ public final class CredentialService {
             return null;
         }
         CacheEntry entry = cache.use(caller);
-        return entry != null && entry.servable(now, nanos.getAsLong(), renewal) ? entry.credentials() : null;
+        if (entry == null || !entry.servable(now, nanos.getAsLong(), renewal)) {
+            return null;
+        }
+        entry.hit();
+        return entry.credentials();
+    }
+
+    private static Outcome hit(CacheEntry entry) {
+        entry.hit();
+        return new Outcome.Served(entry.credentials(), CacheOutcome.HIT);
     }
 
     private Waiting join(
@@ -254,6 +265,27 @@ public final class CredentialService {
         });
     }
 
+    /** How long the renewal of an entry has been due. */
+    Duration overdue(CacheEntry entry, Instant now) {
+        return entry.overdue(now, nanos.getAsLong(), renewal, living);
+    }
+
+    /**
+     * What the cache holds, a part at a time: as many as are asked for, in the order in which they came. Marks nothing
+     * as used.
+     *
+     * @param number of the last one of the part before; 0 for the first part
+     * @param most how many at most
+     */
+    public List<CachedIdentity.Numbered> look(long number, int most) {
+        Instant now = clock.instant();
+        long nanosNow = nanos.getAsLong();
+        return cache.after(number, most).stream()
+                .map(entry -> new CachedIdentity.Numbered(entry.number(), entry.shown(
+                        renews ? entry.nextRenewal(now, nanosNow, renewal, living) : Optional.empty())))
+                .toList();
+    }
+
     Collection<CacheEntry> entries() {
         return cache.entries();
     }
@@ -306,6 +338,7 @@ public final class CredentialService {
 
         @Override
         public Duration failed(Flight flight, TransientFailure failure) {
+            cache.find(flight.identity()).ifPresent(entry -> entry.failed(clock.instant(), failure));
             FailureMemory.Remark remark = failures.failed(
                     flight.identity(), failure, nanos.getAsLong(), queue.outage(), random.getAsDouble());
             if (remark.worthALine()) {
@@ -329,8 +362,10 @@ public final class CredentialService {
             Optional<CacheEntry> entry = cache.find(flight.identity());
             boolean forGood = failure instanceof PermanentFailure && entry.isEmpty();
             metrics.renewed(forGood ? RenewalResult.REFUSED : RenewalResult.FAILED, failure.code());
-            entry.ifPresent(kept ->
-                    kept.renewalFailed(clock.instant(), nanos.getAsLong(), renewal, random.getAsDouble()));
+            entry.ifPresent(kept -> {
+                kept.failed(clock.instant(), failure);
+                kept.renewalFailed(clock.instant(), nanos.getAsLong(), renewal, random.getAsDouble());
+            });
         }
 
         @Override

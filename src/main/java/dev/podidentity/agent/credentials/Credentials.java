@@ -12,8 +12,9 @@ import java.time.Instant;
  * @param fetchedAt when they came, by this node's clock
  * @param fetchedAtNanos the same, in nanoseconds of a monotonic clock
  * @param expiration when AWS stops accepting them
+ * @param role the ARN of the assumed role's session
  */
-public record Credentials(EncodedAnswer answer, Instant fetchedAt, long fetchedAtNanos, Instant expiration) {
+public record Credentials(EncodedAnswer answer, Instant fetchedAt, long fetchedAtNanos, Instant expiration, String role) {
 
     static Credentials of(IssuedCredentials issued, Instant now, long nanos) {
         JsonObject json = new JsonObject()
@@ -23,7 +24,8 @@ public record Credentials(EncodedAnswer answer, Instant fetchedAt, long fetchedA
                 .put("AccountId", issued.accountId())
                 // Whole seconds: some SDKs read no fractions.
                 .put("Expiration", Instant.ofEpochSecond(issued.expiration().getEpochSecond()).toString());
-        return new Credentials(EncodedAnswer.of(json.toBuffer().getBytes()), now, nanos, issued.expiration());
+        return new Credentials(EncodedAnswer.of(json.toBuffer().getBytes()), now, nanos, issued.expiration(),
+                issued.roleArn());
     }
 
     /**

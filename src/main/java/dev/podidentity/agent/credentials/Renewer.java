@@ -69,6 +69,11 @@ public final class Renewer {
         if (perSecond == 0) {
             return;
         }
+        List<Duration> overdue = service.entries().stream()
+                .map(entry -> service.overdue(entry, now))
+                .filter(late -> !late.isZero())
+                .toList();
+        metrics.renewalsOverdue(overdue.size(), overdue.stream().max(Comparator.naturalOrder()).orElse(Duration.ZERO));
         List<CacheEntry> due = service.entries().stream()
                 .filter(entry -> service.due(entry, now))
                 .sorted(leastLeftFirst)

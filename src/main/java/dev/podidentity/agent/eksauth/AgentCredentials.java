@@ -3,6 +3,7 @@ package dev.podidentity.agent.eksauth;
 import dev.podidentity.agent.observe.Field;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
@@ -122,6 +123,11 @@ public final class AgentCredentials implements IdentityProvider<AwsCredentialsId
     public boolean usable() {
         AwsCredentials now = current;
         return now != null && !(kept && expired(now)) && !now.equals(refused);
+    }
+
+    /** When the credentials that were found expire; empty if there are none, or if they do not. Any thread. */
+    public Optional<Instant> expiration() {
+        return Optional.ofNullable(current).flatMap(AwsCredentials::expirationTime);
     }
 
     private boolean expired(AwsCredentials credentials) {

@@ -302,7 +302,7 @@ final class Listener {
     }
 
     ListenerState state() {
-        return new ListenerState(name, address(port), this::up, () -> shared);
+        return new ListenerState(name, address(port), this::up, () -> shared, () -> !absent);
     }
 
     private String address(int boundPort) {

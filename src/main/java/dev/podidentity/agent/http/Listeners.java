@@ -117,7 +117,8 @@ public final class Listeners {
         }
         // Whoever finds this agent's probes and metrics beside another's can rely on its credentials.
         BooleanSupplier servesAll = () -> serves.getAsBoolean() && ready();
-        listeners.add(operations(PROBES, LOCALHOST, config.probePort(), operations, servesAll, metrics, limits));
+        DebugRoutes inside = new DebugRoutes(credentials, limits, rate, operations, vertx, nanos);
+        listeners.add(operations(PROBES, LOCALHOST, config.probePort(), inside::handle, servesAll, metrics, limits));
         listeners.add(operations(
                 METRICS, config.metricsAddress(), config.metricsPort(), operations, servesAll, metrics, limits));
     }

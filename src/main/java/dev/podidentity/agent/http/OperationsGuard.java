@@ -14,7 +14,7 @@ import java.util.function.LongSupplier;
  */
 final class OperationsGuard {
 
-    /** A scrape costs milliseconds of the event loop; Prometheus makes one in some seconds. */
+    /** A scrape costs milliseconds of the event loop, and a look inside does; Prometheus makes one in some seconds. */
     private static final int SCRAPES_PER_SECOND = 10;
     private static final int SCRAPES_AT_ONCE = 50;
     /** Everything else is cheap. The kubelet asks once in some seconds, and whoever waits for the agent to be ready more often. */
@@ -64,7 +64,11 @@ final class OperationsGuard {
 
     private boolean allows(HttpServerRequest request, String source) {
         long now = nanos.getAsLong();
-        return requests.allows(source, now) && (!SCRAPE.equals(request.path()) || scrapes.allows(source, now));
+        return requests.allows(source, now) && (!costly(request.path()) || scrapes.allows(source, now));
+    }
+
+    private static boolean costly(String path) {
+        return SCRAPE.equals(path) || path != null && path.startsWith(DebugRoutes.PATHS);
     }
 
     private static boolean hasBody(HttpServerRequest request) {

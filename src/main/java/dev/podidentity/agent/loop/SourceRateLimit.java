@@ -1,5 +1,7 @@
 package dev.podidentity.agent.loop;
 
+import java.util.OptionalLong;
+
 /**
  * Limits something of each source address, so that a noisy pod cannot starve the rest of its node. Not thread-safe.
  */
@@ -38,6 +40,15 @@ public final class SourceRateLimit {
         if (bucket != null) {
             bucket.giveBack();
         }
+    }
+
+    /** How many more are within the limit now; empty if there is none. */
+    public OptionalLong left(String source, long now) {
+        if (perSecond == 0) {
+            return OptionalLong.empty();
+        }
+        TokenBucket bucket = buckets.get(source);
+        return OptionalLong.of(bucket == null ? burst : bucket.left(now));
     }
 
     /** Whether one more would be beyond the limit; counts nothing. */

@@ -37,6 +37,12 @@ public final class TokenBucket {
         permits = Math.min(burst, permits + 1);
     }
 
+    /** How many permits there are, rounded down. */
+    public long left(long now) {
+        refill(now);
+        return (long) permits;
+    }
+
     /** Whether there is no permit. */
     public boolean empty(long now) {
         refill(now);

@@ -3,7 +3,11 @@ package dev.podidentity.agent.observe;
 import dev.podidentity.agent.loop.BoundedMap;
 import dev.podidentity.agent.loop.TokenBucket;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.EnumMap;
+import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.function.LongSupplier;
 import org.jboss.logging.Logger;
@@ -49,6 +53,8 @@ public final class LimitReport {
         long now = nanos.getAsLong();
         Rejections rejections = sources.get(limit).computeIfAbsent(source, key -> new Rejections());
         rejections.unlogged++;
+        rejections.all++;
+        rejections.lastAt = now;
         if ((rejections.logged && now - rejections.loggedAt < QUIET_NANOS) || !lines.tryTake(now)) {
             return;
         }
@@ -62,6 +68,34 @@ public final class LimitReport {
         rejections.unlogged = 0;
     }
 
+    /**
+     * What the limits turned away of one source.
+     *
+     * @param address of the source
+     * @param rejections how many, of each limit that it met
+     * @param sinceLast the time since the last one
+     */
+    public record LimitedSource(String address, Map<Limit, Long> rejections, Duration sinceLast) {}
+
+    /** The sources that a limit turned away, the last one first. Those that were turned away longest ago are forgotten. */
+    public List<LimitedSource> limitedSources() {
+        long now = nanos.getAsLong();
+        Map<String, LimitedSource> byAddress = new HashMap<>();
+        sources.forEach((limit, limited) -> limited.forEach((address, rejections) -> {
+            LimitedSource before = byAddress.computeIfAbsent(
+                    address, key -> new LimitedSource(address, new EnumMap<>(Limit.class), Duration.ofNanos(Long.MAX_VALUE)));
+            before.rejections().put(limit, rejections.all);
+            Duration sinceLast = Duration.ofNanos(now - rejections.lastAt);
+            byAddress.put(address, new LimitedSource(
+                    address,
+                    before.rejections(),
+                    sinceLast.compareTo(before.sinceLast()) < 0 ? sinceLast : before.sinceLast()));
+        }));
+        List<LimitedSource> all = new ArrayList<>(byAddress.values());
+        all.sort(Comparator.comparing(LimitedSource::sinceLast).thenComparing(LimitedSource::address));
+        return all;
+    }
+
     /** What one limit turned away of one source. */
     private static final class Rejections {
 
@@ -70,5 +104,8 @@ public final class LimitReport {
         private long loggedAt;
         /** Those since then, this one included. */
         private long unlogged;
+        private long all;
+        /** When the last one was, by the same clock. */
+        private long lastAt;
     }
 }

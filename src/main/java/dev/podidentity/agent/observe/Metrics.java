@@ -54,6 +54,10 @@ public final class Metrics {
     static final String CACHE_EVICTIONS = "pod_identity_cache_evictions";
     /** Renewals that ended. Label {@code result} ({@link RenewalResult}). */
     static final String RENEWALS = "pod_identity_renewals";
+    /** Entries whose renewal is due and has not come. */
+    static final String RENEWALS_OVERDUE = "pod_identity_renewals_overdue";
+    /** For how long the first of them has been due; 0 while there is none. */
+    static final String RENEWAL_LAG = "pod_identity_renewal_lag";
     /** Time until the first entry of the cache expires; NaN while it is empty. */
     static final String EARLIEST_EXPIRY = "pod_identity_earliest_expiry";
     /** What a limit turned away. Label {@code limit} ({@link Limit}). */
@@ -64,8 +68,12 @@ public final class Metrics {
     static final String LISTENER_UP = "pod_identity_listener_up";
     /** 1 while another process listens where a listener does. Labels {@code listener} and {@code address}. */
     static final String LISTENER_SHARED = "pod_identity_listener_shared";
+    /** 1 unless this node does not have the address of a listener. Labels {@code listener} and {@code address}. */
+    static final String LISTENER_REQUIRED = "pod_identity_listener_required";
     /** 1 while the agent has AWS credentials of its own that can be used. */
     static final String AGENT_CREDENTIALS = "pod_identity_agent_credentials";
+    /** Time until the agent's own AWS credentials expire; NaN if there are none, or if they do not expire. */
+    static final String AGENT_CREDENTIALS_EXPIRY = "pod_identity_agent_credentials_expiry";
     /** Kubernetes Events for pods. Label {@code result} ({@link EventResult}). */
     static final String EVENTS = "pod_identity_events";
     /** 1 while the node's startup taint is still to be removed; 0 without {@code --startup-taint}. */
@@ -122,11 +130,15 @@ public final class Metrics {
     private final AtomicInteger startupTaint = new AtomicInteger();
     private final AtomicInteger pods = new AtomicInteger();
     private final AtomicInteger podsSynced = new AtomicInteger();
+    private final AtomicInteger renewalsOverdue = new AtomicInteger();
+    private volatile Duration renewalLag = Duration.ZERO;
     private volatile Optional<Instant> earliestExpiry = Optional.empty();
     private volatile Optional<Instant> keysFetchedAt = Optional.empty();
     private volatile LongSupplier droppedLines = () -> 0;
     private final MultiGauge listeners;
     private final MultiGauge sharedListeners;
+    private final MultiGauge requiredListeners;
+    private final Clock clock;
     private final Timer loopLag;
     private final Counter referenceEvictions;
     /** A look-up in the registry costs more than the rest of a hit, so what every request counts is kept. */
@@ -137,12 +149,14 @@ public final class Metrics {
 
     public Metrics(MeterRegistry registry, BuildInfo build, Clock clock) {
         this.registry = registry;
+        this.clock = clock;
         gauge(UPSTREAM_IN_FLIGHT, "Calls to EKS Auth under way", calling);
         gauge(UPSTREAM_QUEUED, "Calls to EKS Auth that wait for their turn", queued);
         gauge(UPSTREAM_OUTAGE, "Whether calls to EKS Auth fail for all identities", outage);
         gauge(WAITING_REQUESTS, "Requests that wait for a call to EKS Auth", waiting);
         gauge(CONNECTIONS, "Open connections to all listeners", connections);
         gauge(CACHE_ENTRIES, "Identities with credentials in the cache", entries);
+        gauge(RENEWALS_OVERDUE, "Entries whose renewal is due and has not come", renewalsOverdue);
         gauge(STARTUP_TAINT_PENDING, "Whether the node's startup taint is still to be removed", startupTaint);
         gauge(PODS, "Pods of this node that are known to live", pods);
         gauge(PODS_SYNCED, "Whether the pods of this node are known and watched", podsSynced);
@@ -159,18 +173,10 @@ public final class Metrics {
                 .description("How late the event loop does what is due")
                 .serviceLevelObjectives(LAG_BUCKETS)
                 .register(registry);
-        Gauge.builder(EARLIEST_EXPIRY, this, metrics -> metrics.earliestExpiry
-                        .map(expiry -> Duration.between(clock.instant(), expiry).toMillis() / 1000.0)
-                        .orElse(Double.NaN))
-                .description("Time until the first entry of the cache expires")
-                .baseUnit("seconds")
-                .register(registry);
-        Gauge.builder(KEYS_AGE, this, metrics -> metrics.keysFetchedAt
-                        .map(fetched -> Duration.between(fetched, clock.instant()).toMillis() / 1000.0)
-                        .orElse(Double.NaN))
-                .description("Time since the keys that tokens are verified with were fetched")
-                .baseUnit("seconds")
-                .register(registry);
+        seconds(EARLIEST_EXPIRY, "Time until the first entry of the cache expires", () -> earliestExpiry.map(this::until));
+        seconds(RENEWAL_LAG, "For how long the first overdue renewal has been due", () -> Optional.of(renewalLag));
+        seconds(KEYS_AGE, "Time since the keys that tokens are verified with were fetched",
+                () -> keysFetchedAt.map(this::until).map(Duration::negated));
         Gauge.builder(BUILD_INFO, () -> 1)
                 .description("The running build")
                 .tags("version", build.version(), "java", System.getProperty("java.version", "unknown"))
@@ -180,6 +186,9 @@ public final class Metrics {
                 .register(registry);
         sharedListeners = MultiGauge.builder(LISTENER_SHARED)
                 .description("Whether another process listens there too")
+                .register(registry);
+        requiredListeners = MultiGauge.builder(LISTENER_REQUIRED)
+                .description("Whether this node has the address of a listener, or may have it")
                 .register(registry);
         // What has never happened is 0, not absent: a rate over an absent series finds nothing the first time.
         for (CacheOutcome outcome : CacheOutcome.values()) {
@@ -317,6 +326,12 @@ public final class Metrics {
         startupTaint.set(pending ? 1 : 0);
     }
 
+    /** So many renewals are due and have not come, the first of them for so long. */
+    public void renewalsOverdue(int now, Duration lag) {
+        renewalsOverdue.set(now);
+        renewalLag = lag;
+    }
+
     /** When the first entry of the cache expires. */
     public void earliestExpiry(Optional<Instant> expiry) {
         earliestExpiry = expiry;
@@ -357,13 +372,16 @@ public final class Metrics {
     public void listeners(Iterable<ListenerState> states) {
         var up = new ArrayList<MultiGauge.Row<?>>();
         var shared = new ArrayList<MultiGauge.Row<?>>();
+        var required = new ArrayList<MultiGauge.Row<?>>();
         states.forEach(state -> {
             Tags tags = Tags.of("listener", state.listener(), "address", state.address());
             up.add(MultiGauge.Row.of(tags, () -> state.up().getAsBoolean() ? 1 : 0));
             shared.add(MultiGauge.Row.of(tags, () -> state.shared().getAsBoolean() ? 1 : 0));
+            required.add(MultiGauge.Row.of(tags, () -> state.required().getAsBoolean() ? 1 : 0));
         });
         listeners.register(up, true);
         sharedListeners.register(shared, true);
+        requiredListeners.register(required, true);
     }
 
     /** The event loop did something so much later than it was due. */
@@ -381,6 +399,16 @@ public final class Metrics {
         Gauge.builder(AGENT_CREDENTIALS, () -> usable.getAsBoolean() ? 1 : 0)
                 .description("Whether the agent has AWS credentials of its own that can be used")
                 .register(registry);
+    }
+
+    /** Watches when the agent's own AWS credentials expire, if there are any and they do. */
+    public void agentCredentialsExpiry(Supplier<Optional<Instant>> expiry) {
+        seconds(AGENT_CREDENTIALS_EXPIRY, "Time until the agent's own AWS credentials expire",
+                () -> expiry.get().map(this::until));
+    }
+
+    private Duration until(Instant instant) {
+        return Duration.between(clock.instant(), instant);
     }
 
     private Timer requestTimer(CacheOutcome cache) {
@@ -438,6 +466,14 @@ public final class Metrics {
 
     private void gauge(String name, String description, AtomicInteger value) {
         Gauge.builder(name, value, AtomicInteger::get).description(description).register(registry);
+    }
+
+    /** A time, which is NaN while there is none. */
+    private void seconds(String name, String description, Supplier<Optional<Duration>> value) {
+        Gauge.builder(name, () -> value.get().map(time -> time.toMillis() / 1000.0).orElse(Double.NaN))
+                .description(description)
+                .baseUnit("seconds")
+                .register(registry);
     }
 
     private void bytes(String name, String description, Supplier<Number> value) {

@@ -156,7 +156,7 @@ class CredentialCacheTest {
         store(token("a-longer-token"));
         long two = bytes();
         // When
-        Credentials larger = new Credentials(EncodedAnswer.of(new byte[1000]), START, 0, SIX_HOURS);
+        Credentials larger = new Credentials(EncodedAnswer.of(new byte[1000]), START, 0, SIX_HOURS, "role");
         cache.store(Identity.of(a), List.of(unverified(a)), larger, true, POLICY, 0.5);
         long grown = bytes();
         cache.remove(Identity.of(token("a-longer-token")), EvictionCause.REFUSED);
@@ -435,7 +435,7 @@ class CredentialCacheTest {
     }
 
     private static Credentials credentials(Instant expiration) {
-        return new Credentials(EncodedAnswer.of("{}".getBytes(StandardCharsets.UTF_8)), START, 0, expiration);
+        return new Credentials(EncodedAnswer.of("{}".getBytes(StandardCharsets.UTF_8)), START, 0, expiration, "role");
     }
 
     private void removeExpired(Instant now) {

@@ -152,6 +152,6 @@ class RenewalPolicyTest {
     }
 
     private static Credentials living(Duration lifetime) {
-        return new Credentials(EncodedAnswer.of("{}".getBytes(StandardCharsets.UTF_8)), START, 0, START.plus(lifetime));
+        return new Credentials(EncodedAnswer.of("{}".getBytes(StandardCharsets.UTF_8)), START, 0, START.plus(lifetime), "role");
     }
 }

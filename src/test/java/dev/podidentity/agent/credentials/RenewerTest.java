@@ -544,4 +544,44 @@ class RenewerTest {
         assertThat(fixture.evicted(EvictionCause.SIZE)).isEqualTo(1);
         assertThat(fixture.ask(b).cache()).isEqualTo(CacheOutcome.HIT);
     }
+
+    // What is late
+
+    @Test
+    void showsHowLateRenewalsAre() {
+        // Given
+        fixture.eksAuth.issueAtOnce(SIX_HOURS);
+        fixture.ask(a);
+        fixture.ask(b);
+        fixture.renewer.start();
+        fixture.time.advance(DUE.minusSeconds(1));
+        double before = fixture.renewalLagSeconds();
+        // When
+        fixture.eksAuth.answerAtOnce(UNAVAILABLE);
+        fixture.time.advance(Duration.ofMinutes(10));
+        // Then
+        assertThat(before).isZero();
+        assertThat(fixture.overdueRenewals()).isEqualTo(2);
+        assertThat(fixture.renewalLagSeconds()).isBetween(590.0, 600.0);
+        // When
+        fixture.eksAuth.issueAtOnce(SIX_HOURS);
+        fixture.time.advance(Duration.ofMinutes(10));
+        // Then
+        assertThat(fixture.overdueRenewals()).isZero();
+        assertThat(fixture.renewalLagSeconds()).isZero();
+    }
+
+    @Test
+    void doesNotCallLateWhatNobodyHasAskedFor() {
+        // Given
+        fixture.eksAuth.issueAtOnce(SIX_HOURS);
+        fixture.ask(a);
+        fixture.renewer.start();
+        fixture.time.advance(DUE.plusMinutes(1));
+        // When: the renewed credentials are due again
+        fixture.time.advance(DUE.plusMinutes(1));
+        // Then
+        assertThat(fixture.calls()).isEqualTo(2);
+        assertThat(fixture.overdueRenewals()).isZero();
+    }
 }

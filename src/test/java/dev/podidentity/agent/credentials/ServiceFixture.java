@@ -175,6 +175,14 @@ final class ServiceFixture {
         return registry.get("pod_identity_earliest_expiry").gauge().value();
     }
 
+    int overdueRenewals() {
+        return gauge("pod_identity_renewals_overdue");
+    }
+
+    double renewalLagSeconds() {
+        return registry.get("pod_identity_renewal_lag").gauge().value();
+    }
+
     int queued() {
         return gauge("pod_identity_upstream_queued");
     }

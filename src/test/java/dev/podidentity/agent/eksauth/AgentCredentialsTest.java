@@ -50,6 +50,27 @@ class AgentCredentialsTest {
     private final Source instance = new Source();
 
     @Test
+    void saysWhenTheyExpire() {
+        // Given
+        AgentCredentials credentials = credentials(() -> profile, false);
+        assertThat(credentials.expiration()).isEmpty();
+
+        // When
+        instance.holds("instance", time.now().plusSeconds(3600));
+        credentials.refresh().join();
+
+        // Then
+        assertThat(credentials.expiration()).contains(time.now().plusSeconds(3600));
+
+        // When: keys that do not expire
+        environment.holds("environment");
+        credentials.refresh().join();
+
+        // Then
+        assertThat(credentials.expiration()).isEmpty();
+    }
+
+    @Test
     void looksInTheEnvironmentThenInTheFilesThenAtTheInstance() {
         // Given
         AgentCredentials credentials = credentials(() -> profile, false);

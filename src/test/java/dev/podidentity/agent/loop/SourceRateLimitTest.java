@@ -67,4 +67,18 @@ class SourceRateLimitTest {
     private static long allowed(SourceRateLimit limit, String source, int requests, long now) {
         return IntStream.range(0, requests).filter(i -> limit.allows(source, now)).count();
     }
+
+    @Test
+    void saysHowManyRequestsASourceHasLeft() {
+        // Given
+        SourceRateLimit limit = new SourceRateLimit(1, 3);
+
+        // When
+        limit.allows("10.0.0.1", START);
+
+        // Then
+        assertThat(limit.left("10.0.0.1", START)).hasValue(2);
+        assertThat(limit.left("10.0.0.2", START)).hasValue(3);
+        assertThat(new SourceRateLimit(0, 3).left("10.0.0.1", START)).isEmpty();
+    }
 }

@@ -88,4 +88,19 @@ class TokenBucketTest {
         }
         return taken;
     }
+
+    @Test
+    void saysHowManyPermitsAreLeft() {
+        // Given
+        TokenBucket bucket = new TokenBucket(1, 3, START);
+
+        // When
+        taken(bucket, 2, START);
+
+        // Then
+        assertThat(bucket.left(START)).isEqualTo(1);
+        assertThat(bucket.left(START + SECOND - 1)).isEqualTo(1);
+        assertThat(bucket.left(START + SECOND)).isEqualTo(2);
+        assertThat(bucket.left(START + 10 * SECOND)).isEqualTo(3);
+    }
 }

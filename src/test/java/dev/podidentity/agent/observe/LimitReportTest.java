@@ -6,6 +6,7 @@ import dev.podidentity.agent.testing.FakeTime;
 import dev.podidentity.agent.testing.LogLines;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Duration;
+import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -80,5 +81,35 @@ class LimitReportTest {
 
     private double counted(Limit limit) {
         return registry.get("pod_identity_limit_rejections").tag("limit", limit.label()).counter().count();
+    }
+
+    @Test
+    void saysWhatEachSourceWasRefusedAndWhenTheLastTimeWas() {
+        // When
+        report.rejected(Limit.HEADERS, "10.0.0.7");
+        report.rejected(Limit.HEADERS, "10.0.0.7");
+        time.advance(Duration.ofSeconds(5));
+        report.rejected(Limit.SOURCE_REQUESTS, "10.0.0.7");
+        report.rejected(Limit.SOURCE_REQUESTS, "10.0.0.8");
+        time.advance(Duration.ofSeconds(2));
+        report.rejected(Limit.HEADER_TIME, "10.0.0.8");
+        time.advance(Duration.ofSeconds(1));
+        // Then
+        assertThat(report.limitedSources()).containsExactly(
+                new LimitReport.LimitedSource("10.0.0.8", Map.of(Limit.SOURCE_REQUESTS, 1L, Limit.HEADER_TIME, 1L),
+                        Duration.ofSeconds(1)),
+                new LimitReport.LimitedSource("10.0.0.7", Map.of(Limit.HEADERS, 2L, Limit.SOURCE_REQUESTS, 1L),
+                        Duration.ofSeconds(3)));
+    }
+
+    @Test
+    void forgetsTheSourcesThatWereTurnedAwayLongestAgo() {
+        // When
+        for (int i = 0; i < 10_000; i++) {
+            report.rejected(Limit.CONNECTIONS, "10.0." + i / 256 + "." + i % 256);
+        }
+        // Then
+        assertThat(report.limitedSources()).hasSize(128)
+                .anyMatch(source -> source.address().equals("10.0.39.15"));
     }
 }

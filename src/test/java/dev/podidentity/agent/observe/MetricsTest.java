@@ -13,8 +13,10 @@ import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.PooledByteBufAllocator;
 import java.time.Clock;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
@@ -80,6 +82,8 @@ class MetricsTest {
         assertThat(gauge("pod_identity_cache_size")).isZero();
         assertThat(gauge("pod_identity_startup_taint_pending")).isZero();
         assertThat(gauge("pod_identity_earliest_expiry")).isNaN();
+        assertThat(gauge("pod_identity_renewals_overdue")).isZero();
+        assertThat(gauge("pod_identity_renewal_lag")).isZero();
         assertThat(gauge("pod_identity_pods")).isZero();
         assertThat(gauge("pod_identity_pods_synced")).isZero();
         assertThat(gauge("pod_identity_keys_age")).isNaN();
@@ -265,12 +269,34 @@ class MetricsTest {
     }
 
     @Test
+    void showsHowLateRenewalsAre() {
+        metrics.renewalsOverdue(7, Duration.ofMillis(90_500));
+
+        assertThat(gauge("pod_identity_renewals_overdue")).isEqualTo(7);
+        assertThat(gauge("pod_identity_renewal_lag")).isEqualTo(90.5);
+    }
+
+    @Test
+    void showsTheTimeToTheExpiryOfTheAgentsOwnCredentials() {
+        // Given
+        List<Instant> expiry = new ArrayList<>();
+        metrics.agentCredentialsExpiry(() -> expiry.stream().findFirst());
+        assertThat(gauge("pod_identity_agent_credentials_expiry")).isNaN();
+
+        // When
+        expiry.add(NOW.plusSeconds(3600));
+
+        // Then
+        assertThat(gauge("pod_identity_agent_credentials_expiry")).isEqualTo(3600);
+    }
+
+    @Test
     void watchesEachListener() {
         // Given
         boolean[] up = {false};
         metrics.listeners(List.of(
-                new ListenerState("credentials", "169.254.170.23:80", () -> true, () -> true),
-                new ListenerState("probes", "localhost:2703", () -> up[0], () -> false)));
+                new ListenerState("credentials", "169.254.170.23:80", () -> true, () -> true, () -> true),
+                new ListenerState("probes", "localhost:2703", () -> up[0], () -> false, () -> true)));
         assertThat(listener("credentials", "169.254.170.23:80")).isEqualTo(1);
         assertThat(listener("probes", "localhost:2703")).isZero();
 
@@ -285,8 +311,8 @@ class MetricsTest {
     void showsWhereAnotherProcessListensToo() {
         // When
         metrics.listeners(List.of(
-                new ListenerState("credentials", "169.254.170.23:80", () -> true, () -> true),
-                new ListenerState("probes", "localhost:2703", () -> true, () -> false)));
+                new ListenerState("credentials", "169.254.170.23:80", () -> true, () -> true, () -> true),
+                new ListenerState("probes", "localhost:2703", () -> true, () -> false, () -> true)));
 
         // Then
         assertThat(listener("pod_identity_listener_shared", "credentials", "169.254.170.23:80")).isEqualTo(1);
@@ -294,9 +320,21 @@ class MetricsTest {
     }
 
     @Test
+    void showsWhichAddressesThisNodeHas() {
+        // When
+        metrics.listeners(List.of(
+                new ListenerState("credentials", "169.254.170.23:80", () -> true, () -> false, () -> true),
+                new ListenerState("credentials", "[fd00:ec2::23]:80", () -> false, () -> false, () -> false)));
+
+        // Then
+        assertThat(listener("pod_identity_listener_required", "credentials", "169.254.170.23:80")).isEqualTo(1);
+        assertThat(listener("pod_identity_listener_required", "credentials", "[fd00:ec2::23]:80")).isZero();
+    }
+
+    @Test
     void watchesTheListenersThatWereGivenLast() {
-        metrics.listeners(List.of(new ListenerState("probes", "localhost:2703", () -> true, () -> false)));
-        metrics.listeners(List.of(new ListenerState("metrics", "0.0.0.0:2705", () -> true, () -> false)));
+        metrics.listeners(List.of(new ListenerState("probes", "localhost:2703", () -> true, () -> false, () -> true)));
+        metrics.listeners(List.of(new ListenerState("metrics", "0.0.0.0:2705", () -> true, () -> false, () -> true)));
 
         assertThat(registry.find("pod_identity_listener_up").gauges()).hasSize(1);
         assertThat(listener("metrics", "0.0.0.0:2705")).isEqualTo(1);
@@ -365,8 +403,9 @@ class MetricsTest {
         metrics.answered(200, RequestOutcome.SERVED, CacheOutcome.HIT, 1);
         metrics.called(UpstreamOutcome.SUCCESS, "none", 1);
         metrics.renewed(RenewalResult.FAILED, "ThrottlingException");
-        metrics.listeners(List.of(new ListenerState("probes", "localhost:2703", () -> true, () -> false)));
+        metrics.listeners(List.of(new ListenerState("probes", "localhost:2703", () -> true, () -> false, () -> true)));
         metrics.agentCredentials(() -> true);
+        metrics.agentCredentialsExpiry(() -> Optional.of(NOW));
 
         // The simple registry adds gauges of its own for the buckets of a timer.
         assertThat(registry.getMeters()).filteredOn(meter -> !meter.getId().getName().endsWith(".histogram")).allSatisfy(meter -> {
