@@ -90,7 +90,7 @@ class DebugRoutesTest {
                 credentials, limits, rate, request -> request.response().setStatusCode(418).end(), vertx, nanos::get);
         CompletableFuture<HttpServer> listening = new CompletableFuture<>();
         loop.execute(() -> vertx.createHttpServer(new HttpServerOptions().setSendBufferSize(SMALL_BUFFER))
-                .connectionHandler(connection -> lastChannel.set(Connections.channel(connection)))
+                .connectionHandler(connection -> lastChannel.set(OperationsConnection.channel(connection)))
                 .requestHandler(routes::handle)
                 .listen(0, "127.0.0.1")
                 .onSuccess(listening::complete)
