@@ -10,6 +10,13 @@ import org.junit.jupiter.api.Test;
 class LinuxFiguresTest {
 
     @Test
+    void namesReleasesWithoutWhatADistributorHasAdded() {
+        assertThat(Machine.release("6.1.0-13-amd64")).isEqualTo("6.1.0");
+        assertThat(Machine.release("4.1.0-3+b2")).isEqualTo("4.1.0");
+        assertThat(Machine.release("of an unknown version")).isEqualTo("of an unknown version");
+    }
+
+    @Test
     void readsProcessorTimeWhateverTheProcessIsCalled() {
         assertThat(ProcessFigures.cpuSeconds("7 (a) b) S 1 7 7 0 -1 4194304 900 0 0 0 150 50 0 0 20 0 10 0 100"))
                 .isEqualTo(2);

@@ -24,10 +24,15 @@ record Machine(String processor, int processors, double memoryGibibytes, String 
                 value(Files.readAllLines(Path.of("/proc/cpuinfo")), "model name").orElse(System.getProperty("os.arch")),
                 Runtime.getRuntime().availableProcessors(),
                 memory,
-                System.getProperty("os.name") + " " + System.getProperty("os.version"),
-                wrk.version(),
+                System.getProperty("os.name") + " " + release(System.getProperty("os.version")),
+                release(wrk.version()),
                 LocalDate.now(ZoneOffset.UTC).toString(),
                 busy);
+    }
+
+    /** A version without what a distributor has added: such as 6.1.0 of 6.1.0-13-amd64. */
+    static String release(String version) {
+        return version.replaceFirst("(?<=\\d)[^\\d.].*", "");
     }
 
     private static Optional<String> value(List<String> lines, String name) {
