@@ -105,6 +105,9 @@ public class Agent {
                 config.flightTimeout());
         ClusterFeatures cluster =
                 new ClusterFeatures(config, environment, node, metrics, clock, vertx, loop, worker);
+        // Nothing is wrong with the configuration. The first request has to wait for these, so they begin beside the rest.
+        connect(eksAuth, loop);
+        keepCredentials(own, loop);
         CredentialService credentials = new CredentialService(
                 eksAuth,
                 settings,
@@ -148,8 +151,6 @@ public class Agent {
         operations.watch(health);
         running = Optional.of(new Running(eksAuth, cluster, renewer, listeners, health, loop));
         onLoop(loop, () -> {
-            connect(eksAuth, loop);
-            keepCredentials(own, loop);
             cluster.start(credentials::podGone, () -> listeners.ready() && canServe.getAsBoolean());
             renewer.start();
             new LoopLag(loop, System::nanoTime, metrics::loopLagged).start();

@@ -35,6 +35,12 @@ public final class CommandLineInterface {
     private static final Flag PROBE_PORT =
             Flag.ALL.stream().filter(flag -> flag.name().equals("probe-port")).findFirst().orElseThrow();
 
+    /**
+     * All commands and flags, made while the native executable is built: making them takes longer than parsing, which leaves
+     * nothing in them that the next parsing does not set anew.
+     */
+    private static final CommandLine COMMANDS = root();
+
     private final PrintWriter out;
     private final PrintWriter err;
     private final Map<String, String> environment;
@@ -58,7 +64,7 @@ public final class CommandLineInterface {
             ToIntFunction<Verbosity> initialize,
             IntUnaryOperator probe,
             String... args) {
-        CommandLine root = root();
+        CommandLine root = COMMANDS.setOut(out).setErr(err);
         ParseResult parsed;
         try {
             parsed = root.parseArgs(args);
@@ -114,7 +120,7 @@ public final class CommandLineInterface {
         }
     }
 
-    private CommandLine root() {
+    private static CommandLine root() {
         CommandSpec root = command(NAME, "Exchanges the service-account tokens of this node's pods for AWS credentials.");
         CommandSpec server = command("server", "Serves credentials to the pods of this node until it is told to stop.");
         Flag.ALL.forEach(flag -> server.addOption(option(flag)));
@@ -129,7 +135,11 @@ public final class CommandLineInterface {
                 .addOption(option(PROBE_PORT))
                 .addOption(option(VERBOSITY)));
         root.addSubcommand("version", command("version", "Prints the version.").addOption(option(VERBOSITY)));
-        return new CommandLine(root).setOut(out).setErr(err).setUsageHelpWidth(110).setOverwrittenOptionsAllowed(true);
+        return new CommandLine(root)
+                .setUsageHelpWidth(110)
+                .setOverwrittenOptionsAllowed(true)
+                // Never asked for, as this parses only; the usual one keeps the standard output of whoever makes it.
+                .setExecutionStrategy(parsed -> USAGE);
     }
 
     private static CommandSpec command(String name, String description) {

@@ -1,8 +1,10 @@
 package dev.podidentity.agent.startup;
 
 import io.quarkus.runtime.ImageMode;
+import io.smallrye.config.EnvConfigSource;
 import io.smallrye.config.SmallRyeConfigBuilder;
 import io.smallrye.config.SmallRyeConfigBuilderCustomizer;
+import io.smallrye.config.SysPropConfigSource;
 
 /**
  * Looks for no {@code application.properties} when the native executable starts: the build has put in what this project's
@@ -14,7 +16,7 @@ public final class NoPropertyFiles implements SmallRyeConfigBuilderCustomizer {
     public void configBuilder(SmallRyeConfigBuilder builder) {
         if (ImageMode.current() == ImageMode.NATIVE_RUN) {
             builder.setAddDefaultSources(false);
-            builder.setAddSystemSources(true);
+            builder.withSources(new SysPropConfigSource(), new EnvConfigSource(System.getenv(), EnvConfigSource.ORDINAL));
         }
     }
 
