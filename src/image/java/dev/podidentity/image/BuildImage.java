@@ -31,6 +31,7 @@ public final class BuildImage {
         List<Layer.Item> items = new ArrayList<>();
         items.add(NAME_SERVICES);
         items.add(Layer.Item.withCapability(Image.EXECUTABLE, executable.content()));
+        items.add(Layer.Item.link(Image.GO_RUNNER, Image.EXECUTABLE.substring(1)));
         Optional<String> glibc = Optional.empty();
         if (loader.isPresent()) {
             items.add(Layer.Item.executable(loader.get().path(), Files.readAllBytes(Path.of(loader.get().path()))));

@@ -5,22 +5,22 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 
 /**
- * The capability that the executable carries as an attribute of its file: {@code cap_net_bind_service=p}.
+ * The capabilities that the executable carries as an attribute of its file.
  *
- * <p>It is permitted and not effective. With the effective bit the kernel would refuse to run the file in the init
- * container, whose bounding set does not hold the capability; why it is a file's at all is in
- * {@code docs/decisions/0006-image.md}.
+ * <p>They are permitted and not effective. With the effective bit the kernel would refuse to run the file in a container
+ * whose bounding set does not hold both; why they are a file's at all is in {@code docs/decisions/0006-image.md}.
  */
 final class FileCapability {
 
-    /** What {@code setcap} calls it. */
-    static final String TEXT = "cap_net_bind_service=p";
+    /** What {@code setcap} calls them. */
+    static final String TEXT = "cap_net_bind_service,cap_net_admin=p";
 
     /** The name of a PAX header that makes the extended attribute; container runtimes and GNU tar read it. */
     static final String PAX_HEADER = "SCHILY.xattr.security.capability";
 
     private static final int REVISION_2 = 0x02000000;
     private static final int NET_BIND_SERVICE = 1 << 10;
+    private static final int NET_ADMIN = 1 << 12;
 
     private FileCapability() {}
 
@@ -32,7 +32,7 @@ final class FileCapability {
         return ByteBuffer.allocate(5 * Integer.BYTES)
                 .order(ByteOrder.LITTLE_ENDIAN)
                 .putInt(REVISION_2)
-                .putInt(NET_BIND_SERVICE)
+                .putInt(NET_BIND_SERVICE | NET_ADMIN)
                 .array();
     }
 

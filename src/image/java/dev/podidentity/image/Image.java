@@ -28,6 +28,9 @@ record Image(
     /** The reference's path, so that a manifest which names it still works. */
     static final String EXECUTABLE = "/eks-pod-identity-agent";
 
+    /** The name that the reference's chart starts it by. */
+    static final String GO_RUNNER = "/go-runner";
+
     /** Nobody in particular: numeric, as {@code runAsNonRoot} cannot judge a name. */
     static final String USER = "65532:65532";
 

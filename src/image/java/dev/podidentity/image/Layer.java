@@ -8,10 +8,12 @@ import java.nio.file.attribute.FileTime;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.zip.GZIPOutputStream;
 import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
+import org.apache.commons.compress.archivers.tar.TarConstants;
 
 /**
  * The file system of the image, as one compressed layer. The same files and time give the same bytes: entries are
@@ -28,19 +30,25 @@ record Layer(byte[] compressed, String diffId) {
      * @param path absolute
      * @param mode its permissions
      * @param paxHeaders extended attributes
+     * @param target what it leads to, if it is a symbolic link
      */
-    record Item(String path, int mode, byte[] content, Map<String, String> paxHeaders) {
+    record Item(String path, int mode, byte[] content, Map<String, String> paxHeaders, Optional<String> target) {
 
         static Item executable(String path, byte[] content) {
-            return new Item(path, 0755, content, Map.of());
+            return new Item(path, 0755, content, Map.of(), Optional.empty());
         }
 
         static Item withCapability(String path, byte[] content) {
-            return new Item(path, 0755, content, Map.of(FileCapability.PAX_HEADER, FileCapability.paxValue()));
+            return new Item(path, 0755, content, Map.of(FileCapability.PAX_HEADER, FileCapability.paxValue()),
+                    Optional.empty());
+        }
+
+        static Item link(String path, String target) {
+            return new Item(path, 0777, new byte[0], Map.of(), Optional.of(target));
         }
 
         static Item text(String path, String content) {
-            return new Item(path, 0644, content.getBytes(StandardCharsets.UTF_8), Map.of());
+            return new Item(path, 0644, content.getBytes(StandardCharsets.UTF_8), Map.of(), Optional.empty());
         }
     }
 
@@ -55,7 +63,9 @@ record Layer(byte[] compressed, String diffId) {
             for (int slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
                 entries.computeIfAbsent(path.substring(0, slash + 1), parent -> entry(parent, DIRECTORY_MODE, 0, time));
             }
-            TarArchiveEntry entry = entry(path, item.mode(), item.content().length, time);
+            TarArchiveEntry entry = item.target().isPresent()
+                    ? linkEntry(path, item.target().get(), time)
+                    : entry(path, item.mode(), item.content().length, time);
             item.paxHeaders().forEach(entry::addPaxHeader);
             entries.put(path, entry);
             contents.put(path, item.content());
@@ -71,8 +81,17 @@ record Layer(byte[] compressed, String diffId) {
         return tar(entries, files);
     }
 
+    private static TarArchiveEntry linkEntry(String name, String target, Instant time) {
+        TarArchiveEntry entry = new TarArchiveEntry(name, TarConstants.LF_SYMLINK);
+        entry.setLinkName(target);
+        return described(entry, 0777, 0, time);
+    }
+
     private static TarArchiveEntry entry(String name, int mode, int size, Instant time) {
-        TarArchiveEntry entry = new TarArchiveEntry(name);
+        return described(new TarArchiveEntry(name), mode, size, time);
+    }
+
+    private static TarArchiveEntry described(TarArchiveEntry entry, int mode, int size, Instant time) {
         entry.setMode(mode);
         entry.setIds(0, 0);
         entry.setNames("", "");

@@ -2,18 +2,22 @@ package dev.podidentity.agent;
 
 import dev.podidentity.agent.cli.CommandLineInterface;
 import dev.podidentity.agent.cli.ConfigurationProblem;
+import dev.podidentity.agent.cli.GoRunner;
 import dev.podidentity.agent.config.Verbosity;
 import dev.podidentity.agent.http.StartupProbe;
-import dev.podidentity.agent.network.BindCapability;
+import dev.podidentity.agent.network.Capability;
 import dev.podidentity.agent.network.NodeLink;
 import dev.podidentity.agent.network.NodeLinkFailure;
 import dev.podidentity.agent.network.Note;
 import dev.podidentity.agent.network.ProcessNamespace;
+import dev.podidentity.agent.network.ProgramName;
+import dev.podidentity.agent.network.StandardStreams;
 import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.LogLineFormatter;
 import dev.podidentity.agent.observe.Logging;
 import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.annotations.QuarkusMain;
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
@@ -33,13 +37,35 @@ public final class Main {
         PrintWriter out = new PrintWriter(System.out, false, StandardCharsets.UTF_8);
         PrintWriter err = new PrintWriter(System.err, false, StandardCharsets.UTF_8);
         new CommandLineInterface(out, err, System.getenv())
-                .run(Main::serve, Main::initialize, Main::probe, args)
+                .run(Main::serve, Main::initialize, Main::probe, command(args))
                 .ifPresent(System::exit);
+    }
+
+    /** The arguments; those that go-runner would give to the agent, where this is started in its place. */
+    private static String[] command(String... args) {
+        if (!ProgramName.ofThisProcess().map(GoRunner::isCalled).orElse(false)) {
+            return args;
+        }
+        try {
+            GoRunner runner = GoRunner.parse(List.of(args));
+            if (runner.logFile().isPresent()) {
+                StandardStreams.appendOutputTo(runner.logFile().get(), runner.alsoStdout());
+            }
+            if (runner.redirectStderr()) {
+                StandardStreams.mergeErrorIntoOutput();
+            }
+            return runner.command().toArray(String[]::new);
+        } catch (IllegalArgumentException | IOException e) {
+            System.err.println("Error: " + e.getMessage());
+            System.exit(CommandLineInterface.USAGE);
+            throw new IllegalStateException(e);
+        }
     }
 
     /** Without Quarkus and its log: what takes a millisecond must not wait for either. */
     private static int initialize(Verbosity verbosity) {
         LogLineFormatter formatter = new LogLineFormatter(true);
+        Capability.NET_ADMIN.raise();
         try {
             NodeLink.setUp(note -> {
                 if (verbosity.compareTo(note.warning() ? Verbosity.WARN : Verbosity.INFO) >= 0) {
@@ -54,9 +80,11 @@ public final class Main {
         }
     }
 
-    private static int probe(int port) {
+    private static int probe(int port, boolean anyAgent) {
         // Without a name for it, whoever answers is as good as any.
-        Optional<String> problem = StartupProbe.ask(port, ProcessNamespace.ofThisProcess().orElse(""));
+        Optional<String> problem = anyAgent
+                ? StartupProbe.askWhetherReady(port)
+                : StartupProbe.ask(port, ProcessNamespace.ofThisProcess().orElse(""));
         problem.ifPresent(text -> System.err.println("Error: " + text));
         return problem.isPresent() ? 1 : 0;
     }
@@ -67,7 +95,7 @@ public final class Main {
 
     private static void serve(Map<String, String> properties) {
         // Quarkus starts threads, which have the capabilities of this one.
-        BindCapability.raise();
+        Capability.NET_BIND_SERVICE.raise();
         // No line of the log names the host, and the log manager would ask the name service for it.
         System.setProperty("jboss.qualified.host.name", "localhost");
         System.setProperty("jboss.host.name", "localhost");

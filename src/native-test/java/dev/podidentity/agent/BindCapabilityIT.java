@@ -19,7 +19,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * The executable as the image carries it, with a capability that is permitted and not in effect, and as its containers
+ * The executable as the image carries it, with capabilities that are permitted and not in effect, and as its containers
  * run it.
  */
 class BindCapabilityIT {
@@ -144,7 +144,7 @@ class BindCapabilityIT {
 
     private void permit() {
         NetworkNamespace.Result permitted =
-                NetworkNamespace.execute(List.of("setcap", "cap_net_bind_service=p", executable.toString()));
+                NetworkNamespace.execute(List.of("setcap", "cap_net_bind_service,cap_net_admin=p", executable.toString()));
         assumeTrue(permitted.code() == 0, () -> "cannot give files capabilities here: " + permitted.output());
     }
 

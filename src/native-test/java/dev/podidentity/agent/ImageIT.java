@@ -34,6 +34,9 @@ class ImageIT {
     private static final int NET_BIND_SERVICE = 10;
     private static final int NET_ADMIN = 12;
 
+    /** What containerd leaves a container that asks for nothing, which includes {@link #NET_BIND_SERVICE}. */
+    private static final List<Integer> RUNTIME_DEFAULT = List.of(0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31);
+
     private static final String SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
     private static final List<String> TOOLS =
             List.of("capsh", "curl", "getcap", "ip", "mount", "nsenter", "tar", "unshare");
@@ -94,20 +97,21 @@ class ImageIT {
     @Test
     void holdsTheExecutableAndGlibcAndNothingElse() {
         assertThat(image.entries().keySet().stream().filter(name -> !name.endsWith("/")))
-                .hasSize(4)
-                .contains("eks-pod-identity-agent", "etc/nsswitch.conf")
+                .hasSize(5)
+                .contains("eks-pod-identity-agent", "etc/nsswitch.conf", "go-runner")
                 .anyMatch(name -> name.matches("lib(64)?/ld-linux-.*"))
                 .anyMatch(name -> name.endsWith("/libc.so.6"));
     }
 
     @Test
-    void permitsTheExecutableToUsePort80() {
-        assertThat(output("getcap", root.resolve("eks-pod-identity-agent").toString())).endsWith(" cap_net_bind_service=p");
+    void permitsTheExecutableToUsePort80AndToSetUpTheNetwork() {
+        assertThat(output("getcap", root.resolve("eks-pod-identity-agent").toString()))
+                .endsWith(" cap_net_bind_service,cap_net_admin=p");
     }
 
     @Test
     void runsWhereTheFilesCapabilityCannotBeHad() {
-        // Were the capability effective, the kernel would refuse to run the file as an init container with only NET_ADMIN.
+        // Were the capabilities effective, the kernel would refuse to run the file as an init container with only NET_ADMIN.
         try (AgentProcess agent = container(0, NET_ADMIN, "version")) {
             assertThat(agent.awaitExit()).isZero();
             assertThat(agent.output()).singleElement().asString().startsWith("eks-pod-identity-agent ");
@@ -149,11 +153,62 @@ class ImageIT {
         }
     }
 
+    @Test
+    void setsUpTheNodeAsNobodyInParticularWithNothingButNetAdmin() {
+        try (AgentProcess agent = container(65532, NET_ADMIN, "initialize")) {
+            assertThat(agent.awaitExit()).as(String.join("\n", agent.output())).isZero();
+        }
+    }
+
+    /** With nothing changed but the image: both containers run as the image's user, and their commands are go-runner's. */
+    @Test
+    void takesTheReferencesPlaceInItsOwnChart() {
+        try (NetworkNamespace node = NetworkNamespace.create()) {
+            // Given
+            node.ip("link set lo up");
+
+            // When: it is privileged
+            try (AgentProcess initialize = referencesContainer(node, allCapabilities(),
+                    "initialize", "-v", "trace")) {
+                // Then
+                assertThat(initialize.awaitExit()).as(String.join("\n", initialize.output())).isZero();
+                assertThat(node.ip("-oneline address show")).contains("169.254.170.23/32");
+            }
+
+            // When
+            try (AgentProcess server = referencesContainer(node, RUNTIME_DEFAULT,
+                    "server", "--port", "80", "--cluster-name", "prod", "--probe-port", "2703", "-v", "trace")) {
+                server.awaitLine(line -> line.contains("\"Listening\"") && line.contains("169.254.170.23:80"));
+                server.awaitLine(line -> line.contains("\"Listening\"") && line.contains("localhost:2703"));
+
+                // Then
+                assertThat(get(server, "http://localhost:2703/healthz")).isEqualTo("ok");
+                assertThat(ask(server, "http://169.254.170.23/v1/credentials")).contains("InvalidTokenException", "\n400");
+                assertThat(status(server)).contains("Uid:\t65532", "CapEff:\t0000000000000400");
+                server.terminate();
+                assertThat(server.awaitExit()).isZero();
+            }
+        }
+    }
+
+    /** Starts what the reference's chart has as command and arguments, in a container that may gain privileges. */
+    private static AgentProcess referencesContainer(NetworkNamespace node, List<Integer> capabilities, String... arguments) {
+        List<String> command = new ArrayList<>(
+                node.inside("unshare", "--mount", "sh", "-c", CONTAINER, "sh", root.toString()));
+        String dropped = numbers(allCapabilities().stream().filter(each -> !capabilities.contains(each)));
+        if (!dropped.isEmpty()) {
+            command.add("--drop=" + dropped);
+        }
+        command.addAll(List.of(
+                "--groups=", "--gid=65532", "--uid=65532", "--shell=/go-runner", "--", "/eks-pod-identity-agent"));
+        return AgentProcess.run(command, ENVIRONMENT, arguments);
+    }
+
     /** Starts the image's entry point. */
     private static AgentProcess container(int user, int capability, String... arguments) {
         List<String> command = new ArrayList<>(
                 List.of("unshare", "--net", "--mount", "sh", "-c", CONTAINER, "sh", root.toString()));
-        command.add("--drop=" + allCapabilitiesBut(capability));
+        command.add("--drop=" + numbers(allCapabilities().stream().filter(each -> each != capability)));
         command.addAll(List.of("--keep=1", "--groups=", "--gid=" + user, "--uid=" + user));
         // A runtime leaves the capabilities in the process's sets; it is the kernel that takes them from a user at exec.
         command.addAll(List.of("--caps=" + capability + "=ep", "--no-new-privs", "--shell=/eks-pod-identity-agent", "--"));
@@ -161,16 +216,17 @@ class ImageIT {
         return AgentProcess.run(command, ENVIRONMENT);
     }
 
-    private static String allCapabilitiesBut(int kept) {
+    private static List<Integer> allCapabilities() {
         try {
             int last = Integer.parseInt(Files.readString(Path.of("/proc/sys/kernel/cap_last_cap")).strip());
-            return IntStream.rangeClosed(0, last)
-                    .filter(capability -> capability != kept)
-                    .mapToObj(Integer::toString)
-                    .collect(Collectors.joining(","));
+            return IntStream.rangeClosed(0, last).boxed().toList();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+    }
+
+    private static String numbers(Stream<Integer> capabilities) {
+        return capabilities.map(String::valueOf).collect(Collectors.joining(","));
     }
 
     private static boolean canInitialize() {
@@ -184,6 +240,12 @@ class ImageIT {
     private static String get(AgentProcess agent, String url) {
         return output("nsenter", "--target", Long.toString(agent.pid()), "--net",
                 "curl", "--silent", "--show-error", "--fail", "--max-time", "10", url);
+    }
+
+    /** Asks from the agent's own network; gives the answer's body, and its status in a line of its own. */
+    private static String ask(AgentProcess agent, String url) {
+        return output("nsenter", "--target", Long.toString(agent.pid()), "--net",
+                "curl", "--silent", "--show-error", "--max-time", "10", "--write-out", "\n%{http_code}", url);
     }
 
     private static String status(AgentProcess agent) {

@@ -243,6 +243,33 @@ class InitializeIT {
         assertThat(state()).isEqualTo(before);
     }
 
+    /** In the second case as in a container that may not gain privileges: the process has the capability before it executes. */
+    @ParameterizedTest
+    @ValueSource(strings = {
+        "--reuid 65532 --regid 65532 --clear-groups",
+        "--reuid 65532 --regid 65532 --clear-groups --bounding-set -all,+net_admin --inh-caps -all,+net_admin"
+                + " --ambient-caps -all,+net_admin --no-new-privs"
+    })
+    void setsUpTheNodeAsNobodyWithThePermittedCapabilityOfTheFile(String restricted) throws IOException {
+        // Given
+        Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwxr-xr-x"));
+        Path copy = Files.copy(Path.of(executable()), directory.resolve("agent"));
+        NetworkNamespace.Result permitted = NetworkNamespace.execute(
+                List.of("setcap", "cap_net_bind_service,cap_net_admin=p", copy.toString()));
+        assumeTrue(permitted.code() == 0, () -> "cannot give files capabilities here: " + permitted.output());
+        List<String> command = new ArrayList<>(node.inside("setpriv"));
+        command.addAll(List.of(restricted.split(" ")));
+        command.add(copy.toString());
+
+        // When
+        AgentProcess agent = AgentProcess.run(command, Map.of(), "initialize", "-v", "trace");
+
+        // Then
+        assertThat(agent.awaitExit()).as(() -> String.join("\n", agent.output())).isZero();
+        assertThat(agent.output()).last().asString().contains(DONE);
+        assertThat(node.ip("-oneline address show")).contains("inet 169.254.170.23/32", "inet6 fd00:ec2::23/128");
+    }
+
     @Test
     void isAsQuietAsItIsTold() {
         makeLink();

@@ -28,7 +28,9 @@ class DockerfileTest {
         assertThat(dockerfile)
                 .contains("USER " + Image.USER + "\n")
                 .contains("ENTRYPOINT [\"" + Image.EXECUTABLE + "\"]\n")
-                .contains("setcap " + FileCapability.TEXT + " " + Image.EXECUTABLE + "\n");
+                .contains("setcap " + FileCapability.TEXT + " " + Image.EXECUTABLE + "\n")
+                .contains("ln --symbolic " + Image.EXECUTABLE.substring(1) + " /links" + Image.GO_RUNNER + "\n")
+                .contains("COPY --from=executable /links/ /\n");
         assertThat(Pattern.compile("org\\.opencontainers\\.image\\.\\w+").matcher(dockerfile).results().map(MatchResult::group))
                 .containsExactlyInAnyOrderElementsOf(image.labels().keySet());
         assertThat(dockerfile).contains(image.labels().get("org.opencontainers.image.description"),

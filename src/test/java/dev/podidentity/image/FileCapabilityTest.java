@@ -8,10 +8,10 @@ import org.junit.jupiter.api.Test;
 class FileCapabilityTest {
 
     @Test
-    void permitsPortsBelow1024AndIsNotEffective() {
-        // Revision 2 with no flag; permitted bit 10, inheritable none; and the upper halves of both.
+    void permitsPortsBelow1024AndSettingUpTheNetworkAndIsNotEffective() {
+        // Revision 2 with no flag; permitted bits 10 and 12, inheritable none; and the upper halves of both.
         assertThat(HexFormat.of().formatHex(FileCapability.attribute()))
-                .isEqualTo("00000002" + "00040000" + "00000000" + "00000000" + "00000000");
+                .isEqualTo("00000002" + "00140000" + "00000000" + "00000000" + "00000000");
     }
 
     @Test

@@ -89,9 +89,11 @@ class ImageTest {
 
         // Then
         assertThat(layout.entries().keySet())
-                .containsExactly("eks-pod-identity-agent", "etc/", "etc/settings", "lib/", "lib/some/", "lib/some/library");
+                .containsExactly("eks-pod-identity-agent", "etc/", "etc/settings", "go-runner", "lib/", "lib/some/", "lib/some/library");
         assertThat(layout.entries().get("eks-pod-identity-agent").getMode() & 0777).isEqualTo(0755);
         assertThat(layout.entries().get("lib/some/library").getMode() & 0777).isEqualTo(0755);
+        assertThat(layout.entries().get("go-runner").isSymbolicLink()).isTrue();
+        assertThat(layout.entries().get("go-runner").getLinkName()).isEqualTo("eks-pod-identity-agent");
         assertThat(layout.entries().get("etc/settings").getMode() & 0777).isEqualTo(0644);
         assertThat(layout.entries().get("etc/").isDirectory()).isTrue();
         assertThat(layout.entries().get("etc/").getMode() & 0777).isEqualTo(0755);
@@ -133,6 +135,7 @@ class ImageTest {
     private static Layer layer() {
         return Layer.of(
                 List.of(Layer.Item.executable("/lib/some/library", LIBRARY),
+                        Layer.Item.link(Image.GO_RUNNER, "eks-pod-identity-agent"),
                         Layer.Item.text("/etc/settings", "a: b\n"),
                         Layer.Item.withCapability(Image.EXECUTABLE, PROGRAM)),
                 CREATED);

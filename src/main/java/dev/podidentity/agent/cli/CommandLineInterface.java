@@ -9,7 +9,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
-import java.util.function.IntUnaryOperator;
 import java.util.function.ToIntFunction;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
@@ -40,6 +39,23 @@ public final class CommandLineInterface {
      * nothing in them that the next parsing does not set anew.
      */
     private static final CommandLine COMMANDS = root();
+    /** The other flag of {@code probe}. */
+
+    private static final String READY = "--ready";
+
+    /** The work of {@code probe}. */
+    @FunctionalInterface
+    public interface Probe {
+
+        /**
+         * Asks an agent.
+         *
+         * @param port of probes
+         * @param anyAgent whether to ask any agent of the node, and whether it is ready
+         * @return the exit code
+         */
+        int run(int port, boolean anyAgent);
+    }
 
     private final PrintWriter out;
     private final PrintWriter err;
@@ -56,13 +72,13 @@ public final class CommandLineInterface {
      *
      * @param server is given the properties that the flags of {@code server} set
      * @param initialize is given how much to log, and gives the exit code
-     * @param probe is given the port of probes, and gives the exit code
+     * @param probe is given the port of probes and whether any agent of the node will do, and gives the exit code
      * @return the exit code; nothing if {@code server} was called
      */
     public Optional<Integer> run(
             Consumer<Map<String, String>> server,
             ToIntFunction<Verbosity> initialize,
-            IntUnaryOperator probe,
+            Probe probe,
             String... args) {
         CommandLine root = COMMANDS.setOut(out).setErr(err);
         ParseResult parsed;
@@ -96,7 +112,7 @@ public final class CommandLineInterface {
                         Verbosity.parse(properties.getOrDefault(VERBOSITY.property(), VERBOSITY.initial()))));
             }
             case "probe" -> {
-                return probe(probe, properties);
+                return probe(probe, properties, command.hasMatchedOption(READY));
             }
             default -> {
                 server.accept(properties);
@@ -106,13 +122,13 @@ public final class CommandLineInterface {
     }
 
     /** As the container's environment sets up the agent, it sets up what asks it. */
-    private Optional<Integer> probe(IntUnaryOperator probe, Map<String, String> properties) {
+    private Optional<Integer> probe(Probe probe, Map<String, String> properties, boolean anyAgent) {
         String port = Optional.ofNullable(properties.get(PROBE_PORT.property()))
                 .or(() -> Optional.ofNullable(environment.get(PROBE_PORT.variable())))
                 .orElse(PROBE_PORT.initial());
         try {
             PROBE_PORT.check().accept(port);
-            return Optional.of(probe.applyAsInt(Integer.parseInt(port)));
+            return Optional.of(probe.run(Integer.parseInt(port), anyAgent));
         } catch (IllegalArgumentException e) {
             err.println("Error: " + PROBE_PORT.variable() + ": " + e.getMessage() + ": \"" + port + '"');
             err.flush();
@@ -133,6 +149,11 @@ public final class CommandLineInterface {
         root.addSubcommand("probe", command("probe", "Asks the agent of this container whether it listens, and no other that"
                 + " may listen on this node too. For a startup probe.")
                 .addOption(option(PROBE_PORT))
+                .addOption(OptionSpec.builder(READY)
+                        .type(boolean.class)
+                        .description("Ask whether an agent of this node is ready, whichever container it runs in. For a test of"
+                                + " an installation.")
+                        .build())
                 .addOption(option(VERBOSITY)));
         root.addSubcommand("version", command("version", "Prints the version.").addOption(option(VERBOSITY)));
         return new CommandLine(root)

@@ -34,10 +34,23 @@ public final class StartupProbe {
      * @return what is wrong; empty if it listens
      */
     public static Optional<String> ask(int port, String namespace) {
+        return ask(port, "/healthz?namespace=" + URLEncoder.encode(namespace, StandardCharsets.UTF_8), TRIES);
+    }
+
+    /**
+     * Asks on localhost whether an agent is ready, whichever of this node it is. Blocks.
+     *
+     * @return what is wrong; empty if it is ready
+     */
+    public static Optional<String> askWhetherReady(int port) {
+        return ask(port, "/readyz", 1);
+    }
+
+    private static Optional<String> ask(int port, String target, int mostTries) {
         Optional<String> problem = Optional.empty();
-        for (int tries = 0; tries < TRIES; tries++) {
+        for (int tries = 0; tries < mostTries; tries++) {
             try {
-                int status = status(port, namespace);
+                int status = status(port, target);
                 if (status == OK) {
                     return Optional.empty();
                 }
@@ -56,12 +69,11 @@ public final class StartupProbe {
         return problem;
     }
 
-    private static int status(int port, String namespace) throws IOException {
+    private static int status(int port, String target) throws IOException {
         try (Socket socket = new Socket()) {
             socket.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), TIMEOUT_MILLIS);
             socket.setSoTimeout(TIMEOUT_MILLIS);
-            socket.getOutputStream().write(("GET /healthz?namespace=" + URLEncoder.encode(namespace, StandardCharsets.UTF_8)
-                            + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            socket.getOutputStream().write(("GET " + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
                     .getBytes(StandardCharsets.US_ASCII));
             String line = new BufferedReader(new InputStreamReader(socket.getInputStream(), StandardCharsets.US_ASCII)).readLine();
             String[] parts = line == null ? new String[0] : line.split(" ");

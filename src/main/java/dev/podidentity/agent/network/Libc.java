@@ -48,6 +48,26 @@ final class Libc {
     static native int close(int file);
 
     @CFunction(transition = Transition.NO_TRANSITION)
+    static native int open(PointerBase path, int flags, int mode);
+
+    @CFunction(transition = Transition.NO_TRANSITION)
+    static native int pipe(PointerBase ends);
+
+    @CFunction(transition = Transition.NO_TRANSITION)
+    static native int dup(int file);
+
+    @CFunction(transition = Transition.NO_TRANSITION)
+    static native int dup2(int file, int as);
+
+    /** May wait, and lets the rest of the VM go on meanwhile; so its errno is nothing to go by. */
+    @CFunction
+    static native SignedWord read(int file, PointerBase bytes, UnsignedWord length);
+
+    /** Like {@link #read}. */
+    @CFunction
+    static native SignedWord write(int file, PointerBase bytes, UnsignedWord length);
+
+    @CFunction(transition = Transition.NO_TRANSITION)
     static native int capget(PointerBase header, PointerBase data);
 
     @CFunction(transition = Transition.NO_TRANSITION)

@@ -27,7 +27,8 @@ public final class NodeLink {
     static final String LOOPBACK = "lo";
     private static final String DUMMY = "dummy";
     private static final String NO_PERMISSION = "no permission to change the node's network: initialize needs the"
-            + " capability NET_ADMIN, which an init container of the agent gets in its securityContext; run it as root";
+            + " capability NET_ADMIN, which an init container gets in its securityContext. A user other than root also needs"
+            + " the file capability that the image gives to the executable";
 
     private final Kernel kernel;
     private final Consumer<Note> notes;

@@ -30,6 +30,7 @@ class CommandLineInterfaceTest {
     private Optional<Verbosity> initialized = Optional.empty();
     private final Map<String, String> environment = new HashMap<>();
     private Optional<Integer> probed = Optional.empty();
+    private boolean anyAgent;
 
     @ParameterizedTest
     @ValueSource(strings = {"--help", "-h"})
@@ -87,7 +88,16 @@ class CommandLineInterfaceTest {
         assertThat(run(line.split(" "))).contains(PROBED);
 
         assertThat(probed).contains(port);
+        assertThat(anyAgent).isFalse();
         assertThat(served).isEmpty();
+    }
+
+    @Test
+    void probesWhetherAnyAgentOfTheNodeIsReadyIfItIsToldTo() {
+        assertThat(run("probe", "--probe-port", "2999", "--ready")).contains(PROBED);
+
+        assertThat(probed).contains(2999);
+        assertThat(anyAgent).isTrue();
     }
 
     @Test
@@ -254,8 +264,9 @@ class CommandLineInterfaceTest {
         return INITIALIZED;
     }
 
-    private int probe(int port) {
+    private int probe(int port, boolean any) {
         probed = Optional.of(port);
+        anyAgent = any;
         return PROBED;
     }
 

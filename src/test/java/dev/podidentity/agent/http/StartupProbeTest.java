@@ -58,6 +58,18 @@ class StartupProbeTest {
     }
 
     @Test
+    void asksAnyAgentWhetherItIsReady() {
+        assertThat(StartupProbe.askWhetherReady(answering(200))).isEmpty();
+        assertThat(asked).containsExactly("/readyz null");
+    }
+
+    @Test
+    void findsThatAnAgentIsNotReady() {
+        assertThat(StartupProbe.askWhetherReady(answering(503, 200))).hasValueSatisfying(problem ->
+                assertThat(problem).contains("HTTP 503"));
+    }
+
+    @Test
     void findsThatNobodyListens() throws IOException {
         // Given
         int port;

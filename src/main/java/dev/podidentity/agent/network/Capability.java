@@ -6,26 +6,35 @@ import java.util.Optional;
 import org.graalvm.nativeimage.PinnedObject;
 
 /**
- * The right to bind port 80 without being root. The executable's file capability only permits it, and does not put it
- * into effect: the kernel refuses to execute a file whose effective capabilities it must not grant, and the init
- * container, which executes the same file, is not granted this one. So the agent puts it into effect itself.
+ * A right of root's that a command needs where it is not root. The executable's file capabilities only permit these rights
+ * and do not put them into effect: the kernel refuses to execute a file whose effective capabilities it must not grant, and
+ * no container is granted both. So each command puts its own into effect.
  */
-public final class BindCapability {
+public enum Capability {
 
-    private static final int CAP_NET_BIND_SERVICE = 1 << 10;
+    /** To bind port 80. */
+    NET_BIND_SERVICE(10),
+    /** To change links, addresses and routes. */
+    NET_ADMIN(12);
+
     private static final int LINUX_CAPABILITY_VERSION_3 = 0x20080522;
     private static final int CALLING_THREAD = 0;
     /** Effective, permitted and inheritable, twice: for the lower and the upper 32 capabilities. */
     private static final int SETS_LENGTH = 6 * Integer.BYTES;
 
-    private BindCapability() {}
+    private final int bit;
+
+    /** @param number as linux/capability.h has it */
+    Capability(int number) {
+        this.bit = 1 << number;
+    }
 
     /**
      * Puts the capability into effect if it is permitted; else, and on a JVM, does nothing. What lacks it says so when
-     * it binds. A capability belongs to a thread and to those that it starts, so this is for the main thread, before
+     * it is refused. A capability belongs to a thread and to those that it starts, so this is for the main thread, before
      * it has started any.
      */
-    public static void raise() {
+    public void raise() {
         if (!Libc.available()) {
             return;
         }
@@ -45,9 +54,9 @@ public final class BindCapability {
     }
 
     /** What is to be in effect, if that is not what is. */
-    static Optional<Integer> raised(int effective, int permitted) {
-        boolean missing = (permitted & ~effective & CAP_NET_BIND_SERVICE) != 0;
-        return missing ? Optional.of(effective | CAP_NET_BIND_SERVICE) : Optional.empty();
+    Optional<Integer> raised(int effective, int permitted) {
+        boolean missing = (permitted & ~effective & bit) != 0;
+        return missing ? Optional.of(effective | bit) : Optional.empty();
     }
 
     private static ByteBuffer numbers(int length) {
