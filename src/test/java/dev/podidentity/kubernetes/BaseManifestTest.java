@@ -243,12 +243,13 @@ class BaseManifestTest {
     }
 
     @Test
-    void isCompletedByTheOverlayOfTheReadme(@TempDir Path directory) throws IOException {
+    void isCompletedByTheFirstOverlayOfTheReadme(@TempDir Path directory) throws IOException {
         // Given
-        Matcher overlay = Pattern.compile("(?s)```yaml\n(.*?)```").matcher(Files.readString(Path.of("kubernetes/README.md")));
+        Matcher overlay = Pattern.compile("(?s)```bash\n[^\n]*<<'END'[^\n]*\n(.*?)END\n```")
+                .matcher(Files.readString(Path.of("kubernetes/README.md")));
         assertThat(overlay.find()).isTrue();
-        Path base = directory.toRealPath().relativize(BASE.toRealPath());
-        Files.writeString(directory.resolve("kustomization.yaml"), overlay.group(1).replace("../base", base.toString()));
+        Path eks = directory.toRealPath().relativize(Path.of("kubernetes/eks").toRealPath());
+        Files.writeString(directory.resolve("kustomization.yaml"), overlay.group(1).replace("../eks", eks.toString()));
 
         // When
         Manifests completed = Manifests.of(directory);

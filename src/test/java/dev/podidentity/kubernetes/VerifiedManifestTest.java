@@ -403,7 +403,8 @@ class VerifiedManifestTest {
     private static Path overlay(Path directory, String kustomization) throws IOException {
         Path relative = directory.toRealPath().relativize(KUBERNETES.toRealPath());
         Files.writeString(
-                directory.resolve("kustomization.yaml"), kustomization.replace("../verified", relative + "/verified"));
+                directory.resolve("kustomization.yaml"),
+                kustomization.replace("../verified", relative + "/verified").replace("../eks", relative + "/eks"));
         return directory;
     }
 

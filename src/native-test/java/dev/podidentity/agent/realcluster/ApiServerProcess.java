@@ -88,7 +88,7 @@ final class ApiServerProcess implements AutoCloseable {
 
     /** Starts the program, which ends when its input does: when this process closes it or is no more. */
     static Process run(Path directory, List<String> arguments) {
-        List<String> command = new ArrayList<>(List.of(ApiServerProgram.get().toString()));
+        List<String> command = new ArrayList<>(List.of(GoProgram.API_SERVER.get().toString()));
         command.addAll(arguments);
         try {
             Files.createDirectories(directory);
@@ -139,7 +139,7 @@ final class ApiServerProcess implements AutoCloseable {
 
     /** Runs kubectl as the administrator. */
     Kubectl tryKubectl(String... arguments) {
-        List<String> command = new ArrayList<>(List.of(ApiServerProgram.get().toString(), "kubectl"));
+        List<String> command = new ArrayList<>(List.of(GoProgram.API_SERVER.get().toString(), "kubectl"));
         command.addAll(List.of(arguments));
         ProcessBuilder kubectl = new ProcessBuilder(command).redirectErrorStream(true);
         kubectl.environment().put("KUBECONFIG", kubeconfig().toString());

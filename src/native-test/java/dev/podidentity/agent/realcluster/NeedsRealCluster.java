@@ -23,7 +23,7 @@ import org.junit.jupiter.api.extension.ExtensionContext;
 
         @Override
         public ConditionEvaluationResult evaluateExecutionCondition(ExtensionContext context) {
-            Optional<String> missing = ApiServerProgram.missing();
+            Optional<String> missing = GoProgram.API_SERVER.missing();
             return missing.isPresent()
                     ? ConditionEvaluationResult.disabled(missing.get())
                     : ConditionEvaluationResult.enabled("There is a kube-apiserver");

@@ -125,10 +125,11 @@ final class RealCluster implements AutoCloseable {
             Path relative = overlay.relativize(manifests.toRealPath());
             Files.writeString(overlay.resolve("kustomization.yaml"), """
                     resources:
-                      - %s/core
+                      - %s/../eks
                     components:
+                      - %s/core
                       - %s/token-review
-                    """.formatted(relative, relative));
+                    """.formatted(relative, relative, relative));
             api.kubectl("apply", "-k", overlay.toString(), "-l", "app.kubernetes.io/name=" + AGENT);
         } catch (IOException e) {
             throw new UncheckedIOException(e);

@@ -16,36 +16,45 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
 /**
- * The program of {@code src/native-test/go}: kube-apiserver with etcd, and kubectl. It is built once, in some minutes, into a
- * directory that outlives {@code target}; another version of its sources goes into another directory.
+ * A program that is built from Go's modules, once, in some minutes, into a directory that outlives {@code target}; another
+ * version of its sources goes into another directory.
+ *
+ * @param name of the executable
+ * @param sources the directory of its module
+ * @param main the package of its main function
+ * @param linkerFlags for the linker
  */
-final class ApiServerProgram {
+record GoProgram(String name, Path sources, String main, String linkerFlags) {
+
+    /** kube-apiserver with etcd, and kubectl. */
+    static final GoProgram API_SERVER = new GoProgram("api-server", Path.of("src", "native-test", "go").toAbsolutePath(), ".",
+            "-s -w -X k8s.io/component-base/version.gitVersion=v1.35.4"
+                    + " -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=35");
+
+    /** Helm. */
+    static final GoProgram HELM = new GoProgram(
+            "helm", Path.of("src", "native-test", "helm").toAbsolutePath(), "helm.sh/helm/v4/cmd/helm", "-s -w");
 
     /** The system property that names the directory; the Maven profile {@code cluster} sets it. */
     static final String CACHE = "cluster.cache";
 
-    private static final Path SOURCES = Path.of("src", "native-test", "go").toAbsolutePath();
-    private static final String VERSION = "-s -w -X k8s.io/component-base/version.gitVersion=v1.35.4"
-            + " -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=35";
     private static final Duration BUILD_PATIENCE = Duration.ofMinutes(25);
     private static final Duration PATIENCE = Duration.ofSeconds(60);
 
-    private ApiServerProgram() {}
-
     /** Why it cannot be had here; empty if it can. */
-    static Optional<String> missing() {
+    Optional<String> missing() {
         if (System.getProperty(CACHE) == null) {
             return Optional.of("needs a kube-apiserver: mvn verify -Pcluster");
         }
         return Files.exists(built()) || thereIsGo()
                 ? Optional.empty()
-                : Optional.of("needs Go 1.25 or later, to build kube-apiserver");
+                : Optional.of("needs Go 1.25 or later, to build " + name);
     }
 
     /** Asked where the sources are, an old Go fails if it cannot get the version that they need. */
-    private static boolean thereIsGo() {
+    private boolean thereIsGo() {
         try {
-            Process go = new ProcessBuilder("go", "version").directory(SOURCES.toFile()).redirectErrorStream(true)
+            Process go = new ProcessBuilder("go", "version").directory(sources.toFile()).redirectErrorStream(true)
                     .redirectOutput(ProcessBuilder.Redirect.DISCARD).start();
             if (!go.waitFor(PATIENCE.toSeconds(), TimeUnit.SECONDS)) {
                 go.destroyForcibly();
@@ -61,7 +70,13 @@ final class ApiServerProgram {
     }
 
     /** The executable, which is built if it is not there. */
-    static synchronized Path get() {
+    Path get() {
+        synchronized (GoProgram.class) {
+            return builtIfNeeded();
+        }
+    }
+
+    private Path builtIfNeeded() {
         Path program = built();
         if (Files.notExists(program)) {
             try {
@@ -77,24 +92,24 @@ final class ApiServerProgram {
     }
 
     /** Beside its place, to which it is moved whole: a build that is interrupted leaves nothing there. */
-    private static void build(Path program) throws IOException, InterruptedException {
+    private void build(Path program) throws IOException, InterruptedException {
         Files.createDirectories(program.getParent());
         Path unfinished = Files.createTempDirectory(program.getParent(), "build-");
         try {
             Path log = unfinished.resolve("log");
-            ProcessBuilder go = new ProcessBuilder("go", "build", "-trimpath", "-ldflags", VERSION, "-o",
-                    unfinished.resolve("api-server").toString(), ".");
+            ProcessBuilder go = new ProcessBuilder("go", "build", "-trimpath", "-ldflags", linkerFlags, "-o",
+                    unfinished.resolve(name).toString(), main);
             go.environment().put("CGO_ENABLED", "0");
-            Process process = go.directory(SOURCES.toFile()).redirectErrorStream(true).redirectOutput(log.toFile()).start();
+            Process process = go.directory(sources.toFile()).redirectErrorStream(true).redirectOutput(log.toFile()).start();
             if (!process.waitFor(BUILD_PATIENCE.toSeconds(), TimeUnit.SECONDS)) {
                 process.descendants().forEach(ProcessHandle::destroyForcibly);
                 process.destroyForcibly();
-                throw new IOException("Building kube-apiserver takes over " + BUILD_PATIENCE);
+                throw new IOException("Building " + name + " takes over " + BUILD_PATIENCE);
             }
             if (process.exitValue() != 0) {
-                throw new IOException("kube-apiserver cannot be built: " + Files.readString(log));
+                throw new IOException(name + " cannot be built: " + Files.readString(log));
             }
-            move(unfinished.resolve("api-server"), program);
+            move(unfinished.resolve(name), program);
         } finally {
             try (Stream<Path> left = Files.list(unfinished)) {
                 for (Path file : left.toList()) {
@@ -109,22 +124,22 @@ final class ApiServerProgram {
         try {
             Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
         } catch (AtomicMoveNotSupportedException e) {
-            throw new IOException("The cache of kube-apiserver must be on one file system: " + to, e);
+            throw new IOException("The cache of programs must be on one file system: " + to, e);
         }
     }
 
-    private static Path built() {
-        return Path.of(System.getProperty(CACHE), hash(), "api-server");
+    private Path built() {
+        return Path.of(System.getProperty(CACHE), hash(), name);
     }
 
     /** Of all that the program is made of. */
-    private static String hash() {
-        try (Stream<Path> files = Files.list(SOURCES)) {
+    private String hash() {
+        try (Stream<Path> files = Files.list(sources)) {
             MessageDigest digest = MessageDigest.getInstance("SHA-256");
             for (Path file : files.filter(each -> !each.endsWith("README.md")).sorted().toList()) {
                 digest.update(Files.readAllBytes(file));
             }
-            digest.update(VERSION.getBytes(StandardCharsets.UTF_8));
+            digest.update(linkerFlags.getBytes(StandardCharsets.UTF_8));
             return HexFormat.of().formatHex(digest.digest(), 0, 8);
         } catch (IOException e) {
             throw new UncheckedIOException(e);

@@ -1,0 +1,43 @@
+package dev.podidentity.agent.realcluster;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Collectors;
+
+/** Overlays as people write them on top of {@code kubernetes/}. */
+final class Overlays {
+
+    private static final Path MANIFESTS = Path.of("kubernetes").toAbsolutePath();
+
+    private Overlays() {}
+
+    /**
+     * Writes one into a directory of the cluster's.
+     *
+     * @param content its first lines, in which {@code %s} stands for the directory of the manifests
+     * @param literals what it adds to the agent's environment
+     */
+    static Path write(RealCluster cluster, String content, List<String> literals) {
+        try {
+            Path all = Files.createDirectories(cluster.api().directory().toRealPath().resolve("overlays"));
+            Path directory = Files.createTempDirectory(all, "overlay-");
+            // kustomize takes no absolute paths.
+            String manifests = directory.relativize(MANIFESTS.toRealPath()).toString();
+            Files.writeString(directory.resolve("kustomization.yaml"), content.replace("%s", manifests) + """
+
+                    namespace: kube-system
+                    configMapGenerator:
+                      - name: eks-pod-identity-agent
+                        namespace: kube-system
+                        behavior: merge
+                        literals:
+                    """ + literals.stream().map(each -> "      - " + each + "\n").collect(Collectors.joining()));
+            return directory;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+}
