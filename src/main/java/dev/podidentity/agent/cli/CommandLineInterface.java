@@ -39,8 +39,8 @@ public final class CommandLineInterface {
      * nothing in them that the next parsing does not set anew.
      */
     private static final CommandLine COMMANDS = root();
-    /** The other flag of {@code probe}. */
 
+    /** The other flag of {@code probe}. */
     private static final String READY = "--ready";
 
     /** The work of {@code probe}. */
