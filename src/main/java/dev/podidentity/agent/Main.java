@@ -4,6 +4,7 @@ import dev.podidentity.agent.cli.CommandLineInterface;
 import dev.podidentity.agent.cli.ConfigurationProblem;
 import dev.podidentity.agent.cli.GoRunner;
 import dev.podidentity.agent.config.Verbosity;
+import dev.podidentity.agent.doctor.Doctor;
 import dev.podidentity.agent.http.StartupProbe;
 import dev.podidentity.agent.network.Capability;
 import dev.podidentity.agent.network.NodeLink;
@@ -37,7 +38,12 @@ public final class Main {
         PrintWriter out = new PrintWriter(System.out, false, StandardCharsets.UTF_8);
         PrintWriter err = new PrintWriter(System.err, false, StandardCharsets.UTF_8);
         new CommandLineInterface(out, err, System.getenv())
-                .run(Main::serve, Main::initialize, Main::probe, command(args))
+                .run(
+                        Main::serve,
+                        Main::initialize,
+                        Main::probe,
+                        request -> new Doctor(System.getenv(), out, err).run(request),
+                        command(args))
                 .ifPresent(System::exit);
     }
 

@@ -46,6 +46,8 @@ class ArchitectureTest {
                 arguments("verification", Set.of("token", "outbound", "loop", "config", "observe")),
                 arguments("token", Set.of("config", "observe")),
                 arguments("cli", Set.of("config", "observe")),
+                // Looks at all that the agent needs, and at nothing of how it serves.
+                arguments("doctor", Set.of("cli", "apiserver", "eksauth", "network", "outbound", "loop", "config")),
                 // What is logged once in a while is bounded by the kit of loop, which uses nothing.
                 arguments("observe", Set.of("loop", "config")),
                 arguments("config", Set.of()),

@@ -15,14 +15,20 @@ import java.util.Optional;
  * @param status the HTTP status; a redirect is one like any other, and is not followed
  * @param body the whole body; empty if it was taken as it came
  * @param date the header of that name
+ * @param errorType what AWS names an error by: the header {@code x-amzn-ErrorType}
  */
-public record ApiAnswer(int status, Buffer body, Optional<String> date) {
+public record ApiAnswer(int status, Buffer body, Optional<String> date, Optional<String> errorType) {
 
     private static final int OK = 200;
     private static final int FIRST_REDIRECT = 300;
     private static final int FORBIDDEN = 403;
     /** Enough for the name of a policy and its own message. */
     private static final int LONGEST_REASON = 300;
+
+    /** Of a server that is not of AWS. */
+    public ApiAnswer(int status, Buffer body, Optional<String> date) {
+        this(status, body, date, Optional.empty());
+    }
 
     /** Whether it was done. */
     public boolean ok() {

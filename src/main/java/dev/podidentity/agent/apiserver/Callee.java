@@ -36,7 +36,7 @@ public record Callee(String name, String reach, String trust) {
     }
 
     /** Says what became of a call, without the text of the exception: it was not written for the log of an agent. */
-    CallFailure of(Throwable thrown) {
+    public CallFailure of(Throwable thrown) {
         Optional<Throwable> known = cause(thrown, CallFailure.class);
         if (known.isPresent()) {
             return (CallFailure) known.get();

@@ -20,9 +20,13 @@ import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.URI;
 import java.net.UnknownHostException;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.Base64;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Executor;
@@ -69,6 +73,15 @@ public final class HttpCalls implements HttpClient.Factory {
                 .connectTimeout(CONNECT_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS);
         builder.tag(new RequestConfigBuilder().withRequestRetryBackoffLimit(0).build());
         return builder;
+    }
+
+    /** Sends a client's calls through a proxy: a URL with scheme, host and port, and a name and a password or neither. */
+    public static void through(URI proxy, HttpClient.Builder builder) {
+        builder.proxyType(ProxyType.HTTP).proxyAddress(InetSocketAddress.createUnresolved(proxy.getHost(), proxy.getPort()));
+        if (proxy.getUserInfo() != null) {
+            byte[] credentials = proxy.getUserInfo().getBytes(StandardCharsets.UTF_8);
+            builder.proxyAuthorization("Basic " + Base64.getEncoder().encodeToString(credentials));
+        }
     }
 
     /** Begins a request. */
@@ -216,7 +229,11 @@ public final class HttpCalls implements HttpClient.Factory {
                     fail(call.callee.of(thrown));
                 } else if (!over) {
                     end();
-                    answer.complete(new ApiAnswer(response.code(), kept, Optional.ofNullable(response.header("Date"))));
+                    answer.complete(new ApiAnswer(
+                            response.code(),
+                            kept,
+                            Optional.ofNullable(response.header("Date")),
+                            Optional.ofNullable(response.header("x-amzn-ErrorType"))));
                 }
             }));
             response.body().consume();

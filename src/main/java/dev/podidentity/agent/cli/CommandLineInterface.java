@@ -1,5 +1,6 @@
 package dev.podidentity.agent.cli;
 
+import dev.podidentity.agent.config.Checked;
 import dev.podidentity.agent.config.Verbosity;
 import dev.podidentity.agent.observe.BuildInfo;
 import java.io.PrintWriter;
@@ -10,6 +11,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.ToIntFunction;
+import java.util.regex.Pattern;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
@@ -26,13 +28,38 @@ public final class CommandLineInterface {
     public static final int USAGE = 2;
 
     private static final String NAME = "eks-pod-identity-agent";
+    private static final String TEXT = "text";
+    private static final String JSON = "json";
+    /** Names of Kubernetes: DNS labels and subdomains. */
+    private static final Pattern POD = Pattern.compile("[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9.-]{0,252}");
     /** The one flag of every command. */
-    private static final Flag VERBOSITY =
-            Flag.ALL.stream().filter(flag -> flag.name().equals("verbosity")).findFirst().orElseThrow();
+    private static final Flag VERBOSITY = flag("verbosity");
 
     /** The one flag of {@code probe}. */
-    private static final Flag PROBE_PORT =
-            Flag.ALL.stream().filter(flag -> flag.name().equals("probe-port")).findFirst().orElseThrow();
+    private static final Flag PROBE_PORT = flag("probe-port");
+
+    /** What {@code doctor} examines, and how it reports. */
+    static final List<Flag> DOCTOR = List.of(
+            Flag.one("pod", "NAMESPACE/NAME", CommandLineInterface::checkPod, "",
+                    "Examines this pod, through the API server, in place of this node."),
+            Flag.toggle("association",
+                    "With --pod: asks AWS for the pod's association and for its role's trust policy, too, with the AWS credentials of"
+                            + " the environment, of the shared files or of the node."));
+    /** With {@code doctor irsa} too. */
+    static final List<Flag> DOCTOR_REPORT = List.of(
+            Flag.one("output", "FORMAT", CommandLineInterface::checkOutput, TEXT,
+                    "How to report: text or json."),
+            Flag.one("kubeconfig", "PATH", value -> { }, "",
+                    "Kubeconfig file. Without it the service account of this container, KUBECONFIG or ~/.kube/config is used."),
+            Flag.one("context", "NAME", value -> { }, "",
+                    "Context of the kubeconfig. Without it, its current one."));
+    /** The flags of {@code server} by which {@code doctor} learns what it is to find. */
+    static final List<Flag> DOCTOR_SERVER = List.of(
+                    "cluster-name", "port", "probe-port", "metrics-address", "metrics-port", "bind-hosts", "endpoint",
+                    "token-verification", "pod-watch", "events", "startup-taint", "issuer", "api-server", "service-account-path")
+            .stream()
+            .map(CommandLineInterface::flag)
+            .toList();
 
     /**
      * All commands and flags, made while the native executable is built: making them takes longer than parsing, which leaves
@@ -68,17 +95,20 @@ public final class CommandLineInterface {
     }
 
     /**
-     * Parses a command line and does all of it but the work of {@code server}, {@code initialize} and {@code probe}.
+     * Parses a command line and does all of it but the work of {@code server}, {@code initialize}, {@code probe} and
+     * {@code doctor}.
      *
      * @param server is given the properties that the flags of {@code server} set
      * @param initialize is given how much to log, and gives the exit code
      * @param probe is given the port of probes and whether any agent of the node will do, and gives the exit code
+     * @param doctor is given what to examine, and gives the exit code
      * @return the exit code; nothing if {@code server} was called
      */
     public Optional<Integer> run(
             Consumer<Map<String, String>> server,
             ToIntFunction<Verbosity> initialize,
             Probe probe,
+            ToIntFunction<DoctorRequest> doctor,
             String... args) {
         CommandLine root = COMMANDS.setOut(out).setErr(err);
         ParseResult parsed;
@@ -114,11 +144,78 @@ public final class CommandLineInterface {
             case "probe" -> {
                 return probe(probe, properties, command.hasMatchedOption(READY));
             }
+            case "doctor" -> {
+                return doctor(doctor, command, properties);
+            }
             default -> {
                 server.accept(properties);
                 return Optional.empty();
             }
         }
+    }
+
+    private Optional<Integer> doctor(ToIntFunction<DoctorRequest> doctor, ParseResult command, Map<String, String> properties) {
+        boolean irsa = command.hasSubcommand();
+        ParseResult reported = irsa ? command.subcommand() : command;
+        Map<String, String> given = new LinkedHashMap<>(properties);
+        if (irsa) {
+            given.putAll(properties(command, reported));
+        }
+        Optional<String> pod = value(command, "pod");
+        boolean association = value(command, "association").map(new Checked.Truth()::convert).orElse(false);
+        if (association && pod.isEmpty()) {
+            return unusable("--association needs --pod; see '" + NAME + " doctor --help'");
+        }
+        if (irsa && pod.isPresent()) {
+            return unusable("--pod and irsa exclude each other; see '" + NAME + " doctor --help'");
+        }
+        return Optional.of(doctor.applyAsInt(new DoctorRequest(
+                pod,
+                association,
+                irsa,
+                value(reported, "output").or(() -> value(command, "output")).orElse(TEXT).equals(JSON),
+                value(reported, "kubeconfig").or(() -> value(command, "kubeconfig")),
+                value(reported, "context").or(() -> value(command, "context")),
+                given)));
+    }
+
+    private Optional<Integer> unusable(String what) {
+        err.println("Error: " + what);
+        err.flush();
+        return Optional.of(USAGE);
+    }
+
+    private static Optional<String> value(ParseResult of, String name) {
+        String option = "--" + name;
+        return of.hasMatchedOption(option) ? Optional.of(String.valueOf(of.<Object>matchedOptionValue(option, null))) : Optional.empty();
+    }
+
+    private static void checkPod(String value) {
+        if (!POD.matcher(value).matches()) {
+            throw new IllegalArgumentException("must be the namespace and the name of a pod, such as default/web-0");
+        }
+    }
+
+    private static void checkOutput(String value) {
+        if (!value.equals(TEXT) && !value.equals(JSON)) {
+            throw new IllegalArgumentException("must be text or json");
+        }
+    }
+
+    private static Flag flag(String name) {
+        return Flag.ALL.stream().filter(flag -> flag.name().equals(name)).findFirst().orElseThrow();
+    }
+
+    /**
+     * What the arguments of an agent that runs set.
+     *
+     * @throws ParameterException if they are not those of {@code server} in this version
+     */
+    static Map<String, String> serverProperties(List<String> arguments) {
+        ParseResult parsed = COMMANDS.parseArgs(arguments.toArray(String[]::new));
+        return parsed.hasSubcommand() && parsed.subcommand().commandSpec().name().equals("server")
+                ? properties(parsed, parsed.subcommand())
+                : Map.of();
     }
 
     /** As the container's environment sets up the agent, it sets up what asks it. */
@@ -155,12 +252,31 @@ public final class CommandLineInterface {
                                 + " an installation.")
                         .build())
                 .addOption(option(VERBOSITY)));
+        root.addSubcommand("doctor", doctor());
         root.addSubcommand("version", command("version", "Prints the version.").addOption(option(VERBOSITY)));
         return new CommandLine(root)
                 .setUsageHelpWidth(110)
                 .setOverwrittenOptionsAllowed(true)
                 // Never asked for, as this parses only; the usual one keeps the standard output of whoever makes it.
                 .setExecutionStrategy(parsed -> USAGE);
+    }
+
+    private static CommandSpec doctor() {
+        CommandSpec doctor = command("doctor", "Examines this node, or a pod with --pod, and says what it saw and what to do, one line"
+                + " each: ok, warn, fail, or skip for what it could not look at. Changes nothing and prints no secret. Exit code: 0 if"
+                + " all is well, 1 if there are warnings, 2 if there are failures or the command line cannot be used.");
+        CommandSpec irsa = command("irsa", "Lists the service accounts that use IAM roles for service accounts (IRSA), and for each the"
+                + " steps that move it to EKS Pod Identity without a gap. Exit code: 0 if all are moved, 1 if some are not, 2 if they"
+                + " cannot be listed.");
+        DOCTOR.forEach(flag -> doctor.addOption(option(flag)));
+        DOCTOR_REPORT.forEach(flag -> {
+            doctor.addOption(option(flag));
+            irsa.addOption(option(flag));
+        });
+        DOCTOR_SERVER.forEach(flag -> doctor.addOption(option(flag)));
+        irsa.addOption(option(flag("cluster-name")));
+        irsa.addOption(option(VERBOSITY));
+        return doctor.addOption(option(VERBOSITY)).addSubcommand("irsa", irsa);
     }
 
     private static CommandSpec command(String name, String description) {

@@ -123,8 +123,12 @@ record Flag(
         return new Flag(name, Optional.of(letter), label, check, Shape.ONCE, initial, help);
     }
 
-    private static Flag one(String name, String label, Consumer<String> check, String initial, String help) {
+    static Flag one(String name, String label, Consumer<String> check, String initial, String help) {
         return new Flag(name, Optional.empty(), label, check, Shape.ONCE, initial, help);
+    }
+
+    static Flag toggle(String name, String help) {
+        return new Flag(name, Optional.empty(), "BOOL", new Checked.Truth()::convert, Shape.SWITCH, "false", help);
     }
 
     /** The reference's chart may pass its default, which is empty. */

@@ -11,15 +11,12 @@ import dev.podidentity.agent.outbound.ProxyEnvironment;
 import dev.podidentity.agent.outbound.TrustRoots;
 import dev.podidentity.agent.verification.KeySource;
 import io.fabric8.kubernetes.client.http.HttpClient;
-import io.fabric8.kubernetes.client.http.HttpClient.ProxyType;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
-import java.net.InetSocketAddress;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.Base64;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Executor;
@@ -90,7 +87,7 @@ public final class IssuerKeys implements KeySource {
         // Made anew each time: hours lie between two fetches, and the keys may be elsewhere than the document.
         HttpClient.Builder builder = calls.newBuilder();
         trust.ifPresent(roots -> builder.sslContext(null, roots));
-        proxy.ifPresent(by -> through(by, builder));
+        proxy.ifPresent(by -> HttpCalls.through(by, builder));
         HttpClient client = builder.build();
         Call call = new Call(
                 () -> Optional.of(client),
@@ -104,14 +101,6 @@ public final class IssuerKeys implements KeySource {
                 : Future.failedFuture(new CallFailure("The issuer " + issuer + " answers with HTTP " + answer.status()
                         + " where " + (url.getPath().endsWith(Discovery.PATH) ? "its discovery document" : "its keys")
                         + " should be: check --issuer", false)));
-    }
-
-    private static void through(URI proxy, HttpClient.Builder builder) {
-        builder.proxyType(ProxyType.HTTP).proxyAddress(InetSocketAddress.createUnresolved(proxy.getHost(), proxy.getPort()));
-        if (proxy.getUserInfo() != null) {
-            byte[] credentials = proxy.getUserInfo().getBytes(StandardCharsets.UTF_8);
-            builder.proxyAuthorization("Basic " + Base64.getEncoder().encodeToString(credentials));
-        }
     }
 
     /** Others would be sent to the issuer, through the proxy's tunnel: the library takes them for a header of the request. */

@@ -30,7 +30,6 @@ import software.amazon.awssdk.regions.Region;
 import software.amazon.awssdk.regions.providers.DefaultAwsRegionProviderChain;
 import software.amazon.awssdk.services.eksauth.EksAuthAsyncClient;
 import software.amazon.awssdk.services.eksauth.EksAuthAsyncClientBuilder;
-import software.amazon.awssdk.services.eksauth.endpoints.EksAuthEndpointProvider;
 import software.amazon.awssdk.services.eksauth.model.AssumeRoleForPodIdentityResponse;
 
 /**
@@ -112,13 +111,7 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
     }
 
     private Connected connect(Region region) {
-        URI url = EksAuthEndpointProvider.defaultProvider()
-                .resolveEndpoint(parameters -> parameters
-                        .region(region)
-                        .useFips(settings.fips())
-                        .endpoint(settings.endpoint().map(URI::toString).orElse(null)))
-                .join()
-                .url();
+        URI url = AwsSetup.endpoint(region, settings);
         NettyNioAsyncHttpClient.Builder builder = NettyNioAsyncHttpClient.builder()
                 .eventLoopGroup(SdkEventLoopGroup.create(vertx.nettyEventLoopGroup(), NioSocketChannel::new))
                 // The platform's resolver would block the event loop while a name server is slow.

@@ -102,7 +102,7 @@ public final class NodeLink {
     }
 
     /** Whether what leads to this link leads to this agent. */
-    private static boolean ours(Link link) {
+    static boolean ours(Link link) {
         return link.name().equals(NAME) || link.name().equals(LOOPBACK);
     }
 
@@ -111,7 +111,7 @@ public final class NodeLink {
                 + " ('" + remedy + "') and run initialize again");
     }
 
-    private static String described(Route route, Link link) {
+    static String described(Route route, Link link) {
         return (route.type().equals(Route.UNICAST) ? "" : route.type() + " ") + route.to()
                 + (route.gateway().isEmpty() ? "" : " via " + route.gateway())
                 + (route.linkIndex() == 0 ? "" : " dev " + link.name());
@@ -199,7 +199,7 @@ public final class NodeLink {
     }
 
     /** For a number of none, a link that is nobody's. */
-    private static Link numbered(int index, List<Link> links) {
+    static Link numbered(int index, List<Link> links) {
         return links.stream()
                 .filter(link -> link.index() == index)
                 .findFirst()

@@ -126,7 +126,7 @@ class AgentConfigTest {
         // Given
         Map<String, String> properties = new LinkedHashMap<>();
         new CommandLineInterface(CommandLineInterfaceTest.nowhere(), CommandLineInterfaceTest.nowhere(), Map.of()).run(
-                properties::putAll, verbosity -> 1, (port, anyAgent) -> 1,
+                properties::putAll, verbosity -> 1, (port, anyAgent) -> 1, request -> 1,
                 "server", "-c", "prod", "-b", "127.0.0.1", "-b", "[::1]", "--rotate-credentials", "-v", "trace",
                 "--max-credential-retention-before-renewal", "1h30m",
                 "--allowed-hosts", "agent.internal", "--allowed-hosts", "[::1]",

@@ -272,6 +272,6 @@ class CommandLineInterfaceTest {
 
     private Optional<Integer> run(String... arguments) {
         return new CommandLineInterface(new PrintWriter(out), new PrintWriter(err), environment)
-                .run(properties -> served = Optional.of(Map.copyOf(properties)), this::initialize, this::probe, arguments);
+                .run(properties -> served = Optional.of(Map.copyOf(properties)), this::initialize, this::probe, request -> 1, arguments);
     }
 }

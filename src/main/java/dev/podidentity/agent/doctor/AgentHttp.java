@@ -1,0 +1,31 @@
+package dev.podidentity.agent.doctor;
+
+import dev.podidentity.agent.apiserver.ApiAnswer;
+import dev.podidentity.agent.apiserver.Callee;
+import dev.podidentity.agent.doctor.Web.Ask;
+import dev.podidentity.agent.doctor.Web.Route;
+import dev.podidentity.agent.outbound.CallFailure;
+import java.net.URI;
+import java.util.Map;
+
+/** The agent that runs on this node, asked on the loopback address. */
+final class AgentHttp {
+
+    private final Web web;
+    private final AgentSettings settings;
+
+    AgentHttp(Web web, AgentSettings settings) {
+        this.web = web;
+        this.settings = settings;
+    }
+
+    /** @param path on the port of probes, which serves probes, metrics and what the agent holds */
+    ApiAnswer get(String path) throws CallFailure {
+        String where = "127.0.0.1:" + settings.probePort();
+        return web.ask(Ask.get(
+                URI.create("http://" + where + path),
+                Map.of(),
+                Route.DIRECT,
+                new Callee("The agent at " + where, "start it, or give the right --probe-port", "")));
+    }
+}

@@ -1,0 +1,49 @@
+package dev.podidentity.agent.doctor;
+
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
+
+/** Whether this node's clock is right, by the time in EKS Auth's answer. */
+final class ClockCheck implements Check {
+
+    /** AWS refuses signatures that are older, or newer, than this. */
+    private static final Duration REFUSED = Duration.ofMinutes(5);
+    /** Tokens and credentials live for hours; a minute is a sign that nobody keeps the clock. */
+    private static final Duration TOLERATED = Duration.ofMinutes(1);
+    private static final String REMEDY = "Let chronyd or systemd-timesyncd keep this node's clock; on EC2, by 169.254.169.123";
+
+    private final EksAuthCall call;
+    private final Clock clock;
+
+    ClockCheck(EksAuthCall call, Clock clock) {
+        this.call = call;
+        this.clock = clock;
+    }
+
+    @Override
+    public String name() {
+        return "clock";
+    }
+
+    @Override
+    public List<Finding> examine() {
+        Optional<Instant> there = call.outcome().answer().flatMap(answer -> answer.at());
+        Instant here = clock.instant();
+        return List.of(there.map(at -> finding(at, here))
+                .orElseGet(() -> Finding.skip("The clock cannot be compared without an answer of EKS Auth")));
+    }
+
+    private static Finding finding(Instant there, Instant here) {
+        Duration off = Duration.between(there, here);
+        String seen = "This node's clock is " + off.abs().toSeconds() + " s " + (off.isNegative() ? "behind" : "ahead of") + " EKS Auth's";
+        if (off.abs().compareTo(REFUSED) >= 0) {
+            return Finding.fail(seen + ", and AWS refuses what it signs", REMEDY);
+        }
+        return off.abs().compareTo(TOLERATED) >= 0
+                ? Finding.warn(seen, REMEDY)
+                : Finding.ok("This node's clock agrees with EKS Auth's");
+    }
+}

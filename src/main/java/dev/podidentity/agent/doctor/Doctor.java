@@ -1,0 +1,86 @@
+package dev.podidentity.agent.doctor;
+
+import dev.podidentity.agent.cli.DoctorRequest;
+import dev.podidentity.agent.cli.ServerSettings;
+import dev.podidentity.agent.network.PortOwners;
+import dev.podidentity.agent.outbound.CallFailure;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** The command {@code doctor}: puts the checks together, runs them, and reports. */
+public final class Doctor {
+
+    private static final Path PROC = Path.of("/proc");
+    private static final int UNUSABLE = 2;
+
+    private final Map<String, String> environment;
+    private final PrintWriter out;
+    private final PrintWriter err;
+
+    public Doctor(Map<String, String> environment, PrintWriter out, PrintWriter err) {
+        this.environment = environment;
+        this.out = out;
+        this.err = err;
+    }
+
+    /**
+     * Examines what is asked for. Blocks; for the main thread, before it has started others.
+     *
+     * @return the exit code: 0 if all is well, 1 if there are warnings, 2 if there are failures
+     */
+    public int run(DoctorRequest request) {
+        AgentSettings settings;
+        try {
+            settings = AgentSettings.of(
+                    ServerSettings.effective(request.given(), RunningAgent.arguments(PROC), environment), environment);
+        } catch (IllegalArgumentException e) {
+            err.println("Error: " + e.getMessage());
+            err.flush();
+            return UNUSABLE;
+        }
+        NodeNetwork network = NodeNetwork.read();
+        Examination examination = new Examination(request.json() ? new JsonReport(out) : new TextReport(out));
+        try (VertxWeb web = new VertxWeb()) {
+            examination.run(ofNode(settings, network, web));
+        }
+        return examination.end();
+    }
+
+    private List<Check> ofNode(AgentSettings settings, NodeNetwork network, Web web) {
+        boolean ipv6 = Ipv6Check.on(PROC);
+        AwsFacts aws = new AwsFacts();
+        EksAuthPlace place = EksAuthPlace.of(aws, settings, environment);
+        EksAuthCall call = new EksAuthCall(web, place, aws, settings, environment);
+        AgentHttp agent = new AgentHttp(web, settings);
+        Optional<Kube> kube;
+        String noKube = "";
+        try {
+            kube = Optional.of(new Kube(web, KubeAccess.inCluster(settings, environment)));
+        } catch (CallFailure failure) {
+            kube = Optional.empty();
+            noKube = failure.getMessage();
+        }
+        return List.of(
+                new LinkCheck(network),
+                new AddressCheck(network, ipv6),
+                new RouteCheck(network),
+                new Ipv6Check(PROC),
+                new PortCheck(settings, new PortOwners(PROC), ipv6),
+                new RegionCheck(aws),
+                new CredentialsCheck(aws, Clock.systemUTC()),
+                new ImdsCheck(web, aws, network.imds(), environment),
+                new EndpointCheck(place, Names.PLATFORM),
+                new ProxyCheck(place),
+                new ConnectionCheck(call, place),
+                new ClockCheck(call, Clock.systemUTC()),
+                new PermissionCheck(call, settings),
+                new RbacCheck(settings, kube, noKube),
+                new HealthCheck(agent),
+                new LimitsCheck(agent),
+                new CacheCheck(agent));
+    }
+}

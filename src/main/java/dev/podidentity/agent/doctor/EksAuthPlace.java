@@ -1,0 +1,30 @@
+package dev.podidentity.agent.doctor;
+
+import dev.podidentity.agent.eksauth.AwsSetup;
+import dev.podidentity.agent.eksauth.AwsSetup.Target;
+import java.net.URI;
+import java.util.Map;
+import java.util.Optional;
+
+/** Where EKS Auth is, if that can be known. */
+record EksAuthPlace(Optional<Target> target, Optional<Finding> problem) {
+
+    static EksAuthPlace of(AwsFacts aws, AgentSettings settings, Map<String, String> environment) {
+        if (aws.region().value().isEmpty()) {
+            return new EksAuthPlace(Optional.empty(), Optional.of(Finding.skip("EKS Auth cannot be found without a region")));
+        }
+        try {
+            Target target = AwsSetup.eksAuth(aws.region().value().get(), settings.endpoint(), environment);
+            target.proxies().proxyFor(target.url());
+            return new EksAuthPlace(Optional.of(target), Optional.empty());
+        } catch (IllegalArgumentException e) {
+            return new EksAuthPlace(
+                    Optional.empty(), Optional.of(Finding.fail(e.getMessage(), "The agent does not start with this")));
+        }
+    }
+
+    /** The proxy on the way there. */
+    Optional<URI> proxy() {
+        return target.flatMap(known -> known.proxies().proxyFor(known.url()));
+    }
+}

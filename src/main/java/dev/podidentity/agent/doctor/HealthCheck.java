@@ -1,0 +1,35 @@
+package dev.podidentity.agent.doctor;
+
+import dev.podidentity.agent.apiserver.ApiAnswer;
+import dev.podidentity.agent.outbound.CallFailure;
+import java.util.List;
+
+/** Whether the running agent is alive and ready, by its own word. */
+final class HealthCheck implements Check {
+
+    private final AgentHttp agent;
+
+    HealthCheck(AgentHttp agent) {
+        this.agent = agent;
+    }
+
+    @Override
+    public String name() {
+        return "health";
+    }
+
+    @Override
+    public List<Finding> examine() {
+        try {
+            if (!agent.get("/healthz").ok()) {
+                return List.of(Finding.fail("The agent does not say that it is alive", "Read its log"));
+            }
+            ApiAnswer ready = agent.get("/readyz");
+            return List.of(ready.ok()
+                    ? Finding.ok("The agent is alive and ready")
+                    : Finding.fail("The agent is alive, but " + ready.body().toString().strip(), "Read its log"));
+        } catch (CallFailure failure) {
+            return List.of(Finding.failed(failure));
+        }
+    }
+}

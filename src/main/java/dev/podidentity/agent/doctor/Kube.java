@@ -1,0 +1,80 @@
+package dev.podidentity.agent.doctor;
+
+import dev.podidentity.agent.apiserver.ApiAnswer;
+import dev.podidentity.agent.apiserver.Callee;
+import dev.podidentity.agent.outbound.CallFailure;
+import io.vertx.core.json.JsonObject;
+import java.net.URI;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
+
+/** The API server of a cluster. Blocks. */
+final class Kube {
+
+    private static final String JSON = "application/json";
+    private static final String REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+
+    private final Web web;
+    private final KubeAccess access;
+    private final Callee callee;
+
+    Kube(Web web, KubeAccess access) {
+        this.web = web;
+        this.access = access;
+        this.callee = new Callee(
+                "The API server at " + access.server(),
+                "check its URL, and that it can be reached from here",
+                "check that the certificate authority is the one of this cluster");
+    }
+
+    /** As whom it is asked, and where it is. */
+    KubeAccess access() {
+        return access;
+    }
+
+    /**
+     * Reads something.
+     *
+     * @return empty if there is nothing
+     * @throws CallFailure if it is not answered, or not allowed; the message says so
+     */
+    Optional<JsonObject> get(String path) throws CallFailure {
+        ApiAnswer answer = ask("GET", path, Optional.empty());
+        if (answer.status() == 404) {
+            return Optional.empty();
+        }
+        return Optional.of(good(answer, path));
+    }
+
+    /**
+     * Whether something is allowed, as the API server itself judges.
+     *
+     * @param attributes of a {@code SelfSubjectAccessReview}: {@code resourceAttributes} or {@code nonResourceAttributes}
+     */
+    boolean may(String kind, JsonObject attributes) throws CallFailure {
+        JsonObject review = new JsonObject()
+                .put("apiVersion", "authorization.k8s.io/v1")
+                .put("kind", "SelfSubjectAccessReview")
+                .put("spec", new JsonObject().put(kind, attributes));
+        JsonObject answered = good(ask("POST", REVIEWS, Optional.of(review.encode())), REVIEWS);
+        return answered.getValue("status") instanceof JsonObject status && Boolean.TRUE.equals(status.getValue("allowed"));
+    }
+
+    private static JsonObject good(ApiAnswer answer, String path) throws CallFailure {
+        if (answer.ok()) {
+            return answer.json(path);
+        }
+        String reason = answer.reason().isEmpty() ? "" : " and says: \"" + answer.reason() + '"';
+        throw new CallFailure("The API server answers HTTP " + answer.status() + " for " + path.replaceFirst("\\?.*", "") + reason,
+                answer.refused());
+    }
+
+    private ApiAnswer ask(String method, String path, Optional<String> body) throws CallFailure {
+        Map<String, String> headers = new HashMap<>();
+        access.token().ifPresent(token -> headers.put("Authorization", "Bearer " + token));
+        body.ifPresent(text -> headers.put("Content-Type", JSON));
+        URI url = URI.create(access.server().toString().replaceFirst("/+$", "") + path);
+        return web.ask(new Web.Ask(method, url, headers, body, access.route(), Web.TIMEOUT, callee));
+    }
+}

@@ -1,0 +1,87 @@
+package dev.podidentity.agent.doctor;
+
+import dev.podidentity.agent.apiserver.ApiAnswer;
+import dev.podidentity.agent.doctor.Samples.Sample;
+import dev.podidentity.agent.outbound.CallFailure;
+import java.util.ArrayList;
+import java.util.List;
+
+/** What the running agent's metrics say of its limits and its troubles. */
+final class LimitsCheck implements Check {
+
+    private static final String PREFIX = "pod_identity_";
+    private static final double NEARLY_FULL = 0.9;
+    private static final double MEBIBYTE = 1024 * 1024;
+
+    private final AgentHttp agent;
+
+    LimitsCheck(AgentHttp agent) {
+        this.agent = agent;
+    }
+
+    @Override
+    public String name() {
+        return "limits";
+    }
+
+    @Override
+    public List<Finding> examine() {
+        try {
+            ApiAnswer scrape = agent.get("/metrics");
+            if (!scrape.ok()) {
+                return List.of(Finding.skip("The agent does not show its metrics: it answers HTTP " + scrape.status()));
+            }
+            return findings(Samples.parse(scrape.body().toString()));
+        } catch (CallFailure failure) {
+            return List.of(Finding.skip("There are no metrics to look at, as the agent does not answer"));
+        }
+    }
+
+    private static List<Finding> findings(Samples samples) {
+        if (samples.of(PREFIX + "build_info").isEmpty()) {
+            return List.of(Finding.warn("What answers has other metrics than this agent: it may be the reference",
+                    "Look at which DaemonSet owns the pod on this node"));
+        }
+        List<Finding> findings = new ArrayList<>();
+        for (Sample listener : samples.of(PREFIX + "listener_up")) {
+            if (listener.value() == 0) {
+                findings.add(Finding.warn("The listener for " + listener.labels().get("listener") + " on "
+                        + listener.labels().get("address") + " is down", "See 'port' and 'address' above; the agent tries again by itself"));
+            }
+        }
+        for (Sample limit : samples.of(PREFIX + "limit_rejections_total")) {
+            if (limit.value() > 0) {
+                findings.add(Finding.warn("The limit " + limit.labels().get("limit") + " has turned away "
+                                + Math.round(limit.value()) + " since the agent started",
+                        "The agent's log names the sources; docs/metrics.md explains the limits"));
+            }
+        }
+        if (samples.value(PREFIX + "agent_credentials").orElse(1.0) == 0) {
+            findings.add(Finding.fail("The agent has no AWS credentials of its own that can be used",
+                    "See 'credentials' and 'permission' above"));
+        }
+        if (samples.value(PREFIX + "upstream_outage").orElse(0.0) > 0) {
+            findings.add(Finding.fail("Calls to EKS Auth fail for all pods", "See 'eks-auth' and 'permission' above"));
+        }
+        if (samples.value(PREFIX + "log_lines_dropped_total").orElse(0.0) > 0) {
+            findings.add(Finding.warn("The agent has dropped lines of its log, as its standard output is not read fast enough",
+                    "Look at the container runtime's logs of this node"));
+        }
+        double used = samples.value(PREFIX + "heap_used_bytes").orElse(0.0);
+        double most = samples.value(PREFIX + "heap_max_bytes").orElse(Double.MAX_VALUE);
+        if (used > NEARLY_FULL * most) {
+            findings.add(Finding.warn("The agent's heap is nearly full: " + mebibytes(used) + " of " + mebibytes(most) + " MiB",
+                    "See Memory in docs/operations.md"));
+        }
+        if (findings.isEmpty()) {
+            findings.add(Finding.ok("No limit was reached; the cache holds "
+                    + Math.round(samples.value(PREFIX + "cache_entries").orElse(0.0)) + " identities, the heap " + mebibytes(used)
+                    + " of " + mebibytes(most) + " MiB"));
+        }
+        return findings;
+    }
+
+    private static long mebibytes(double bytes) {
+        return Math.round(bytes / MEBIBYTE);
+    }
+}

@@ -1,0 +1,12 @@
+package dev.podidentity.agent.doctor;
+
+import java.net.InetAddress;
+import java.net.UnknownHostException;
+
+/** Looks host names up. Blocks. */
+interface Names {
+
+    Names PLATFORM = InetAddress::getAllByName;
+
+    InetAddress[] addressesOf(String host) throws UnknownHostException;
+}

@@ -1,0 +1,25 @@
+package dev.podidentity.agent.doctor;
+
+import dev.podidentity.agent.network.ImdsHops;
+import dev.podidentity.agent.network.LinkState;
+import java.io.IOException;
+import java.util.Optional;
+
+/**
+ * What the kernel says about this node's network.
+ *
+ * @param link the state of the agent's link; empty if the kernel was not asked
+ * @param unknown why it was not
+ */
+record NodeNetwork(Optional<LinkState> link, String unknown, ImdsHops.Reach imds) {
+
+    /** Asks the kernel. For the main thread, before it has started others. */
+    static NodeNetwork read() {
+        ImdsHops.Reach imds = ImdsHops.look();
+        try {
+            return new NodeNetwork(LinkState.read(), "On a JVM the kernel cannot be asked, only by the native executable", imds);
+        } catch (IOException e) {
+            return new NodeNetwork(Optional.empty(), "The kernel does not tell: " + e.getMessage(), imds);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+package dev.podidentity.agent.doctor;
+
+import dev.podidentity.agent.apiserver.ApiAnswer;
+import java.util.List;
+import java.util.Set;
+
+/** Whether the agent's credentials may call EKS Auth: told from how it refuses a token that is made up. */
+final class PermissionCheck implements Check {
+
+    private static final int THROTTLED = 429;
+    private static final int FORBIDDEN = 403;
+    private static final int SERVER_ERROR = 500;
+    /** What is said of the token, once the caller has been let in. */
+    private static final Set<String> OF_THE_TOKEN =
+            Set.of("InvalidTokenException", "ExpiredTokenException", "InvalidParameterException", "InvalidRequestException");
+
+    private final EksAuthCall call;
+    private final String cluster;
+
+    PermissionCheck(EksAuthCall call, AgentSettings settings) {
+        this.call = call;
+        this.cluster = settings.clusterName().orElse("");
+    }
+
+    @Override
+    public String name() {
+        return "permission";
+    }
+
+    @Override
+    public List<Finding> examine() {
+        return List.of(call.outcome().answer()
+                .map(this::finding)
+                .orElseGet(() -> Finding.skip("Whether EKS Auth may be called is not known, without an answer of it")));
+    }
+
+    private Finding finding(ApiAnswer answer) {
+        // Some have a URL after a colon.
+        String error = answer.errorType().orElse("").replaceFirst(":.*", "").replaceAll("[^0-9A-Za-z]", "");
+        String seen = "EKS Auth answers HTTP " + answer.status() + (error.isEmpty() ? "" : " " + error);
+        if (answer.status() == FORBIDDEN && error.equals("AccessDeniedException")) {
+            return Finding.fail("The node's role may not call EKS Auth (" + error + ")",
+                    "Attach AmazonEKSWorkerNodePolicy to it, or a policy that allows eks-auth:AssumeRoleForPodIdentity; an endpoint policy"
+                            + " of the VPC must allow it too");
+        }
+        if (answer.status() == FORBIDDEN) {
+            return Finding.fail("EKS Auth does not accept the agent's own AWS credentials (" + error + ")",
+                    "Check the node's role or keys, and its clock");
+        }
+        if (OF_THE_TOKEN.contains(error)) {
+            return Finding.ok("EKS Auth may be called: it refused a made-up token (" + error + ")");
+        }
+        if (error.equals("ResourceNotFoundException")) {
+            return Finding.fail("EKS Auth knows no cluster " + cluster + " with Pod Identity in this region and account",
+                    "Check --cluster-name and the region");
+        }
+        if (answer.status() == THROTTLED || answer.status() >= SERVER_ERROR) {
+            return Finding.warn(seen, "Try again; the agent does so by itself");
+        }
+        return Finding.fail(seen + ", which EKS Auth would not", "Check --endpoint and the proxy: something else answers there");
+    }
+}

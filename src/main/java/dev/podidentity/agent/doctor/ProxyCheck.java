@@ -1,0 +1,47 @@
+package dev.podidentity.agent.doctor;
+
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.net.URI;
+import java.util.List;
+import java.util.Optional;
+
+/** Whether a proxy is on the way to EKS Auth, and takes connections. */
+final class ProxyCheck implements Check {
+
+    private static final int TIMEOUT_MILLIS = 2_000;
+
+    private final EksAuthPlace place;
+
+    ProxyCheck(EksAuthPlace place) {
+        this.place = place;
+    }
+
+    @Override
+    public String name() {
+        return "proxy";
+    }
+
+    @Override
+    public List<Finding> examine() {
+        if (place.target().isEmpty()) {
+            return List.of(Finding.skip("Whether a proxy is on the way to EKS Auth is not known"));
+        }
+        Optional<URI> proxy = place.proxy();
+        return List.of(proxy.map(ProxyCheck::finding)
+                .orElseGet(() -> Finding.ok("No proxy is on the way to EKS Auth, by HTTPS_PROXY and NO_PROXY")));
+    }
+
+    private static Finding finding(URI proxy) {
+        // Without its name and password.
+        String where = proxy.getHost() + ":" + proxy.getPort();
+        try (Socket socket = new Socket()) {
+            socket.connect(new InetSocketAddress(proxy.getHost(), proxy.getPort()), TIMEOUT_MILLIS);
+            return Finding.ok("EKS Auth is called through the proxy " + where);
+        } catch (IOException e) {
+            return Finding.fail("The proxy " + where + " on the way to EKS Auth takes no connection",
+                    "Check HTTPS_PROXY; or reach EKS Auth without it, and name its host in NO_PROXY");
+        }
+    }
+}

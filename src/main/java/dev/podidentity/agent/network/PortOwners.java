@@ -1,0 +1,109 @@
+package dev.podidentity.agent.network;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/** Who listens on TCP ports of this network namespace. Blocks, for tens of milliseconds. */
+public final class PortOwners {
+
+    private final Path proc;
+
+    /** @param proc where procfs is mounted */
+    public PortOwners(Path proc) {
+        this.proc = proc;
+    }
+
+    /**
+     * Whoever listens on a port.
+     *
+     * @throws IOException if the kernel's tables cannot be read
+     */
+    public List<Owner> of(int port) throws IOException {
+        List<ListeningSocket> sockets = new ArrayList<>();
+        for (String table : List.of("tcp", "tcp6")) {
+            Path file = proc.resolve("self/net").resolve(table);
+            // A kernel without IPv6 has but one.
+            if (Files.exists(file)) {
+                try (Stream<String> lines = Files.lines(file, StandardCharsets.US_ASCII)) {
+                    sockets.addAll(ListeningSocket.read(lines));
+                } catch (UncheckedIOException e) {
+                    throw e.getCause();
+                }
+            }
+        }
+        List<Owner> owners = new ArrayList<>();
+        for (ListeningSocket socket : sockets) {
+            if (socket.port() == port) {
+                owners.add(new Owner(socket.address(), process(socket.inode())));
+            }
+        }
+        return owners;
+    }
+
+    /** The name of the process; of another container's, or another user's, it cannot be seen. */
+    private Optional<String> process(long inode) throws IOException {
+        String wanted = "socket:[" + inode + "]";
+        try (DirectoryStream<Path> processes = Files.newDirectoryStream(proc, "[0-9]*")) {
+            for (Path process : processes) {
+                if (targets(process.resolve("fd")).contains(wanted)) {
+                    return Optional.of(name(process) + " (process " + process.getFileName() + ")");
+                }
+            }
+        }
+        return Optional.empty();
+    }
+
+    /** What the descriptors of a process lead to, as far as this one may see them. Processes end meanwhile. */
+    private static Set<String> targets(Path descriptors) {
+        Set<String> targets = new HashSet<>();
+        try (DirectoryStream<Path> files = Files.newDirectoryStream(descriptors)) {
+            for (Path file : files) {
+                targets.add(Files.readSymbolicLink(file).toString());
+            }
+        } catch (IOException e) {
+            return targets;
+        }
+        return targets;
+    }
+
+    private static String name(Path process) {
+        try {
+            return Files.readString(process.resolve("comm")).strip();
+        } catch (IOException e) {
+            return "unknown";
+        }
+    }
+
+    /**
+     * Somebody who listens.
+     *
+     * @param process as a person knows it; empty if it cannot be seen
+     */
+    public record Owner(InetAddress address, Optional<String> process) {
+
+        /** Whether it takes connections to this address. A socket for all IPv6 addresses takes IPv4 as well, in general. */
+        public boolean takes(InetAddress asked) {
+            return address.equals(asked) || address.isAnyLocalAddress();
+        }
+    }
+
+    /** Names of some, for a sentence. */
+    public static String named(List<Owner> owners) {
+        return owners.stream()
+                .map(owner -> owner.process().orElse("a process that cannot be seen from here"))
+                .distinct()
+                .collect(Collectors.joining(", "));
+    }
+}
