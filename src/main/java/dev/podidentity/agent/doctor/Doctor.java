@@ -7,6 +7,7 @@ import dev.podidentity.agent.outbound.CallFailure;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -45,12 +46,65 @@ public final class Doctor {
         NodeNetwork network = NodeNetwork.read();
         Examination examination = new Examination(request.json() ? new JsonReport(out) : new TextReport(out));
         try (VertxWeb web = new VertxWeb()) {
-            examination.run(ofNode(settings, network, web));
+            examination.run(checks(request, settings, network, web));
         }
         return examination.end();
     }
 
-    private List<Check> ofNode(AgentSettings settings, NodeNetwork network, Web web) {
+    private List<Check> checks(DoctorRequest request, AgentSettings settings, NodeNetwork network, Web web) {
+        if (request.irsa() || request.pod().isPresent()) {
+            try {
+                Kube kube = new Kube(web, access(request, settings));
+                return request.irsa()
+                        ? List.of(new IrsaCheck(kube, aws(web), settings.clusterName()))
+                        : ofPod(request, settings, kube, web);
+            } catch (CallFailure failure) {
+                return List.of(new Known("api-server", List.of(Finding.failed(failure))));
+            }
+        }
+        return ofNode(request, settings, network, web);
+    }
+
+    /** As whom the API server is asked: whatever is given, the service account of this container, or the user's own kubeconfig. */
+    private KubeAccess access(DoctorRequest request, AgentSettings settings) throws CallFailure {
+        boolean inPod = settings.apiServer().isPresent() || environment.containsKey("KUBERNETES_SERVICE_HOST");
+        return request.kubeconfig().isEmpty() && request.context().isEmpty() && inPod
+                ? KubeAccess.inCluster(settings, environment)
+                : Kubeconfig.read(request.kubeconfig().map(Path::of).orElseGet(() -> Kubeconfig.place(environment)), environment)
+                        .access(request.context());
+    }
+
+    private Optional<AwsCalls> aws(Web web) {
+        AwsFacts aws = new AwsFacts();
+        return aws.region().value().flatMap(region ->
+                aws.credentials().value().map(credentials -> new AwsCalls(web, region, credentials, environment)));
+    }
+
+    private List<Check> ofPod(DoctorRequest request, AgentSettings settings, Kube kube, Web web) throws CallFailure {
+        String[] name = request.pod().orElseThrow().split("/", 2);
+        Optional<Pod> found = kube.get("/api/v1/namespaces/" + name[0] + "/pods/" + name[1]).map(object -> new Pod(new Tree(object)));
+        if (found.isEmpty()) {
+            return List.of(new Known("pod", List.of(Finding.fail("There is no pod " + request.pod().get(),
+                    "Look for its name: kubectl -n " + name[0] + " get pods"))));
+        }
+        Pod pod = found.get();
+        List<Check> checks = new ArrayList<>(List.of(
+                new PodCheck(pod),
+                new PlacementCheck(pod, kube),
+                new AgentOnNodeCheck(pod, kube),
+                new InjectionCheck(pod),
+                new PrecedenceCheck(pod),
+                new PodProxyCheck(pod),
+                new HostNetworkCheck(pod),
+                new NetworkPolicyCheck(pod, kube),
+                new SdkCheck()));
+        if (request.association()) {
+            checks.add(new AssociationCheck(pod, aws(web), settings.clusterName()));
+        }
+        return checks;
+    }
+
+    private List<Check> ofNode(DoctorRequest request, AgentSettings settings, NodeNetwork network, Web web) {
         boolean ipv6 = Ipv6Check.on(PROC);
         AwsFacts aws = new AwsFacts();
         EksAuthPlace place = EksAuthPlace.of(aws, settings, environment);
@@ -59,7 +113,9 @@ public final class Doctor {
         Optional<Kube> kube;
         String noKube = "";
         try {
-            kube = Optional.of(new Kube(web, KubeAccess.inCluster(settings, environment)));
+            kube = Optional.of(new Kube(web, request.kubeconfig().isPresent()
+                    ? access(request, settings)
+                    : KubeAccess.inCluster(settings, environment)));
         } catch (CallFailure failure) {
             kube = Optional.empty();
             noKube = failure.getMessage();

@@ -1,0 +1,59 @@
+package dev.podidentity.agent.doctor;
+
+import dev.podidentity.agent.outbound.CallFailure;
+import java.util.List;
+
+/** Whether an agent runs, and is ready, on the node of the pod. */
+final class AgentOnNodeCheck implements Check {
+
+    /** The label of this agent's pods, and of the reference's. */
+    private static final String LABEL = "app.kubernetes.io%2Fname%3Deks-pod-identity-agent";
+
+    private final Pod pod;
+    private final Kube kube;
+
+    AgentOnNodeCheck(Pod pod, Kube kube) {
+        this.pod = pod;
+        this.kube = kube;
+    }
+
+    @Override
+    public String name() {
+        return "agent";
+    }
+
+    @Override
+    public List<Finding> examine() {
+        if (pod.node().isEmpty()) {
+            return List.of(Finding.skip("It is on no node yet"));
+        }
+        String node = pod.node().get();
+        try {
+            List<Pod> agents = kube.get("/api/v1/pods?labelSelector=" + LABEL + "&fieldSelector=spec.nodeName%3D" + node)
+                    .map(list -> new Tree(list).at("items").each().stream().map(Pod::new).toList())
+                    .orElse(List.of())
+                    .stream()
+                    .filter(agent -> agent.node().equals(pod.node()))
+                    .toList();
+            if (agents.isEmpty()) {
+                return List.of(Finding.fail("No agent runs on node " + node,
+                        "Look at why the DaemonSet eks-pod-identity-agent has no pod there: its affinity, its tolerations, room on the"
+                                + " node"));
+            }
+            return agents.stream().map(AgentOnNodeCheck::finding).toList();
+        } catch (CallFailure failure) {
+            return List.of(Finding.skip(failure.getMessage(), "Ask as somebody who may list pods of all namespaces"));
+        }
+    }
+
+    private static Finding finding(Pod agent) {
+        boolean ready = agent.object().at("status", "conditions").each().stream().anyMatch(condition ->
+                condition.at("type").value() instanceof String type && type.equals("Ready")
+                        && condition.at("status").value() instanceof String status && status.equals("True"));
+        String who = "The agent " + agent.namespace() + "/" + agent.name() + " on its node";
+        return ready
+                ? Finding.ok(who + " is ready")
+                : Finding.fail(who + " is not ready (" + agent.phase() + ")",
+                        "Examine it: kubectl -n " + agent.namespace() + " exec " + agent.name() + " -- /eks-pod-identity-agent doctor");
+    }
+}

@@ -1,0 +1,230 @@
+package dev.podidentity.agent.doctor;
+
+import dev.podidentity.agent.doctor.Web.Route;
+import dev.podidentity.agent.outbound.CallFailure;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.json.DecodeException;
+import io.vertx.core.json.JsonArray;
+import io.vertx.core.json.JsonObject;
+import io.vertx.core.net.PemKeyCertOptions;
+import java.io.File;
+import java.io.IOException;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import javax.net.ssl.TrustManager;
+import org.snakeyaml.engine.v2.api.Load;
+import org.snakeyaml.engine.v2.api.LoadSettings;
+import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
+
+/**
+ * A kubeconfig, as far as EKS's and the usual others go: a token, a file with one, a client certificate, or a program that gives
+ * either, as {@code aws eks get-token} does.
+ */
+final class Kubeconfig {
+
+    private static final Duration PATIENCE = Duration.ofSeconds(30);
+    private static final String CERTIFICATE = "clientCertificateData";
+    private static final String KEY = "clientKeyData";
+
+    private final Path file;
+    private final Tree content;
+    private final Map<String, String> environment;
+
+    private Kubeconfig(Path file, Tree content, Map<String, String> environment) {
+        this.file = file;
+        this.content = content;
+        this.environment = environment;
+    }
+
+    /** The file of {@code KUBECONFIG}, the first of several, or the one of the home directory. */
+    static Path place(Map<String, String> environment) {
+        return Optional.ofNullable(environment.get("KUBECONFIG"))
+                .map(paths -> paths.split(File.pathSeparator)[0])
+                .filter(path -> !path.isBlank())
+                .map(Path::of)
+                .orElseGet(() -> Path.of(environment.getOrDefault("HOME", "/"), ".kube", "config"));
+    }
+
+    /**
+     * Reads a file.
+     *
+     * @throws CallFailure if it cannot be used, with what to do
+     */
+    static Kubeconfig read(Path file, Map<String, String> environment) throws CallFailure {
+        try {
+            Object loaded = new Load(LoadSettings.builder().build()).loadFromString(Files.readString(file));
+            return new Kubeconfig(file, new Tree(json(loaded)), environment);
+        } catch (IOException e) {
+            throw new CallFailure("The kubeconfig " + file + " cannot be read: give --kubeconfig, or set KUBECONFIG", false);
+        } catch (YamlEngineException e) {
+            // Without its text, which quotes the file.
+            throw new CallFailure("The kubeconfig " + file + " is not in YAML", false);
+        }
+    }
+
+    /**
+     * Where a context leads, and as whom. Runs the program that the context names, if it does.
+     *
+     * @param context in place of the current one
+     * @throws CallFailure if that cannot be used, with what to do
+     */
+    KubeAccess access(Optional<String> context) throws CallFailure {
+        String chosen = context.or(() -> content.at("current-context").text()).filter(name -> !name.isEmpty())
+                .orElseThrow(() -> unusable("has no current context: give --context"));
+        Tree wanted = named("contexts", "context", chosen);
+        Tree cluster = named("clusters", "cluster", wanted.at("cluster").text().orElse(""));
+        String user = wanted.at("user").text().orElse("");
+        Tree identity = user.isEmpty() ? new Tree(null) : named("users", "user", user);
+        if (cluster.at("insecure-skip-tls-verify").isTrue()) {
+            throw unusable("skips the check of the API server's certificate, which doctor does not: give its certificate authority");
+        }
+        URI server = cluster.at("server").text().flatMap(Kubeconfig::url)
+                .orElseThrow(() -> unusable("has no usable URL of a server in context " + chosen));
+        Optional<byte[]> authority = bytes(cluster, "certificate-authority");
+        Optional<TrustManager[]> trust = authority.isPresent()
+                ? Optional.of(KubeAccess.trust(authority.get(), file.toString()))
+                : Optional.empty();
+        Identity shown = identity(identity);
+        return new KubeAccess(
+                server,
+                shown.token,
+                new Route(cluster.at("proxy-url").text().map(URI::create), trust, shown.certificate),
+                "the user " + user + " of " + file);
+    }
+
+    private Identity identity(Tree user) throws CallFailure {
+        if (user.at("exec").there()) {
+            return ofProgram(user.at("exec"));
+        }
+        Optional<byte[]> certificate = bytes(user, "client-certificate");
+        Optional<byte[]> key = bytes(user, "client-key");
+        Optional<String> token = user.at("tokenFile").text().isPresent()
+                ? Optional.of(new String(content(user.at("tokenFile").text().get()), StandardCharsets.UTF_8).strip())
+                : user.at("token").text();
+        return new Identity(token, certificate.isPresent() && key.isPresent()
+                ? Optional.of(certificate(certificate.get(), key.get()))
+                : Optional.empty());
+    }
+
+    private static PemKeyCertOptions certificate(byte[] certificate, byte[] key) {
+        return new PemKeyCertOptions().setCertValue(Buffer.buffer(certificate)).setKeyValue(Buffer.buffer(key));
+    }
+
+    private Identity ofProgram(Tree exec) throws CallFailure {
+        List<String> command = new ArrayList<>();
+        command.add(exec.at("command").text().orElseThrow(() -> unusable("names no program in exec")));
+        exec.at("args").each().forEach(argument -> argument.text().ifPresent(command::add));
+        String program = command.get(0);
+        ProcessBuilder builder = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD);
+        builder.environment().putAll(environment);
+        exec.at("env").each().forEach(variable -> variable.at("name").text().ifPresent(name ->
+                builder.environment().put(name, variable.at("value").text().orElse(""))));
+        builder.environment().put("KUBERNETES_EXEC_INFO", new JsonObject()
+                .put("apiVersion", exec.at("apiVersion").text().orElse("client.authentication.k8s.io/v1"))
+                .put("kind", "ExecCredential")
+                .put("spec", new JsonObject().put("interactive", false))
+                .encode());
+        try {
+            Process process = builder.start();
+            process.getOutputStream().close();
+            String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            if (!process.waitFor(PATIENCE.toSeconds(), TimeUnit.SECONDS) || process.exitValue() != 0) {
+                process.destroy();
+                throw unusable("runs " + program + ", which fails: run it yourself to see why");
+            }
+            Tree status = new Tree(new JsonObject(output)).at("status");
+            Optional<PemKeyCertOptions> certificate = status.at(CERTIFICATE).text().isPresent() && status.at(KEY).text().isPresent()
+                    ? Optional.of(certificate(pem(status.at(CERTIFICATE)), pem(status.at(KEY))))
+                    : Optional.empty();
+            return new Identity(status.at("token").text(), certificate);
+        } catch (IOException e) {
+            throw unusable("runs " + program + ", which cannot be started: install it, or use a kubeconfig with a token");
+        } catch (DecodeException e) {
+            throw unusable("runs " + program + ", which does not give credentials in JSON");
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw unusable("runs " + program + ", which was not waited for");
+        }
+    }
+
+    private static byte[] pem(Tree text) {
+        return text.text().orElse("").getBytes(StandardCharsets.UTF_8);
+    }
+
+    /** What is in the file itself, or in the one that it names. */
+    private Optional<byte[]> bytes(Tree of, String name) throws CallFailure {
+        Optional<String> data = of.at(name + "-data").text();
+        if (data.isPresent()) {
+            try {
+                return Optional.of(Base64.getMimeDecoder().decode(data.get()));
+            } catch (IllegalArgumentException e) {
+                throw unusable("has a " + name + "-data that is not in Base64");
+            }
+        }
+        Optional<String> path = of.at(name).text();
+        return path.isPresent() ? Optional.of(content(path.get())) : Optional.empty();
+    }
+
+    private byte[] content(String path) throws CallFailure {
+        // Relative to the file that names it.
+        Path named = file.toAbsolutePath().resolveSibling(path);
+        try {
+            return Files.readAllBytes(named);
+        } catch (IOException e) {
+            throw unusable("names " + named + ", which cannot be read");
+        }
+    }
+
+    private Tree named(String list, String kind, String name) throws CallFailure {
+        return content.at(list).each().stream()
+                .filter(one -> one.at("name").text().equals(Optional.of(name)))
+                .findFirst()
+                .map(one -> one.at(kind))
+                .orElseThrow(() -> unusable("has no " + kind + " \"" + name + '"'));
+    }
+
+    private static Optional<URI> url(String text) {
+        try {
+            URI url = URI.create(text);
+            return url.getHost() == null ? Optional.empty() : Optional.of(url);
+        } catch (IllegalArgumentException e) {
+            return Optional.empty();
+        }
+    }
+
+    private CallFailure unusable(String what) {
+        return new CallFailure("The kubeconfig " + file + " " + what, false);
+    }
+
+    private static Object json(Object loaded) {
+        if (loaded instanceof Map<?, ?> map) {
+            JsonObject object = new JsonObject();
+            map.forEach((name, value) -> object.put(String.valueOf(name), json(value)));
+            return object;
+        }
+        if (loaded instanceof List<?> list) {
+            JsonArray array = new JsonArray();
+            list.forEach(value -> array.add(json(value)));
+            return array;
+        }
+        return loaded;
+    }
+
+    /** What is shown to the API server; a secret. */
+    private record Identity(Optional<String> token, Optional<PemKeyCertOptions> certificate) {
+
+        @Override
+        public String toString() {
+            return "Identity";
+        }
+    }
+}

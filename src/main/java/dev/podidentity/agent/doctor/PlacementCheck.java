@@ -1,0 +1,67 @@
+package dev.podidentity.agent.doctor;
+
+import dev.podidentity.agent.outbound.CallFailure;
+import io.vertx.core.json.JsonObject;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** Whether EKS Pod Identity is there at all for pods of this kind of node. */
+final class PlacementCheck implements Check {
+
+    private final Pod pod;
+    private final Kube kube;
+
+    PlacementCheck(Pod pod, Kube kube) {
+        this.pod = pod;
+        this.kube = kube;
+    }
+
+    @Override
+    public String name() {
+        return "placement";
+    }
+
+    @Override
+    public List<Finding> examine() {
+        if (pod.labels().containsKey("eks.amazonaws.com/fargate-profile")) {
+            return List.of(fargate());
+        }
+        if (pod.object().at("spec", "os", "name").text().equals(Optional.of("windows"))) {
+            return List.of(windows());
+        }
+        if (pod.node().isEmpty()) {
+            return List.of(Finding.skip("It is on no node yet"));
+        }
+        try {
+            Optional<JsonObject> node = kube.get("/api/v1/nodes/" + pod.node().get());
+            return List.of(node.map(found -> onNode(new Tree(found).at("metadata", "labels").texts()))
+                    .orElseGet(() -> Finding.warn("Its node " + pod.node().get() + " is gone", "Delete the pod")));
+        } catch (CallFailure failure) {
+            return List.of(Finding.skip(failure.getMessage(), "Ask as somebody who may get nodes"));
+        }
+    }
+
+    private static Finding onNode(Map<String, String> labels) {
+        String compute = labels.getOrDefault("eks.amazonaws.com/compute-type", "");
+        if (compute.equals("fargate")) {
+            return fargate();
+        }
+        if (labels.getOrDefault("kubernetes.io/os", "").equals("windows")) {
+            return windows();
+        }
+        return switch (compute) {
+            case "auto" -> Finding.ok("Its node is one of EKS Auto Mode, which has an agent of its own");
+            case "hybrid" -> Finding.ok("Its node is a hybrid one");
+            default -> Finding.ok("Its node is one that the agent runs on");
+        };
+    }
+
+    private static Finding fargate() {
+        return Finding.fail("It runs on Fargate, where no DaemonSet and so no agent runs", "Use IAM roles for service accounts (IRSA) there");
+    }
+
+    private static Finding windows() {
+        return Finding.fail("It runs on Windows, for which there is no EKS Pod Identity", "Use IAM roles for service accounts (IRSA) there");
+    }
+}
