@@ -143,7 +143,7 @@ class DoctorCommandTest {
         return new CommandLineInterface(new PrintWriter(out), new PrintWriter(err), Map.of()).run(
                 properties -> { },
                 verbosity -> 1,
-                port -> 1,
+                (port, anyAgent) -> 1,
                 request -> {
                     examined = Optional.of(request);
                     return EXAMINED;
