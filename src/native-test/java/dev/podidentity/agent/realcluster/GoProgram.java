@@ -101,10 +101,14 @@ record GoProgram(String name, Path sources, String main, String linkerFlags) {
                     unfinished.resolve(name).toString(), main);
             go.environment().put("CGO_ENABLED", "0");
             Process process = go.directory(sources.toFile()).redirectErrorStream(true).redirectOutput(log.toFile()).start();
-            if (!process.waitFor(BUILD_PATIENCE.toSeconds(), TimeUnit.SECONDS)) {
+            try {
+                if (!process.waitFor(BUILD_PATIENCE.toSeconds(), TimeUnit.SECONDS)) {
+                    throw new IOException("Building " + name + " takes over " + BUILD_PATIENCE);
+                }
+            } finally {
+                // Not only then: a test that takes too long is interrupted.
                 process.descendants().forEach(ProcessHandle::destroyForcibly);
                 process.destroyForcibly();
-                throw new IOException("Building " + name + " takes over " + BUILD_PATIENCE);
             }
             if (process.exitValue() != 0) {
                 throw new IOException(name + " cannot be built: " + Files.readString(log));
