@@ -174,6 +174,17 @@ final class AwsCalls {
     /** The name of a service account. */
     record ServiceAccount(String namespace, String name) {
 
+        /** Written out, as a native executable interprets what a record has by itself. */
+        @Override
+        public boolean equals(Object other) {
+            return other instanceof ServiceAccount that && namespace.equals(that.namespace) && name.equals(that.name);
+        }
+
+        @Override
+        public int hashCode() {
+            return 31 * namespace.hashCode() + name.hashCode();
+        }
+
         @Override
         public String toString() {
             return namespace + "/" + name;
