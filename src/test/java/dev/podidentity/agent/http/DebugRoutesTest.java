@@ -42,6 +42,8 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -83,9 +85,14 @@ class DebugRoutesTest {
             () -> 0.5);
     private final AtomicReference<Channel> lastChannel = new AtomicReference<>();
     private HttpServer server;
+    /** Thousands of calls would write a line each. */
+    private final Logger log = Logger.getLogger("dev.podidentity.agent");
+    private Level level;
 
     @BeforeEach
     void listen() {
+        level = log.getLevel();
+        log.setLevel(Level.OFF);
         DebugRoutes routes = new DebugRoutes(
                 credentials, limits, rate, request -> request.response().setStatusCode(418).end(), vertx, nanos::get);
         CompletableFuture<HttpServer> listening = new CompletableFuture<>();
@@ -101,6 +108,7 @@ class DebugRoutesTest {
     @AfterEach
     void close() {
         vertx.close().toCompletionStage().toCompletableFuture().join();
+        log.setLevel(level);
     }
 
     @Test
