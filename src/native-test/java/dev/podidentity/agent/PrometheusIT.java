@@ -122,12 +122,14 @@ class PrometheusIT {
     @AfterAll
     static void stop() throws IOException {
         TRAFFIC.shutdownNow();
-        if (prometheus != null) {
-            String picture = System.getProperty("dashboard.picture");
-            if (picture != null) {
-                Files.writeString(Path.of(picture), picture());
-            }
+        String picture = System.getProperty("dashboard.picture");
+        if (picture != null && began != null) {
+            Files.writeString(Path.of(picture), picture());
+        }
+        if (agent != null) {
             agent.close();
+        }
+        if (prometheus != null) {
             prometheus.close();
             cluster.close();
         }
