@@ -87,11 +87,10 @@ class HostilePodIT {
     }
 
     @Test
-    void connectionsThatComeFasterThanTheyCanBeTakenInCostNothing() throws IOException {
+    void connectionsThatAreResetAtOnceCostNothing() throws IOException {
         try (AgentProcess agent = AgentProcess.start(emulator)) {
             String good = Emulators.token(emulator, "pod-good");
             attack(agent, connections -> connections.resetAtOnce(agent.port(), 40_000, good, HOSTILE));
-            assertThat(agent.metric("pod_identity_limit_rejections_total{limit=\"source_connections\",}")).isPositive();
         }
     }
 

@@ -29,7 +29,7 @@ final class HeadDecoder extends VertxHttpRequestDecoder {
      * @param request stands for the request where it could not be decoded
      * @param failure why it is not to be handled; null if it is
      * @param complete whether the request ends with its head
-     * @param last whether the client asks for the connection to be closed
+     * @param last whether the client asks for the connection to be closed, or says that a body follows, in whatever way
      */
     record Head(HttpRequest request, Throwable failure, boolean complete, boolean last) {
 
@@ -69,7 +69,8 @@ final class HeadDecoder extends VertxHttpRequestDecoder {
         }
         // Vert.x would close the connection of a failed one at once, which could take the answer away from the client.
         request.setDecoderResult(DecoderResult.SUCCESS);
-        return new Head(request, failure, complete && failure == null, !HttpUtil.isKeepAlive(request));
+        boolean last = !HttpUtil.isKeepAlive(request) || RequestGuard.hasBody(request.headers());
+        return new Head(request, failure, complete && failure == null, last);
     }
 
     /** Stands for a request that is not decoded, or not handled whatever it is. */

@@ -9,9 +9,6 @@ import io.smallrye.config.SmallRyeConfig;
 import io.smallrye.config.SmallRyeConfigBuilder;
 import io.smallrye.config.SmallRyeConfigBuilderCustomizer;
 import io.smallrye.config.SysPropConfigSource;
-import io.smallrye.config.common.MapBackedConfigSource;
-import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -37,16 +34,23 @@ final class BuiltConfiguration {
     /** That of this executable; an empty one on a JVM. */
     static final BuiltConfiguration OF_THIS_EXECUTABLE = ImageMode.current() == ImageMode.NATIVE_BUILD
             ? read("io.quarkus.runtime.generated.RunTimeConfig")
-            : new BuiltConfiguration(Map.of(), Map.of(), Map.of(), Set.of());
+            : new BuiltConfiguration(Map.of(), List.of(), Map.of(), Map.of(), Set.of());
 
-    private final ConfigSource values;
+    private final Map<String, String> defaults;
+    /** With their names and ordinals, by which Quarkus tells what somebody has set from what the build has. */
+    private final List<ConfigSource> sources;
     private final Map<?, ?> converters;
     private final Map<ConfigClass, Object> made;
     private final Set<ConfigClass> toRead;
 
     private BuiltConfiguration(
-            Map<String, String> values, Map<?, ?> converters, Map<ConfigClass, Object> made, Set<ConfigClass> toRead) {
-        this.values = new Values(values);
+            Map<String, String> defaults,
+            List<ConfigSource> sources,
+            Map<?, ?> converters,
+            Map<ConfigClass, Object> made,
+            Set<ConfigClass> toRead) {
+        this.defaults = defaults;
+        this.sources = sources;
         this.converters = converters;
         this.made = made;
         this.toRead = toRead;
@@ -59,7 +63,8 @@ final class BuiltConfiguration {
         WithoutSurroundings own = new WithoutSurroundings();
         SmallRyeConfig config = builder.withCustomizers(own).build();
         return new BuiltConfiguration(
-                own.values,
+                own.defaults,
+                own.sources,
                 new HashMap<>(builder.getConverters()),
                 builder.getMappingsBuilder().getMappings().stream().collect(Collectors.toMap(
                         mapping -> mapping, mapping -> config.getConfigMapping(mapping.getType(), mapping.getPrefix()))),
@@ -93,26 +98,13 @@ final class BuiltConfiguration {
         new QuarkusConfigBuilderCustomizer().configBuilder(builder);
         builder.forClassLoader(Thread.currentThread().getContextClassLoader())
                 .addDefaultInterceptors()
-                .withSources(new SysPropConfigSource(), new EnvConfigSource(environment, EnvConfigSource.ORDINAL), values);
+                .withDefaultValues(defaults)
+                .withSources(new SysPropConfigSource(), new EnvConfigSource(environment, EnvConfigSource.ORDINAL))
+                .withSources(sources);
         // The type of the values is the library's own.
         ((Map) builder.getConverters()).putAll(converters);
         toRead.forEach(builder::withMapping);
         builder.getMappingsBuilder().getMappingsInstances().putAll(made);
-    }
-
-    /** Tells what it is asked for, and lists nothing: a start looks through all names for those that nobody knows. */
-    private static final class Values extends MapBackedConfigSource {
-
-        private static final long serialVersionUID = 1L;
-
-        Values(Map<String, String> values) {
-            super("Values of the build", values, 0);
-        }
-
-        @Override
-        public Set<String> getPropertyNames() {
-            return Set.of();
-        }
     }
 
     /** Takes in nothing of the machine that builds, and leaves the agent's own mapping to the start. */
@@ -120,7 +112,8 @@ final class BuiltConfiguration {
 
         private static final Predicate<ConfigClass> OF_QUARKUS = mapping -> mapping.getPrefix().startsWith(QUARKUS);
 
-        private Map<String, String> values = Map.of();
+        private Map<String, String> defaults = Map.of();
+        private List<ConfigSource> sources = List.of();
         private Set<ConfigClass> toRead = Set.of();
 
         @Override
@@ -132,10 +125,8 @@ final class BuiltConfiguration {
             Set<ConfigClass> mappings = builder.getMappingsBuilder().getMappings();
             toRead = mappings.stream().filter(OF_QUARKUS.negate()).collect(Collectors.toSet());
             mappings.removeAll(toRead);
-            values = new HashMap<>(builder.getDefaultValues());
-            List<ConfigSource> sources = new ArrayList<>(builder.getSources());
-            sources.sort(Comparator.comparingInt(ConfigSource::getOrdinal));
-            sources.forEach(source -> source.getPropertyNames().forEach(name -> values.put(name, source.getValue(name))));
+            defaults = new HashMap<>(builder.getDefaultValues());
+            sources = List.copyOf(builder.getSources());
         }
 
         /** After all others. */
