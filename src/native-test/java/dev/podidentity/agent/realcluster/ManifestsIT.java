@@ -64,6 +64,7 @@ class ManifestsIT {
 
         // Then
         assertThat(applied.exitCode()).as(applied.output()).isZero();
+        assertThat(applied.output()).contains("podmonitor.", "prometheusrule.", "configmap/eks-pod-identity-agent-dashboard");
         assertThat(Stream.of("eks", "hybrid", "hybrid-bottlerocket").map(each -> ComparableObjects.read(
                         cluster.api().kubectl("kustomize", "kubernetes/" + each))))
                 .allSatisfy(objects -> assertThat(objects.keySet().stream().filter(each -> each.startsWith("DaemonSet ")))
