@@ -32,7 +32,7 @@ class EksAuthChecksTest {
 
     private static final Instant NOW = Instant.parse("2026-01-01T00:00:00Z");
 
-    private final VertxWeb web = new VertxWeb();
+    private final PatientWeb web = new PatientWeb();
 
     @AfterEach
     void stop() {

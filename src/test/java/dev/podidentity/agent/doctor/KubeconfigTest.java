@@ -85,7 +85,7 @@ class KubeconfigTest {
     void trustsTheAuthorityOfTheCluster() throws IOException, InterruptedException, CallFailure {
         Certificates certificates = Certificates.make(directory, "ip:127.0.0.1");
         String authority = Base64.getEncoder().encodeToString(Files.readAllBytes(certificates.authority()));
-        try (ScriptedServer server = new ScriptedServer("127.0.0.1", certificates.server()); VertxWeb web = new VertxWeb()) {
+        try (ScriptedServer server = new ScriptedServer("127.0.0.1", certificates.server()); PatientWeb web = new PatientWeb()) {
             server.answer(200, "{}");
             String config = CONFIG.replace("server: https://api.prod.test",
                     "server: " + server.url() + "\n    certificate-authority-data: " + authority);

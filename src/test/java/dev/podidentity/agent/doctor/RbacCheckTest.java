@@ -23,7 +23,7 @@ class RbacCheckTest {
         "token-verification", "jwks", "pod-watch", "true", "events", "true", "startup-taint", "example.com/not-ready"
     };
 
-    private final VertxWeb web = new VertxWeb();
+    private final PatientWeb web = new PatientWeb();
 
     @TempDir
     private Path directory;
