@@ -17,7 +17,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** What {@code /debug/entries} and {@code /debug/sources} show to somebody on the node. */
 class LookingInsideIT {
 
-    /** As many as a source may have under way on this listener. */
+    /** As many requests of one source as the probe port answers at a time. */
     private static final int AT_ONCE = 3;
 
     @Test
@@ -139,7 +139,7 @@ class LookingInsideIT {
                 AgentProcess agent = AgentProcess.start(emulator);
                 RawHttp http = new RawHttp("localhost", agent.port("probes"))) {
             int status = 0;
-            for (int i = 0; i < 100 && status != 429; i++) {
+            for (int i = 0; i < 300 && status != 429; i++) {
                 // Refused, but counted.
                 http.send(request("POST", "/debug/entries", "Host: localhost").repeat(AT_ONCE));
                 for (int j = 0; j < AT_ONCE; j++) {

@@ -387,11 +387,12 @@ class PrometheusIT {
     }
 
     private static String picture() throws IOException {
-        Picture picture = new Picture(began, Instant.now());
+        Instant ended = Instant.now();
+        Picture picture = new Picture(began, ended);
         Map<String, String> wanted = new LinkedHashMap<>();
         for (String title : List.of("Requests by outcome", "Errors by cause", "Latency, p99", "Turned away by a limit",
                 "Calls by result", "Failed calls by reason", "Soonest expiry", "Renewals that are late", "Calls saved",
-                "Event-loop lag", "Heap", "Verdicts on tokens")) {
+                "Event-loop lag", "Entries, and those that left", "Verdicts on tokens")) {
             wanted.put(title, "");
         }
         JsonArray panels = dashboard().getJsonArray("panels");
@@ -403,7 +404,7 @@ class PrometheusIT {
                 JsonArray targets = panel.getJsonArray("targets");
                 for (int j = 0; j < targets.size(); j++) {
                     JsonArray answer = prometheus.queryRange(
-                            filledIn(targets.getJsonObject(j).getString("expr")), began, Instant.now());
+                            filledIn(targets.getJsonObject(j).getString("expr")), began, ended);
                     for (int k = 0; k < answer.size(); k++) {
                         JsonObject one = answer.getJsonObject(k);
                         if (one.getJsonObject("metric").isEmpty()) {
@@ -415,8 +416,8 @@ class PrometheusIT {
                 picture.add(title, panel.getJsonObject("fieldConfig").getJsonObject("defaults").getString("unit"), series);
             }
         }
-        picture.add("Alerts that fire", "", prometheus.queryRange(
-                "count by (alertname) (ALERTS{alertstate=\"firing\"})", began, Instant.now()));
+        picture.addTimes("Alerts that fire", prometheus.queryRange(
+                "count by (alertname, node) (ALERTS{alertstate=\"firing\"})", began, ended));
         return picture.svg();
     }
 }

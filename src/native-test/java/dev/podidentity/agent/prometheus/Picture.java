@@ -18,18 +18,22 @@ public final class Picture {
             List.of("#1f77b4", "#d62728", "#2ca02c", "#ff7f0e", "#9467bd", "#8c564b", "#e377c2", "#17becf", "#bcbd22", "#7f7f7f");
     private static final int COLUMNS = 2;
     private static final int WIDTH = 560;
-    private static final int HEIGHT = 250;
+    private static final int HEIGHT = 235;
     private static final int LEFT = 52;
     private static final int TOP = 30;
     private static final int PLOT_WIDTH = WIDTH - LEFT - 16;
     private static final int PLOT_HEIGHT = 130;
     private static final int MOST_LINES = 10;
+    /** Where the rows of {@link #addTimes} begin, and how high they are. */
+    private static final int NAMES = 300;
+    private static final int ROW = 18;
     private static final DateTimeFormatter CLOCK = DateTimeFormatter.ofPattern("HH:mm:ss").withZone(ZoneOffset.UTC);
 
     private final Instant from;
     private final Instant to;
     private final StringBuilder panels = new StringBuilder();
     private int count;
+    private int timesHeight;
 
     public Picture(Instant from, Instant to) {
         this.from = from;
@@ -81,11 +85,39 @@ public final class Picture {
         panels.append("</g>\n");
     }
 
+    /** Draws over the whole width when each series had a value, a row for each. To be called last. */
+    public void addTimes(String title, JsonArray series) {
+        int top = (count + COLUMNS - 1) / COLUMNS * HEIGHT;
+        panels.append(String.format(Locale.ROOT, "<g transform=\"translate(0 %d)\">%n", top));
+        text(LEFT, 18, "title", title);
+        double width = COLUMNS * WIDTH - NAMES - 16;
+        for (int i = 0; i < series.size(); i++) {
+            Line line = Line.of(series.getJsonObject(i));
+            int y = TOP + i * ROW;
+            text(LEFT, y + 11, "axis", line.name());
+            for (double[] point : line.points()) {
+                panels.append(String.format(Locale.ROOT,
+                        "<rect x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"12\" fill=\"#d62728\"/>%n",
+                        NAMES + width * share(point[0]), y, width / (to.getEpochSecond() - from.getEpochSecond()) + 0.3));
+            }
+        }
+        int below = TOP + series.size() * ROW + 14;
+        text(NAMES, below, "axis", CLOCK.format(from));
+        text(NAMES + (int) width - 46, below, "axis", CLOCK.format(to));
+        panels.append("</g>\n");
+        timesHeight = below + 16;
+    }
+
+    /** Which part of the time is over. */
+    private double share(double seconds) {
+        return (seconds - from.getEpochSecond()) / (to.getEpochSecond() - from.getEpochSecond());
+    }
+
     private String path(Line line, double most) {
         StringBuilder path = new StringBuilder();
         double last = Double.NaN;
         for (double[] point : line.points()) {
-            double x = LEFT + PLOT_WIDTH * (point[0] - from.getEpochSecond()) / (to.getEpochSecond() - from.getEpochSecond());
+            double x = LEFT + PLOT_WIDTH * share(point[0]);
             double y = TOP + PLOT_HEIGHT - PLOT_HEIGHT * point[1] / most;
             // Prometheus leaves out what it does not know.
             boolean gap = !(point[0] - last < 2);
@@ -109,7 +141,7 @@ public final class Picture {
 
     public String svg() {
         int width = COLUMNS * WIDTH;
-        int height = (count + COLUMNS - 1) / COLUMNS * HEIGHT;
+        int height = (count + COLUMNS - 1) / COLUMNS * HEIGHT + timesHeight;
         return """
                 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %1$d %2$d" width="%1$d" height="%2$d">
                 <style>
