@@ -19,7 +19,7 @@ interface Acceptor {
         /** The port, also where the kernel chose it. */
         int port();
 
-        /** Ceases to accept; connections that were accepted stay open. Completes on any thread. */
+        /** Ceases to accept; connections that were accepted stay open. Completes when the kernel refuses new ones, on any thread. */
         Future<Void> stop();
 
         /** Ceases to accept, and closes what was accepted. Completes on any thread. */

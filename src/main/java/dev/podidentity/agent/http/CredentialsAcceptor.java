@@ -91,7 +91,7 @@ final class CredentialsAcceptor implements Acceptor {
         binding.addListener(done -> {
             if (done.isSuccess()) {
                 closeIdle();
-                bound.complete(new Socket(binding.channel(), connections));
+                bound.complete(new Socket(binding.channel(), connections, loop));
             } else {
                 bound.fail(done.cause());
             }
@@ -148,7 +148,10 @@ final class CredentialsAcceptor implements Acceptor {
         }
     }
 
-    private record Socket(Channel channel, Connections connections) implements Accepting {
+    private record Socket(Channel channel, Connections connections, EventLoop loop) implements Accepting {
+
+        /** The JDK closes a socket that is registered with a selector at the selector's next turn, and not before. */
+        private static final Duration NEXT_TURN = Duration.ofMillis(1);
 
         @Override
         public int port() {
@@ -158,7 +161,7 @@ final class CredentialsAcceptor implements Acceptor {
         @Override
         public Future<Void> stop() {
             Promise<Void> closed = Promise.promise();
-            channel.close().addListener(done -> closed.complete());
+            channel.close().addListener(done -> loop.schedule(NEXT_TURN, closed::complete));
             return closed.future();
         }
 
