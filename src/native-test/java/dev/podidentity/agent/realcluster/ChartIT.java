@@ -84,7 +84,9 @@ class ChartIT {
     void isTakenByTheApiServerWithoutAWarning(String values, RealCluster cluster) {
         // Given
         PrometheusOperator.define(cluster.api());
-        Path file = cluster.file("chart-" + values.hashCode() + ".yaml", Helm.template(set(values)));
+        // Not in kube-system, where the manifests' DaemonSet may be, whose selector cannot be changed.
+        Path file = cluster.file(
+                "chart-" + values.hashCode() + ".yaml", Helm.template(set(values, "--namespace", cluster.namespace())));
 
         // When
         ApiServerProcess.Kubectl applied = cluster.api().tryKubectl(
@@ -217,7 +219,7 @@ class ChartIT {
     })
     void refusesValuesOfAnotherType(String value, String place) {
         // When
-        Helm.Ran ran = Helm.tryTemplate("--set", "clusterName=my-cluster", "--set-json", value);
+        Helm.Ran ran = Helm.tryTemplate("--set-json", "clusterName=\"my-cluster\"", "--set-json", value);
 
         // Then
         assertThat(ran.exitCode()).isNotZero();
