@@ -85,8 +85,11 @@ class ChartIT {
         // Given
         PrometheusOperator.define(cluster.api());
         // Not in kube-system, where the manifests' DaemonSet may be, whose selector cannot be changed.
+        String namespace = cluster.namespace();
+        // A dry run makes none, and without it the pod of the chart's test is refused.
+        cluster.api().kubectl("create", "serviceaccount", "eks-pod-identity-agent", "--namespace", namespace, "--save-config");
         Path file = cluster.file(
-                "chart-" + values.hashCode() + ".yaml", Helm.template(set(values, "--namespace", cluster.namespace())));
+                "chart-" + values.hashCode() + ".yaml", Helm.template(set(values, "--namespace", namespace)));
 
         // When
         ApiServerProcess.Kubectl applied = cluster.api().tryKubectl(
