@@ -38,9 +38,9 @@ class CommandLineIT {
         try (AgentProcess help = AgentProcess.run(Map.of(), "server", "--help")) {
             assertThat(help.awaitExit()).isZero();
             assertThat(String.join(" ", help.output()).replaceAll("\\s+", " ")).contains(
-                    "without it, role where tokens are verified, else token",
+                    "The default is role if tokens are verified, and token otherwise",
                     "With role, session tags and CloudTrail name the pod that asked first: choose pod if your policies use"
-                            + " pod-name or pod-UID session tags");
+                            + " the tags for the pod's name or UID");
         }
     }
 

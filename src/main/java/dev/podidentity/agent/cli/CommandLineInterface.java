@@ -19,41 +19,41 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
 
 /**
- * The command line. Built by hand rather than from annotations, so that it needs no reflection, and so that
- * {@code --help} and {@code version} answer without anything else having been loaded.
+ * The command line. The commands are built by hand instead of from annotations, so that parsing needs no reflection and
+ * {@code --help} and {@code version} work without starting anything else.
  */
 public final class CommandLineInterface {
 
-    /** Exit code for a command line or a configuration that cannot be used. */
+    /** Exit code for an invalid command line or configuration. */
     public static final int USAGE = 2;
 
     private static final String NAME = "eks-pod-identity-agent";
     private static final String TEXT = "text";
     private static final String JSON = "json";
-    /** Names of Kubernetes: DNS labels and subdomains. */
+    /** A namespace is a DNS label, and a pod name a DNS subdomain. */
     private static final Pattern POD = Pattern.compile("[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9.-]{0,252}");
-    /** The one flag of every command. */
+    /** The flag that every command has. */
     private static final Flag VERBOSITY = flag("verbosity");
 
-    /** The one flag of {@code probe}. */
+    /** The flag of {@code server} that {@code probe} shares. */
     private static final Flag PROBE_PORT = flag("probe-port");
 
-    /** What {@code doctor} examines, and how it reports. */
+    /** The flags that only {@code doctor} itself has. */
     static final List<Flag> DOCTOR = List.of(
             Flag.one("pod", "NAMESPACE/NAME", CommandLineInterface::checkPod, "",
-                    "Examines this pod, through the API server, in place of this node."),
+                    "Check this pod, through the API server, instead of this node."),
             Flag.toggle("association",
-                    "With --pod: asks AWS for the pod's association and for its role's trust policy, too, with the AWS credentials of"
-                            + " the environment, of the shared files or of the node."));
-    /** With {@code doctor irsa} too. */
+                    "With --pod: also check the pod's association and its role's trust policy, with the AWS credentials from the"
+                            + " environment, the shared files or the node."));
+    /** The flags that {@code doctor irsa} has too. */
     static final List<Flag> DOCTOR_REPORT = List.of(
             Flag.one("output", "FORMAT", CommandLineInterface::checkOutput, TEXT,
-                    "How to report: text or json."),
+                    "Output format: text or json."),
             Flag.one("kubeconfig", "PATH", value -> { }, "",
-                    "Kubeconfig file. Without it the service account of this container, KUBECONFIG or ~/.kube/config is used."),
+                    "Kubeconfig file. The default is the service account of this container, then KUBECONFIG, then ~/.kube/config."),
             Flag.one("context", "NAME", value -> { }, "",
-                    "Context of the kubeconfig. Without it, its current one."));
-    /** The flags of {@code server} by which {@code doctor} learns what it is to find. */
+                    "Context in the kubeconfig. The default is its current context."));
+    /** The flags of {@code server} that tell {@code doctor} how the agent is configured. */
     static final List<Flag> DOCTOR_SERVER = List.of(
                     "cluster-name", "port", "probe-port", "metrics-address", "metrics-port", "bind-hosts", "endpoint",
                     "token-verification", "pod-watch", "events", "startup-taint", "issuer", "api-server", "service-account-path")
@@ -62,23 +62,23 @@ public final class CommandLineInterface {
             .toList();
 
     /**
-     * All commands and flags, made while the native executable is built: making them takes longer than parsing, which leaves
-     * nothing in them that the next parsing does not set anew.
+     * All commands and flags. The native image build creates them, because creating them takes longer than parsing. They
+     * can be reused, because every parse resets their state.
      */
     private static final CommandLine COMMANDS = root();
 
-    /** The other flag of {@code probe}. */
+    /** The flag that only {@code probe} has. */
     private static final String READY = "--ready";
 
-    /** The work of {@code probe}. */
+    /** Does the work of {@code probe}. */
     @FunctionalInterface
     public interface Probe {
 
         /**
-         * Asks an agent.
+         * Probes an agent.
          *
-         * @param port of probes
-         * @param anyAgent whether to ask any agent of the node, and whether it is ready
+         * @param port the probe port
+         * @param anyAgent whether any agent of the node will do; it must also be ready then
          * @return the exit code
          */
         int run(int port, boolean anyAgent);
@@ -95,14 +95,13 @@ public final class CommandLineInterface {
     }
 
     /**
-     * Parses a command line and does all of it but the work of {@code server}, {@code initialize}, {@code probe} and
-     * {@code doctor}.
+     * Parses a command line and runs its command.
      *
-     * @param server is given the properties that the flags of {@code server} set
-     * @param initialize is given how much to log, and gives the exit code
-     * @param probe is given the port of probes and whether any agent of the node will do, and gives the exit code
-     * @param doctor is given what to examine, and gives the exit code
-     * @return the exit code; nothing if {@code server} was called
+     * @param server receives the properties that the flags of {@code server} set
+     * @param initialize receives the log level and returns the exit code
+     * @param probe receives the probe port and whether any agent of the node will do, and returns the exit code
+     * @param doctor receives what to check and returns the exit code
+     * @return the exit code; empty for {@code server}
      */
     public Optional<Integer> run(
             Consumer<Map<String, String>> server,
@@ -115,7 +114,7 @@ public final class CommandLineInterface {
         try {
             parsed = root.parseArgs(args);
         } catch (ParameterException e) {
-            err.println("Error: " + e.getMessage().lines().findFirst().orElse("unusable command line") + "; see '"
+            err.println("Error: " + e.getMessage().lines().findFirst().orElse("invalid command line") + "; see '"
                     + e.getCommandLine().getCommandSpec().qualifiedName() + " --help'");
             err.flush();
             return Optional.of(USAGE);
@@ -207,9 +206,9 @@ public final class CommandLineInterface {
     }
 
     /**
-     * What the arguments of an agent that runs set.
+     * Returns the properties that the arguments of a running agent set.
      *
-     * @throws ParameterException if they are not those of {@code server} in this version
+     * @throws ParameterException if this version's {@code server} does not accept them
      */
     static Map<String, String> serverProperties(List<String> arguments) {
         ParseResult parsed = COMMANDS.parseArgs(arguments.toArray(String[]::new));
@@ -218,7 +217,7 @@ public final class CommandLineInterface {
                 : Map.of();
     }
 
-    /** As the container's environment sets up the agent, it sets up what asks it. */
+    /** Uses the same environment variable as the agent, because both run in one container. */
     private Optional<Integer> probe(Probe probe, Map<String, String> properties, boolean anyAgent) {
         String port = Optional.ofNullable(properties.get(PROBE_PORT.property()))
                 .or(() -> Optional.ofNullable(environment.get(PROBE_PORT.variable())))
@@ -235,21 +234,21 @@ public final class CommandLineInterface {
 
     private static CommandLine root() {
         CommandSpec root = command(NAME, "Exchanges the service-account tokens of this node's pods for AWS credentials.");
-        CommandSpec server = command("server", "Serves credentials to the pods of this node until it is told to stop.");
+        CommandSpec server = command("server", "Serves credentials to the pods of this node until it receives SIGTERM or SIGINT.");
         Flag.ALL.forEach(flag -> server.addOption(option(flag)));
-        // The reference takes this one before and after any command, and its chart may put it there.
+        // The reference accepts this flag before and after any command, and its chart may pass it in either place.
         root.addOption(option(VERBOSITY));
         root.addSubcommand("server", server);
-        root.addSubcommand("initialize", command("initialize", "Gives this node the addresses on which pods ask for"
-                + " credentials, on the link pod-id-link0. Does only what is missing. Needs the capability NET_ADMIN.")
+        root.addSubcommand("initialize", command("initialize", "Creates the network link pod-id-link0 with the addresses on"
+                + " which pods ask for credentials, unless they exist already. Needs the capability NET_ADMIN.")
                 .addOption(option(VERBOSITY)));
-        root.addSubcommand("probe", command("probe", "Asks the agent of this container whether it listens, and no other that"
-                + " may listen on this node too. For a startup probe.")
+        root.addSubcommand("probe", command("probe", "Checks that the agent in this container listens, and ignores any"
+                + " other agent on this node. Meant for a startup probe.")
                 .addOption(option(PROBE_PORT))
                 .addOption(OptionSpec.builder(READY)
                         .type(boolean.class)
-                        .description("Ask whether an agent of this node is ready, whichever container it runs in. For a test of"
-                                + " an installation.")
+                        .description("Check that an agent on this node is ready, in whichever container it runs. Meant for"
+                                + " testing an installation.")
                         .build())
                 .addOption(option(VERBOSITY)));
         root.addSubcommand("doctor", doctor());
@@ -257,17 +256,17 @@ public final class CommandLineInterface {
         return new CommandLine(root)
                 .setUsageHelpWidth(110)
                 .setOverwrittenOptionsAllowed(true)
-                // Never asked for, as this parses only; the usual one keeps the standard output of whoever makes it.
+                // Never used, since this only parses. The default strategy would keep the standard output of the build.
                 .setExecutionStrategy(parsed -> USAGE);
     }
 
     private static CommandSpec doctor() {
-        CommandSpec doctor = command("doctor", "Examines this node, or a pod with --pod, and says what it saw and what to do, one line"
-                + " each: ok, warn, fail, or skip for what it could not look at. Changes nothing and prints no secret. Exit code: 0 if"
-                + " all is well, 1 if there are warnings, 2 if there are failures or the command line cannot be used.");
-        CommandSpec irsa = command("irsa", "Lists the service accounts that use IAM roles for service accounts (IRSA), and for each the"
-                + " steps that move it to EKS Pod Identity without a gap. Exit code: 0 if all are moved, 1 if some are not, 2 if they"
-                + " cannot be listed.");
+        CommandSpec doctor = command("doctor", "Checks this node, or a pod with --pod, and prints one line for each check: ok, warn,"
+                + " fail, or skip if the check cannot run, with what was found and what to do. Changes nothing and prints no secrets."
+                + " Exit code: 0 if all is well, 1 if there are warnings, 2 if there are failures or the command line is invalid.");
+        CommandSpec irsa = command("irsa", "Lists the service accounts that use IAM roles for service accounts (IRSA), and for each"
+                + " one the steps to migrate it to EKS Pod Identity without downtime. Exit code: 0 if all have been migrated, 1 if"
+                + " some have not, 2 if they cannot be listed.");
         DOCTOR.forEach(flag -> doctor.addOption(option(flag)));
         DOCTOR_REPORT.forEach(flag -> {
             doctor.addOption(option(flag));
@@ -285,7 +284,7 @@ public final class CommandLineInterface {
         return command.addOption(OptionSpec.builder("-h", "--help")
                 .usageHelp(true)
                 .type(boolean.class)
-                .description("Shows this help.")
+                .description("Show this help.")
                 .build());
     }
 

@@ -10,206 +10,216 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * Everything that can be set about the agent. Each property has a flag of the same name ({@code agent.port} is
- * {@code --port}) and an environment variable ({@code AGENT_PORT}); a flag wins over the variable. Durations are
- * written as in Go: {@code 1h30m}, {@code 90s}, {@code 900ms}, {@code 0}. A flag or property that does not exist, or a
- * value that is not allowed, stops the start with exit code 2. Variables that do not exist are nobody's: a cluster sets
- * {@code AGENT_...} for a Service of the name {@code agent}.
+ * The configuration of the agent. The command line takes the default and the description of each flag from here. Each
+ * property has a flag of the same name ({@code agent.port} is {@code --port}) and an environment variable
+ * ({@code AGENT_PORT}); a flag overrides the variable. Durations use Go's format: {@code 1h30m}, {@code 90s},
+ * {@code 900ms}, {@code 0}. An unknown flag or property, or a value that is not allowed, stops the start with exit code 2.
+ * Unknown {@code AGENT_...} variables are ignored, because Kubernetes sets such variables for a Service named {@code agent}.
  */
 @ConfigMapping(prefix = "agent")
 public interface AgentConfig {
 
-    /** Name of the EKS cluster that this node belongs to. Required. */
+    @Description("Name of the EKS cluster that this node belongs to. Required.")
     @WithConverter(Checked.ClusterName.class)
     String clusterName();
 
-    /** Port on which pods ask for credentials, on every bind host. */
+    @Description("Port on which pods ask for credentials, on every bind host.")
     @WithDefault("80")
     @WithConverter(Checked.Port.class)
     int port();
 
-    /** Port on localhost for {@code /healthz} and {@code /readyz}. */
+    @Description("Port on localhost for /healthz, /readyz and /debug.")
     @WithDefault("2703")
     @WithConverter(Checked.Port.class)
     int probePort();
 
-    /** Address for {@code /metrics}, {@code /healthz} and {@code /readyz}. */
+    @Description("Address that serves /metrics, /healthz and /readyz.")
     @WithDefault("0.0.0.0")
     @WithConverter(Checked.Host.class)
     String metricsAddress();
 
-    /** Port for {@code /metrics}, {@code /healthz} and {@code /readyz} on the metrics address. */
+    @Description("Port on the metrics address for /metrics, /healthz and /readyz.")
     @WithDefault("2705")
     @WithConverter(Checked.Port.class)
     int metricsPort();
 
-    /**
-     * Age at which credentials are renewed, if two thirds of their lifetime are not over sooner. 0 turns caching off:
-     * every request then asks EKS Auth, though concurrent ones still share a call.
-     */
+    @Description("Age at which cached credentials are renewed, unless two thirds of their lifetime have passed "
+            + "earlier. 0 turns off caching: every request then calls EKS Auth, although concurrent requests still "
+            + "share a call.")
     @WithDefault("3h")
     @WithConverter(GoDuration.class)
     Duration maxCredentialRetentionBeforeRenewal();
 
-    /** How many identities the cache holds; the least recently used one goes first. 0 turns caching off. */
+    @Description("Maximum number of identities in the cache. The least recently used identity is evicted first. 0 "
+            + "turns off caching.")
     @WithDefault("2000")
     @WithConverter(Checked.Count.class)
     int maxCacheSize();
 
-    /** Renewals a second at most. First requests of a pod do not count and never wait for one. 0 turns renewal off. */
+    @Description("Maximum number of renewals per second. The first request of a pod does not count and never waits for "
+            + "a renewal. 0 turns off renewal.")
     @WithDefault("3")
     @WithConverter(Checked.Count.class)
     int maxServiceQps();
 
-    /** Addresses on which pods ask for credentials. Each is bound, fails and is retried alone. Repeatable. */
+    @Description("Addresses on which pods ask for credentials. The agent binds each one independently, and retries "
+            + "only those that fail. Repeatable.")
     @WithDefault("169.254.170.23,[fd00:ec2::23]")
     List<@WithConverter(Checked.Host.class) String> bindHosts();
 
-    /** Re-read the shared credentials file every minute, so that rotated keys are used with no restart. */
+    @Description("Read the shared credentials file again every minute, so that rotated keys take effect without a "
+            + "restart.")
     @WithDefault("false")
     @WithConverter(Checked.Truth.class)
     boolean rotateCredentials();
 
-    /** URL of EKS Auth, in place of the one that the region and the environment give. */
+    @Description("URL of EKS Auth. Overrides the endpoint that follows from the region and the environment.")
     @WithConverter(Checked.Endpoint.class)
     Optional<URI> endpoint();
 
-    /** How much to log: panic, fatal, error, warn, info, debug or trace. */
+    @Description("Log level: panic, fatal, error, warn, info, debug or trace.")
     @WithDefault("info")
     @WithConverter(Verbosity.Reader.class)
     Verbosity verbosity();
 
-    /** How to log: json or text. */
+    @Description("Log format: json or text.")
     @WithDefault("json")
     @WithConverter(LogFormat.Reader.class)
     LogFormat logFormat();
 
-    /** Audience that a token must name. May differ from the default only together with an endpoint. */
+    @Description("Audience that a token must name. Can differ from the default only together with --endpoint.")
     @WithDefault(DEFAULT_AUDIENCE)
     @WithConverter(Checked.Audience.class)
     String audience();
 
-    /** Hosts that a request may name in its Host header beside 169.254.170.23 and fd00:ec2::23. Repeatable. */
+    @Description("Hosts that the Host header of a request may name, in addition to 169.254.170.23 and fd00:ec2::23. "
+            + "Repeatable.")
     Optional<List<@WithConverter(Checked.Host.class) String>> allowedHosts();
 
-    /** Time within which every request is answered, whatever EKS Auth does. Some AWS SDKs give up after 1 s. */
+    @Description("Time within which every request gets a response, even if EKS Auth has not responded. Some AWS SDKs "
+            + "give up after 1 s.")
     @WithDefault("900ms")
     @WithConverter(Checked.Timeout.class)
     Duration requestDeadline();
 
-    /**
-     * The same for requests of AWS SDKs that wait longer: botocore gives up after 2 s, the others later or never. Not less than
-     * the request deadline, whatever is given.
-     */
+    @Description("Request deadline for AWS SDKs that are known to wait longer: botocore (2 s), Go, Rust and JavaScript "
+            + "v3. The agent recognizes them by their request headers. Never shorter than --request-deadline, "
+            + "whatever is given.")
     @WithDefault("1900ms")
     @WithConverter(Checked.Timeout.class)
     Duration patientRequestDeadline();
 
-    /** Time that one call to EKS Auth may take. */
+    @Description("Timeout of one call to EKS Auth.")
     @WithDefault("5s")
     @WithConverter(Checked.Timeout.class)
     Duration attemptTimeout();
 
-    /** Time after which the calls for one identity end, with the pauses between them, unless somebody waits for them. */
+    @Description("Time after which the agent stops retrying the call for an identity, unless a request still waits for "
+            + "it.")
     @WithDefault("15s")
     @WithConverter(Checked.Timeout.class)
     Duration flightTimeout();
 
-    /** Calls to EKS Auth for waiting pods that may be under way at once; further ones queue, fairly by source. */
+    @Description("Maximum number of concurrent calls to EKS Auth for waiting pods. Further calls queue, and the queue "
+            + "is fair to each source address.")
     @WithDefault("100")
     @WithConverter(Checked.Limit.class)
     int maxConcurrentFetches();
 
-    /** Requests a second that one source address may make for long. 0 turns the limit off. */
+    @Description("Maximum sustained rate of requests from one source address, per second. 0 turns off the limit.")
     @WithDefault("500")
     @WithConverter(Checked.Count.class)
     int sourceRequestsPerSecond();
 
-    /** Requests that one source address may make at once. */
+    @Description("Maximum number of requests that one source address may send in a burst.")
     @WithDefault("1000")
     @WithConverter(Checked.Limit.class)
     int sourceRequestBurst();
 
-    /** Connections that are open at once at most, on all bind hosts together. */
+    @Description("Maximum number of open connections, on all bind hosts together.")
     @WithDefault("2048")
     @WithConverter(Checked.Limit.class)
     int maxConnections();
 
-    /** Connections that one source address may have open at once. */
+    @Description("Maximum number of open connections from one source address.")
     @WithDefault("1024")
     @WithConverter(Checked.Limit.class)
     int maxConnectionsPerSource();
 
-    /** Time within which the headers of a request must be complete. */
+    @Description("Time within which a client must send the complete headers of a request.")
     @WithDefault("10s")
     @WithConverter(Checked.Timeout.class)
     Duration headerTimeout();
 
-    /** Time after which a connection with nothing to do is closed. */
+    @Description("Time after which an idle connection is closed.")
     @WithDefault("75s")
     @WithConverter(Checked.Timeout.class)
     Duration idleTimeout();
 
-    /** Time between two attempts to bind an address that could not be bound. */
+    @Description("Interval between attempts to bind an address that could not be bound.")
     @WithDefault("5s")
     @WithConverter(Checked.Timeout.class)
     Duration bindRetryInterval();
 
-    /** Time after start within which the agent is ready though it has no AWS credentials of its own yet. */
+    @Description("Grace period after the start during which the agent reports ready without AWS credentials of its "
+            + "own.")
     @WithDefault("1m")
     @WithConverter(GoDuration.class)
     Duration startupGrace();
 
-    /**
-     * Time that requests in flight have to finish when the agent is told to stop; where another agent takes over,
-     * connections that are kept open have it for one more request, too.
-     */
+    @Description("Time that requests in flight have to finish at shutdown. If another agent takes over, connections "
+            + "that are kept open may send one more request within this time.")
     @WithDefault("5s")
     @WithConverter(GoDuration.class)
     Duration shutdownTimeout();
 
-    /** Who verifies tokens: none, jwks (the agent, with the cluster's keys) or token-review (the API server). */
+    @Description("Who verifies tokens before the agent trusts them: none, jwks (the agent, with the cluster's signing "
+            + "keys) or token-review (the API server).")
     @WithDefault("none")
     @WithConverter(VerificationMode.Reader.class)
     VerificationMode tokenVerification();
 
-    /**
-     * Who shares credentials and the call that fetches them: token, pod or role (all pods of a service account on this
-     * node). With role, session tags and CloudTrail name the pod that asked first: whose policies use the tags of pod
-     * names or pod UIDs must choose pod. The default is role where tokens are verified, and token where not.
-     */
+    @Description("Which requests share credentials and the call that fetches them: those of the same token, pod or "
+            + "role (all pods of a service account on this node). With role, session tags and CloudTrail name the "
+            + "pod that asked first: choose pod if your policies use the tags for the pod's name or UID. The "
+            + "default is role if tokens are verified, and token otherwise.")
     @WithConverter(CoalesceScope.Reader.class)
     Optional<CoalesceScope> coalesce();
 
-    /** Watch the pods of this node: what a dead pod had is dropped at once, and never renewed. Needs NODE_NAME. */
+    @Description("Watch the pods of this node. The credentials of a deleted pod are dropped immediately and never "
+            + "renewed. Needs NODE_NAME.")
     @WithDefault("false")
     @WithConverter(Checked.Truth.class)
     boolean podWatch();
 
-    /** Put a Kubernetes Event on a pod that gets no credentials until somebody changes something. */
+    @Description("Record a Kubernetes Event on a pod that cannot get credentials, if a retry will not fix it.")
     @WithDefault("false")
     @WithConverter(Checked.Truth.class)
     boolean events();
 
-    /** Taint to take off this node once the agent serves: a key, or the start of one that ends in /. Needs NODE_NAME. */
+    @Description("Taint to remove from this node once the agent serves credentials: a key, or a prefix of keys that "
+            + "ends in a slash. Needs NODE_NAME.")
     @WithConverter(Checked.TaintKey.class)
     Optional<String> startupTaint();
 
-    /** Issuer of the cluster's tokens, whose discovery document names the keys. Without it, they are the API server's. */
+    @Description("Issuer of the cluster's tokens. Its discovery document names the signing keys. Without this flag, "
+            + "the agent fetches them from the API server.")
     @WithConverter(Checked.Issuer.class)
     Optional<URI> issuer();
 
-    /** File that keeps the last good keys for a restart without the API server. */
+    @Description("File that stores the last good signing keys, so that the agent can restart while the API server is "
+            + "unreachable.")
     Optional<Path> keysFile();
 
-    /** URL of the API server, in place of the one that Kubernetes tells every pod. */
+    @Description("URL of the API server. Overrides the address that Kubernetes gives to every pod.")
     @WithConverter(Checked.ApiServer.class)
     Optional<URI> apiServer();
 
-    /** Directory with the agent's own API token (token) and the API server's certificate authority (ca.crt). */
+    @Description("Directory that holds the agent's own API token (token) and the CA certificate of the API server "
+            + "(ca.crt).")
     @WithDefault("/var/run/secrets/kubernetes.io/serviceaccount")
     Path serviceAccountPath();
 
-    /** The audience of the tokens that EKS Pod Identity mounts into pods. */
+    /** Audience of the tokens that EKS Pod Identity mounts into pods. */
     String DEFAULT_AUDIENCE = "pods.eks.amazonaws.com";
 }

@@ -3,6 +3,7 @@ package dev.podidentity.agent.startup;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.quarkus.runtime.configuration.DisableableConfigSource;
 import io.smallrye.config.ConfigMapping;
 import io.smallrye.config.ConfigValidationException;
 import io.smallrye.config.SmallRyeConfig;
@@ -60,7 +61,8 @@ class BuiltConfigurationTest {
                     .withDefaultValue("quarkus.example.other", "4")
                     .withDefaultValue("example.word", "default")
                     .withDefaultValue("quarkus.unmapped", "low")
-                    .withSources(new MapBackedConfigSource("fixed", Map.of("quarkus.unmapped", "high"), 1) {})
+                    .withSources(new DisableableConfigSource(
+                            new MapBackedConfigSource("fixed", Map.of("quarkus.unmapped", "high"), 1) {}))
                     .withSources(new MapBackedConfigSource("usual", Map.of("quarkus.unmapped", "middle"), 0) {});
         }
     }
@@ -83,6 +85,24 @@ class BuiltConfigurationTest {
     @Test
     void tellsThoseThatNoMappingHas() {
         assertThat(config(Map.of()).getConfigValue("quarkus.unmapped").getValue()).isEqualTo("high");
+    }
+
+    @Test
+    void tellsWhatIsADefaultAndWhatIsNot() {
+        SmallRyeConfig config = config(Map.of());
+
+        assertThat(config.getConfigValue("quarkus.example.number").isDefault()).isTrue();
+        assertThat(config.getConfigValue("quarkus.example.other").isDefault()).isTrue();
+        assertThat(config.getConfigValue("quarkus.unmapped").isDefault()).isFalse();
+    }
+
+    @Test
+    void letsWhatTheBuildHasFixedBeSwitchedOff() {
+        SmallRyeConfig config = config(Map.of());
+
+        ((DisableableConfigSource) config.getConfigSource("fixed").orElseThrow()).disable();
+
+        assertThat(config.getConfigValue("quarkus.unmapped").getValue()).isEqualTo("middle");
     }
 
     @Test
