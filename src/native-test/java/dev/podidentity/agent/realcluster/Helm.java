@@ -37,7 +37,7 @@ final class Helm {
         List<String> command = new ArrayList<>(List.of(GoProgram.HELM.get().toString()));
         command.addAll(List.of(arguments));
         try {
-            Path directory = Files.createTempDirectory("helm-");
+            Path directory = RealCluster.directory("helm");
             Path errors = directory.resolve("errors");
             ProcessBuilder helm = new ProcessBuilder(command).redirectError(errors.toFile());
             // It keeps its own files below these.
