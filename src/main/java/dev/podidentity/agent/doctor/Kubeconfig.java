@@ -19,7 +19,10 @@ import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import javax.net.ssl.TrustManager;
 import org.snakeyaml.engine.v2.api.Load;
 import org.snakeyaml.engine.v2.api.LoadSettings;
@@ -31,18 +34,23 @@ import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
  */
 final class Kubeconfig {
 
-    private static final Duration PATIENCE = Duration.ofSeconds(30);
+    /** A program may ask another service for credentials, but not its user, since it has no input. */
+    private static final Duration PROGRAM_TIMEOUT = Duration.ofSeconds(30);
+    /** Credentials with a certificate and its key take a few KiB. */
+    private static final int MOST_OUTPUT = 1 << 20;
     private static final String CERTIFICATE = "clientCertificateData";
     private static final String KEY = "clientKeyData";
 
     private final Path file;
     private final Tree content;
     private final Map<String, String> environment;
+    private final Duration programTimeout;
 
-    private Kubeconfig(Path file, Tree content, Map<String, String> environment) {
+    private Kubeconfig(Path file, Tree content, Map<String, String> environment, Duration programTimeout) {
         this.file = file;
         this.content = content;
         this.environment = environment;
+        this.programTimeout = programTimeout;
     }
 
     /** The file of {@code KUBECONFIG}, the first of several, or the one of the home directory. */
@@ -60,9 +68,14 @@ final class Kubeconfig {
      * @throws CallFailure if it cannot be used, with what to do
      */
     static Kubeconfig read(Path file, Map<String, String> environment) throws CallFailure {
+        return read(file, environment, PROGRAM_TIMEOUT);
+    }
+
+    /** @param programTimeout the time that a program has to return credentials */
+    static Kubeconfig read(Path file, Map<String, String> environment, Duration programTimeout) throws CallFailure {
         try {
             Object loaded = new Load(LoadSettings.builder().build()).loadFromString(Files.readString(file));
-            return new Kubeconfig(file, new Tree(json(loaded)), environment);
+            return new Kubeconfig(file, new Tree(json(loaded)), environment, programTimeout);
         } catch (IOException e) {
             throw new CallFailure("The kubeconfig " + file + " cannot be read: give --kubeconfig, or set KUBECONFIG", false);
         } catch (YamlEngineException e) {
@@ -134,14 +147,7 @@ final class Kubeconfig {
                 .put("spec", new JsonObject().put("interactive", false))
                 .encode());
         try {
-            Process process = builder.start();
-            process.getOutputStream().close();
-            String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-            if (!process.waitFor(PATIENCE.toSeconds(), TimeUnit.SECONDS) || process.exitValue() != 0) {
-                process.destroy();
-                throw unusable("runs " + program + ", which fails: run it yourself to see why");
-            }
-            Tree status = new Tree(new JsonObject(output)).at("status");
+            Tree status = new Tree(new JsonObject(output(builder, program))).at("status");
             Optional<PemKeyCertOptions> certificate = status.at(CERTIFICATE).text().isPresent() && status.at(KEY).text().isPresent()
                     ? Optional.of(certificate(pem(status.at(CERTIFICATE)), pem(status.at(KEY))))
                     : Optional.empty();
@@ -152,8 +158,44 @@ final class Kubeconfig {
             throw unusable("runs " + program + ", which does not give credentials in JSON");
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw unusable("runs " + program + ", which was not waited for");
+            throw unusable("runs " + program + ", and was interrupted: run doctor again");
         }
+    }
+
+    /** Returns what a program writes. Ends the program and its children if they take too long or write too much. */
+    private String output(ProcessBuilder builder, String program) throws IOException, InterruptedException, CallFailure {
+        long start = System.nanoTime();
+        Process process = builder.start();
+        try {
+            process.getOutputStream().close();
+            FutureTask<byte[]> output = new FutureTask<>(() -> process.getInputStream().readNBytes(MOST_OUTPUT + 1));
+            Thread reader = new Thread(output, "exec-credentials");
+            reader.setDaemon(true);
+            reader.start();
+            byte[] bytes = output.get(programTimeout.toNanos(), TimeUnit.NANOSECONDS);
+            if (bytes.length > MOST_OUTPUT) {
+                throw unusable("runs " + program + ", which writes more than 1 MiB: check that it returns credentials only");
+            }
+            if (!process.waitFor(programTimeout.toNanos() - (System.nanoTime() - start), TimeUnit.NANOSECONDS)) {
+                throw hanging(program);
+            }
+            if (process.exitValue() != 0) {
+                throw unusable("runs " + program + ", which fails: run it yourself to see why");
+            }
+            return new String(bytes, StandardCharsets.UTF_8);
+        } catch (TimeoutException e) {
+            throw hanging(program);
+        } catch (ExecutionException e) {
+            throw new IOException(e.getCause());
+        } finally {
+            process.descendants().forEach(ProcessHandle::destroyForcibly);
+            process.destroyForcibly();
+        }
+    }
+
+    private CallFailure hanging(String program) {
+        return unusable("runs " + program + ", which has not finished after " + programTimeout.toMillis()
+                + " ms: run it yourself to see whether it waits for input");
     }
 
     private static byte[] pem(Tree text) {

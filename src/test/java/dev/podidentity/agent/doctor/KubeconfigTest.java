@@ -10,15 +10,18 @@ import dev.podidentity.agent.testing.ScriptedServer;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Base64;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class KubeconfigTest {
 
@@ -117,6 +120,31 @@ class KubeconfigTest {
         Kubeconfig config = read(CONFIG.replace(right, wrong));
 
         assertThatThrownBy(() -> config.access(Optional.empty())).isInstanceOf(CallFailure.class).hasMessageContaining(message);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"sleep 7654.321", "sleep 7654.321 & wait", "echo {}; exec >&-; sleep 7654.321"})
+    void endsAProgramThatHangs(String script) throws IOException, CallFailure {
+        Path file = Files.writeString(directory.resolve("config"), CONFIG.replace(
+                "token: secret-token", "exec: {command: /bin/sh, args: [\"-c\", \"" + script + "\"]}"));
+        Kubeconfig config = Kubeconfig.read(file, Map.of(), Duration.ofMillis(500));
+
+        assertThatThrownBy(() -> config.access(Optional.empty()))
+                .isInstanceOf(CallFailure.class)
+                .hasMessageContaining("runs /bin/sh, which has not finished after 500 ms");
+
+        assertThat(ProcessHandle.allProcesses()
+                .filter(process -> process.info().commandLine().orElse("").contains("7654.321")))
+                .allSatisfy(process -> assertThat(process.onExit()).succeedsWithin(10, TimeUnit.SECONDS));
+    }
+
+    @Test
+    void endsAProgramThatWritesWithoutEnd() throws IOException, CallFailure {
+        Kubeconfig config = read(CONFIG.replace("token: secret-token", "exec: {command: /usr/bin/yes}"));
+
+        assertThatThrownBy(() -> config.access(Optional.empty()))
+                .isInstanceOf(CallFailure.class)
+                .hasMessageContaining("runs /usr/bin/yes, which writes more than 1 MiB");
     }
 
     @Test
