@@ -96,6 +96,11 @@ final class NodeAndPod implements AutoCloseable {
         return machine;
     }
 
+    /** The port at which EKS Auth is there, until it refuses connections. */
+    int port() {
+        return port;
+    }
+
     /** Has {@code initialize} make the link of the node. */
     void initialize() {
         AgentProcess initialize = AgentProcess.run(node.inside(executable()), Map.of(), "initialize");

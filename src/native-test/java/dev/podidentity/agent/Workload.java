@@ -172,7 +172,7 @@ enum Workload {
     }
 
     /** That of this class, whoever has loaded it: Surefire, Failsafe or Maven itself. */
-    private static String classPath() {
+    static String classPath() {
         if (Workload.class.getClassLoader() instanceof URLClassLoader loader) {
             return Stream.of(loader.getURLs()).map(URL::getPath).collect(Collectors.joining(File.pathSeparator));
         }

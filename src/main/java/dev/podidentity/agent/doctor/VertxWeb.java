@@ -23,6 +23,8 @@ final class VertxWeb implements Web, AutoCloseable {
 
     /** A list of many pods is longer than anything else. */
     private static final int LARGEST_BODY = 32 * 1024 * 1024;
+    /** The agent serves metrics as text, and IAM would answer in JSON instead of XML if it were asked to. */
+    private static final String ANY_TYPE = "*/*";
 
     private final Vertx vertx = Vertx.vertx(new VertxOptions()
             .setEventLoopPoolSize(1)
@@ -39,7 +41,7 @@ final class VertxWeb implements Web, AutoCloseable {
         loop.execute(() -> {
             HttpClient client = client(ask.route(), keys);
             Limits limits = new Limits(ask.limit(), ask.limit(), LARGEST_BODY);
-            HttpRequest.Builder request = HttpCalls.request(ask.url().toString(), "application/json", limits);
+            HttpRequest.Builder request = HttpCalls.request(ask.url().toString(), ANY_TYPE, limits);
             ask.headers().forEach(request::header);
             request.method(ask.method(), ask.headers().get("Content-Type"), ask.body().orElse(null));
             Call call = new Call(
