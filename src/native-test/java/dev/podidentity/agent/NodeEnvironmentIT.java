@@ -84,6 +84,30 @@ class NodeEnvironmentIT {
     }
 
     @Test
+    void isReadyOnANodeWhoseIpv6IsDisabled() {
+        try (NetworkNamespace node = NetworkNamespace.create()) {
+            // Given
+            node.ip("link set lo up");
+            node.set("net/ipv6/conf/all/disable_ipv6", 1);
+            node.set("net/ipv6/conf/default/disable_ipv6", 1);
+            List<String> executable = node.inside(System.getProperty("agent.executable"));
+            AgentProcess initialize = AgentProcess.run(executable, Map.of(), "initialize");
+            assertThat(initialize.awaitExit()).isZero();
+
+            // When
+            try (AgentProcess agent = AgentProcess.run(executable, AgentProcess.environment(emulator),
+                    "server", "--cluster-name", emulator.clusterName(), "--endpoint", emulator.endpoint().toString())) {
+                agent.awaitLine(line -> line.contains("\"address\":\"[fd00:ec2::23]:80\"") && line.contains("this node has no IPv6"));
+                agent.awaitLine(line -> line.contains("own AWS credentials are found"));
+                agent.awaitLine(line -> line.contains("\"msg\":\"Listening\"") && line.contains("169.254.170.23:80"));
+
+                // Then
+                assertThat(AgentProcess.run(executable, Map.of(), "probe", "--ready").awaitExit()).isZero();
+            }
+        }
+    }
+
+    @Test
     void servesAPodThatAskedBeforeTheAgentHadCredentialsOfItsOwn() throws IOException {
         // Given
         CompletableFuture<Void> late = new CompletableFuture<>();

@@ -8,6 +8,7 @@ import dev.podidentity.agent.observe.Field;
 import dev.podidentity.agent.observe.ListenerState;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
+import java.nio.channels.UnsupportedAddressTypeException;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
@@ -104,7 +105,7 @@ final class Listener {
     /** @param unknown what stands for a state that cannot be found out */
     private Future<State> bindable(State unknown) {
         return sharing.state().otherwise(error -> {
-            LOG.debug("Whether an address can be bound cannot be found out", error);
+            LOG.debug("It cannot be determined whether an address can be bound", error);
             return unknown;
         });
     }
@@ -112,7 +113,7 @@ final class Listener {
     /** Who else listens there. What cannot be found out is no reason not to serve. */
     private Future<Listening> look() {
         return sharing.look().otherwise(error -> {
-            LOG.debug("The sockets of this node cannot be looked at", error);
+            LOG.debug("The sockets of this node cannot be listed", error);
             return NOBODY;
         });
     }
@@ -120,7 +121,7 @@ final class Listener {
     private void waitForTurn() {
         if (!waits) {
             waits = true;
-            LOG.infof("Another agent serves here; this one waits until it can take over",
+            LOG.infof("Another agent serves on this address; waiting until this one can take over",
                     Field.of("listener", name),
                     Field.of("address", address(port)));
         }
@@ -155,9 +156,9 @@ final class Listener {
 
     private void shared(boolean now) {
         if (now && !shared) {
-            LOG.infof("Another process listens here too", Field.of("listener", name), Field.of("address", address(port)));
+            LOG.infof("Another process also listens on this address", Field.of("listener", name), Field.of("address", address(port)));
         } else if (shared && !now) {
-            LOG.infof("No other process listens here now", Field.of("listener", name), Field.of("address", address(port)));
+            LOG.infof("No other process listens on this address any more", Field.of("listener", name), Field.of("address", address(port)));
         }
         shared = now;
     }
@@ -166,7 +167,7 @@ final class Listener {
         // What cannot be found out counts as the address being there, as readiness must not claim what it does not know.
         return onThisNode.apply(host).otherwise(true).map(there -> {
             absent = !there && !up;
-            warn(String.valueOf(error.getMessage()));
+            warn(reason(error));
             if (absent) {
                 retry = Optional.of(timers.schedule(retryInterval, this::start));
             } else {
@@ -189,19 +190,23 @@ final class Listener {
         })));
     }
 
+    private static String reason(Throwable error) {
+        return error instanceof UnsupportedAddressTypeException ? "this node has no IPv6" : String.valueOf(error.getMessage());
+    }
+
     private void warn(String reason) {
         if (reason.equals(lastError)) {
             return;
         }
         lastError = reason;
-        LOG.warnf("An address cannot be bound; it is tried again",
+        LOG.warnf("The address cannot be bound; retrying",
                 Field.of("listener", name),
                 Field.of("address", address(port)),
                 Field.of("reason", reason),
                 Field.of("remedy", absent
-                        ? "none is needed on a node without this address; else run 'eks-pod-identity-agent initialize', "
+                        ? "nothing, if this node is not meant to have the address; otherwise run 'eks-pod-identity-agent initialize', "
                                 + "put it on a link, or set --bind-hosts"
-                        : "end the process that has the port, or give this one NET_BIND_SERVICE or another port"));
+                        : "stop the process that uses the port, or give this one NET_BIND_SERVICE or another port"));
     }
 
     /**
@@ -220,7 +225,7 @@ final class Listener {
             if (others.others() == 0) {
                 return Future.succeededFuture(false);
             }
-            LOG.infof("Another agent listens here too and takes over",
+            LOG.infof("Another agent also listens on this address and takes over",
                     Field.of("listener", name),
                     Field.of("address", address(port)));
             Promise<Boolean> left = Promise.promise();
@@ -233,13 +238,13 @@ final class Listener {
     /** Sends new connections to one of so many sockets, and waits until none comes here. */
     private void steer(int number, int sockets, long until, Promise<Boolean> left) {
         sharing.steer(number).otherwise(error -> {
-            LOG.debug("New connections cannot be sent elsewhere", error);
+            LOG.debug("New connections cannot be redirected", error);
             return false;
         }).onSuccess(steered -> {
             if (steered) {
                 awaitQuiet(number, sockets, nanos.getAsLong(), until, left);
             } else {
-                LOG.warnf("New connections cannot be sent to the other agent; a few may be lost",
+                LOG.warnf("New connections cannot be directed to the other agent; some may be lost",
                         Field.of("listener", name),
                         Field.of("address", address(port)));
                 left.complete(true);

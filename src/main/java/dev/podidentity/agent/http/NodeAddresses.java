@@ -6,6 +6,7 @@ import java.net.InetSocketAddress;
 import java.net.NetworkInterface;
 import java.net.SocketException;
 import java.nio.channels.SocketChannel;
+import java.nio.channels.UnsupportedAddressTypeException;
 
 /** Which addresses this node has. Blocks. */
 final class NodeAddresses {
@@ -25,6 +26,9 @@ final class NodeAddresses {
             // Any free port; nothing listens there.
             socket.bind(new InetSocketAddress(address, 0));
             return true;
+        } catch (UnsupportedAddressTypeException e) {
+            // An IPv6 address on a node where IPv6 is disabled: Java then has IPv4 sockets only.
+            return false;
         } catch (SocketException e) {
             return address.isAnyLocalAddress() ? hasFamilyOf(address) : NetworkInterface.getByInetAddress(address) != null;
         }
