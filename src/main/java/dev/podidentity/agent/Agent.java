@@ -92,7 +92,7 @@ public class Agent {
         Executor worker = task -> vertx.executeBlocking(() -> {
             task.run();
             return null;
-        }, false).onFailure(error -> LOG.error("A task of the worker went wrong", error));
+        }, false).onFailure(error -> LOG.error("A background task failed unexpectedly", error));
         Metrics metrics = new Metrics(registry, BuildInfo.current(), clock);
         LimitReport limits = new LimitReport(metrics, System::nanoTime);
         AgentCredentials own = AgentCredentials.ofThisNode(config.rotateCredentials(), worker, clock, System::nanoTime);
@@ -195,7 +195,7 @@ public class Agent {
     private static void connect(SdkEksAuth eksAuth, EventLoop loop) {
         eksAuth.connect().whenCompleteAsync((done, error) -> {
             if (error != null) {
-                LOG.error("The client of EKS Auth cannot be made; it is tried again", error);
+                LOG.error("The EKS Auth client cannot be created; retrying", error);
             }
             if (error != null || !done) {
                 loop.schedule(FIRST_RETRY, () -> connect(eksAuth, loop));
@@ -206,7 +206,7 @@ public class Agent {
     private static void keepCredentials(AgentCredentials own, EventLoop loop) {
         own.refresh().whenCompleteAsync((found, error) -> {
             if (error != null) {
-                LOG.error("The agent's own AWS credentials cannot be looked for; it is tried again", error);
+                LOG.error("The agent's own AWS credentials cannot be looked up; retrying", error);
             }
             boolean settled = error == null && found;
             loop.schedule(settled ? AgentCredentials.REFRESH_INTERVAL : FIRST_RETRY, () -> keepCredentials(own, loop));
@@ -243,7 +243,7 @@ public class Agent {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         } catch (TimeoutException e) {
-            LOG.warn("The event loop took too long", e);
+            LOG.warn("The event loop was blocked", e);
         } catch (ExecutionException e) {
             throw new IllegalStateException("Not done on the event loop", e.getCause());
         }

@@ -158,7 +158,7 @@ final class ClusterFeatures {
      */
     void start(Consumer<String> podGone, BooleanSupplier serving) {
         if (nodeUnknown) {
-            LOG.warnf("Tokens of other nodes are taken, as the name of this one is not known",
+            LOG.warnf("Tokens of other nodes are accepted, because the name of this node is not known",
                     Field.of("remedy", "set the environment variable NODE_NAME to spec.nodeName of the agent's pod"));
         }
         keys.ifPresent(ring -> {

@@ -109,7 +109,7 @@ class BindCapabilityIT {
                 // Then
                 assertThat(old.awaitExit()).isZero();
                 assertThat(old.lines("takes over")).as("of credentials, probes and metrics").isEqualTo(3);
-                assertThat(old.lines("a few may be lost")).isZero();
+                assertThat(old.lines("some may be lost")).isZero();
             }
         }
     }

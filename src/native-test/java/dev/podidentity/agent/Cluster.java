@@ -111,7 +111,7 @@ final class Cluster implements AutoCloseable {
 
     /** Waits until an agent has the keys, and verifies with them. */
     static void awaitKeys(AgentProcess agent, EksAuthEmulator eksAuth) {
-        agent.awaitLine(line -> line.contains("Tokens are verified with these keys"));
+        agent.awaitLine(line -> line.contains("Signing keys loaded"));
         awaitVerified(agent, eksAuth);
     }
 

@@ -163,7 +163,7 @@ class CommandLineIT {
 
             // When
             agent.terminate();
-            agent.awaitLine(line -> line.contains("\"msg\":\"Not accepting any more\""));
+            agent.awaitLine(line -> line.contains("\"msg\":\"No longer accepting connections\""));
 
             // Then
             assertThat(accepts(agent.port())).isFalse();

@@ -58,7 +58,7 @@ class EksAuthBudgetIT {
             assertThat(emulator.calls()).isLessThanOrEqualTo(allowedSince(began));
             assertThat(answers).hasSize(REQUESTS).extracting(RawHttp.Answer::status).isSubsetOf(400, 503);
             assertThat(agent.metric(REFUSALS)).isGreaterThanOrEqualTo(REQUESTS / 2);
-            assertThat(agent.lines("A limit turned requests of a source away", "\"source\":\"" + HOSTILE + '"', "refusals"))
+            assertThat(agent.lines("A limit rejected requests from a source address", "\"source\":\"" + HOSTILE + '"', "refusals"))
                     .isPositive();
             emulator.heal();
             assertThat(askFrom(OTHER, agent, Emulators.token(emulator, "other")).status()).isEqualTo(200);

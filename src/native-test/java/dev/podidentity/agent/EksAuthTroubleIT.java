@@ -295,7 +295,7 @@ class EksAuthTroubleIT {
             assertThat(refused.metric("pod_identity_upstream_failures_total{reason=\"" + reason + "\",}")).isPositive();
             assertThat(refused.metric("pod_identity_agent_credentials")).isZero();
             assertThat(exchange(refused.port("probes"), request("GET", "/readyz", "Host: x")).status()).isEqualTo(200);
-            refused.awaitLine(line -> line.contains("EKS Auth refuses the calls of the agent itself") && line.contains(remedy));
+            refused.awaitLine(line -> line.contains("EKS Auth rejects the calls of the agent itself") && line.contains(remedy));
 
             // Then: a pod that has some keeps them, though they cannot be renewed
             assertThat(exchange(refused.port(), request(served)).status()).isEqualTo(200);

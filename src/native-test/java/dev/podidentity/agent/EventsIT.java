@@ -154,11 +154,11 @@ class EventsIT {
         askTwentyTimes(cluster.mint(cluster.request(pod.namespace(), "cart", "cart-2")), 403);
 
         // Then
-        String warning = agent.awaitLine(line -> line.contains("The API server refuses an Event"));
+        String warning = agent.awaitLine(line -> line.contains("The API server rejects an Event"));
         assertThat(warning).contains("\"level\":\"warning\"", "\"namespace\":\"" + pod.namespace() + '"', "\"status\":422",
                 "ValidatingAdmissionPolicy 'no-events'");
         assertThat(events(pod)).isEmpty();
-        assertThat(agent.lines("The API server refuses an Event")).isOne();
+        assertThat(agent.lines("The API server rejects an Event")).isOne();
     }
 
     @Test

@@ -152,7 +152,7 @@ class ForgedTokensIT {
         assertThat(new JsonObject(answer.body()).getString("Message")).startsWith("The token is of a pod of another node");
         assertThat(cluster.eksAuth().calls()).isZero();
         assertThat(verdicts("other_node")).isEqualTo(before + 1);
-        agent.awaitLine(line -> line.contains("A token of a pod of another node was presented here")
+        agent.awaitLine(line -> line.contains("A token of a pod on another node was presented")
                 && line.contains("\"podNode\":\"node-2\"") && line.contains("\"pod\":\"victim\""));
     }
 

@@ -70,7 +70,7 @@ class HandoverIT {
 
                 // Then
                 assertThat(serving.awaitExit()).isZero();
-                assertThat(serving.lines("a few may be lost")).isZero();
+                assertThat(serving.lines("some may be lost")).isZero();
                 assertThat(serving.lines("takes over", "\"credentials\"")).as("of both families").isEqualTo(2);
                 serving = next;
                 clients.awaitRounds(1);
@@ -93,7 +93,7 @@ class HandoverIT {
 
             // When
             old.terminate();
-            old.awaitLine(line -> line.contains("Not accepting any more"));
+            old.awaitLine(line -> line.contains("No longer accepting connections"));
             RawHttp.Answer last = kept.askAsSdk(token("kept"));
 
             // Then
@@ -120,8 +120,8 @@ class HandoverIT {
                                         "--rotate-credentials"),
                                 Stream.of(where()))
                         .toArray(String[]::new)));
-        late.awaitLine(line -> line.contains("waits until it can take over") && line.contains("credentials"));
-        late.awaitLine(line -> line.contains("waits until it can take over") && line.contains("probes"));
+        late.awaitLine(line -> line.contains("waiting until this one can take over") && line.contains("credentials"));
+        late.awaitLine(line -> line.contains("waiting until this one can take over") && line.contains("probes"));
         late.awaitLine(line -> line.contains("own AWS credentials cannot be found"));
 
         // Then
@@ -153,7 +153,7 @@ class HandoverIT {
                                         "--endpoint", emulator.endpoint().toString()),
                                 Stream.of(where()))
                         .toArray(String[]::new)));
-        late.awaitLine(line -> line.contains("waits until it can take over"));
+        late.awaitLine(line -> line.contains("waiting until this one can take over"));
 
         // When
         old.kill();
@@ -196,7 +196,7 @@ class HandoverIT {
             assertThat(kept.askAsSdk(token("pod")).status()).isEqualTo(200);
             awaitListening(agent());
             old.terminate();
-            old.awaitLine(line -> line.contains("Not accepting any more"));
+            old.awaitLine(line -> line.contains("No longer accepting connections"));
 
             // When
             old.kill();

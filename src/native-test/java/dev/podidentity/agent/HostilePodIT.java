@@ -46,7 +46,7 @@ class HostilePodIT {
         try (AgentProcess agent = AgentProcess.start(emulator)) {
             attack(agent, connections -> connections.sendHeadersInLittlePieces(agent.port(), 100, HOSTILE));
             assertThat(agent.metric("pod_identity_limit_rejections_total{limit=\"headers\",}")).isPositive();
-            assertThat(agent.lines("A limit turned requests of a source away", HOSTILE, "\"limit\":\"headers\"")).isPositive();
+            assertThat(agent.lines("A limit rejected requests from a source address", HOSTILE, "\"limit\":\"headers\"")).isPositive();
         }
     }
 
@@ -82,7 +82,7 @@ class HostilePodIT {
         try (AgentProcess agent = AgentProcess.start(emulator)) {
             attack(agent, connections -> connections.finishNoHeads(agent.port(), 1_000, HOSTILE, ALSO_HOSTILE));
             assertThat(agent.metric("pod_identity_limit_rejections_total{limit=\"request_bytes\",}")).isPositive();
-            assertThat(agent.lines("A limit turned requests of a source away", HOSTILE, "\"limit\":\"request_bytes\"")).isPositive();
+            assertThat(agent.lines("A limit rejected requests from a source address", HOSTILE, "\"limit\":\"request_bytes\"")).isPositive();
         }
     }
 

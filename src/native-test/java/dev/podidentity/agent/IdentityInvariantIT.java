@@ -76,7 +76,7 @@ class IdentityInvariantIT {
             throws ExecutionException, InterruptedException {
         boolean byPod = scope.equals("pod");
         try (AgentProcess agent = cluster.verifyingAgent("--coalesce", scope, "--pod-watch")) {
-            agent.awaitLine(line -> line.contains("The pods of this node are watched"));
+            agent.awaitLine(line -> line.contains("Watching the pods of this node"));
 
             // When
             List<Callable<Integer>> tasks = new ArrayList<>();
@@ -115,7 +115,7 @@ class IdentityInvariantIT {
                             + genuine.serviceAccount() + '-' + (byPod ? genuine.pod() + '-' : ""));
                     served++;
                 } else if (answer.status() == 403) {
-                    assertThat(answer.body()).contains("The token's pod is gone");
+                    assertThat(answer.body()).contains("The token's pod no longer exists");
                     gone.add(pod.getMetadata().getUid());
                 } else {
                     assertThat(answer.status()).as(answer.body()).isEqualTo(503);

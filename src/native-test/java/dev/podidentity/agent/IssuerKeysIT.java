@@ -114,7 +114,7 @@ class IssuerKeysIT {
 
         try (AgentProcess agent = agent()) {
             // Then
-            assertThat(agent.awaitLine(line -> line.contains("keys that tokens are verified with cannot be fetched")))
+            assertThat(agent.awaitLine(line -> line.contains("signing keys cannot be fetched")))
                     .contains("--issuer must be what the cluster's tokens have as iss, letter by letter");
             assertThat(ask(agent, "pod-2")).isNotEqualTo(ask(agent, "pod-1"));
             assertThat(asked).noneMatch(request -> request.contains("/keys"));

@@ -89,7 +89,7 @@ class KeysOutageIT {
         cluster.api().stop();
         try (AgentProcess agent = cluster.agent("--token-verification", "jwks")) {
             // Given
-            assertThat(agent.awaitLine(line -> line.contains("keys that tokens are verified with cannot be fetched")))
+            assertThat(agent.awaitLine(line -> line.contains("signing keys cannot be fetched")))
                     .contains("cannot be reached: check --api-server");
             assertEachForItself(agent);
             assertThat(agent.metric(NO_KEYS)).isEqualTo(3);
@@ -217,7 +217,7 @@ class KeysOutageIT {
     private void assertNotUsed(String reason) throws IOException {
         cluster.api().stop();
         try (AgentProcess agent = agentWithFile()) {
-            assertThat(agent.awaitLine(line -> line.contains("The file of keys is not used")))
+            assertThat(agent.awaitLine(line -> line.contains("The keys file is not used")))
                     .contains("\"level\":\"warning\"", "\"reason\":\"" + reason, keysFile().toString());
             assertEachForItself(agent);
         }
@@ -250,7 +250,7 @@ class KeysOutageIT {
         // Given
         cluster.api().answer(Cluster.KEYS, 403, "{}");
         try (AgentProcess agent = cluster.agent("--token-verification", "jwks")) {
-            agent.awaitLine(line -> line.contains("keys that tokens are verified with cannot be fetched"));
+            agent.awaitLine(line -> line.contains("signing keys cannot be fetched"));
             assertEachForItself(agent);
 
             // When

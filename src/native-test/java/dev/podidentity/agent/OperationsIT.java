@@ -240,7 +240,7 @@ class OperationsIT {
     @Test
     void anErrorStandsInOneLineOfJsonWithItsStackTrace() {
         try (AgentProcess agent = AgentProcess.run(WITHOUT_CREDENTIALS, anyServer("--verbosity", "debug"))) {
-            JsonObject line = new JsonObject(agent.awaitLine(text -> text.contains("Where they were looked for")));
+            JsonObject line = new JsonObject(agent.awaitLine(text -> text.contains("The sources of credentials that were tried")));
 
             assertThat(line.getString("level")).isEqualTo("debug");
             assertThat(line.getString("error")).startsWith("software.amazon.awssdk").contains("\n\tat ");
@@ -251,7 +251,7 @@ class OperationsIT {
     void aLogForPeopleIsTextWithTheStackTraceBelow() {
         try (AgentProcess agent =
                 AgentProcess.run(WITHOUT_CREDENTIALS, anyServer("--verbosity", "debug", "--log-format", "text"))) {
-            assertThat(agent.awaitLine(text -> text.contains("Where they were looked for")))
+            assertThat(agent.awaitLine(text -> text.contains("The sources of credentials that were tried")))
                     .matches("\\d{4}-\\d\\d-\\d\\dT\\S+Z debug   Where they were looked for");
             agent.awaitLine(text -> text.startsWith("software.amazon.awssdk"));
             agent.awaitLine(text -> text.startsWith("\tat "));

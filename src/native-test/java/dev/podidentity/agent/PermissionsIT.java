@@ -37,7 +37,7 @@ class PermissionsIT {
 
             // When
             try (AgentProcess agent = cluster.verifyingAgent("--pod-watch", "--events", "--startup-taint", TAINT)) {
-                agent.awaitLine(line -> line.contains("The startup taint is removed"));
+                agent.awaitLine(line -> line.contains("The startup taint was removed"));
                 RawHttp.askAsSdk(agent.port(), cluster.mint(cluster.request("default", "no-association", "cart-1")));
                 awaitAll(cluster, "POST /api/v1/namespaces/default/events", 1);
                 // A list, then a watch.

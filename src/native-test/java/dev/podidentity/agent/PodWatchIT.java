@@ -54,7 +54,7 @@ class PodWatchIT {
     }
 
     private static void awaitWatch(AgentProcess agent) {
-        agent.awaitLine(line -> line.contains("The pods of this node are watched"));
+        agent.awaitLine(line -> line.contains("Watching the pods of this node"));
     }
 
     private static RawHttp.Answer ask(AgentProcess agent, String token) throws IOException {
@@ -101,7 +101,7 @@ class PodWatchIT {
             RawHttp.Answer answer = askUntil(403, agent, token);
 
             // Then
-            assertThat(new JsonObject(answer.body()).getString("Message")).startsWith("The token's pod is gone from this node");
+            assertThat(new JsonObject(answer.body()).getString("Message")).startsWith("The token's pod no longer exists from this node");
             assertThat(agent.metric(DROPPED)).isOne();
             assertThat(agent.metric(ENTRIES)).isZero();
             assertThat(cluster.eksAuth().calls()).isOne();
@@ -321,7 +321,7 @@ class PodWatchIT {
             cluster.api().stop();
             cluster.api().answer(Cluster.PODS, 403, "{}");
             cluster.api().restart();
-            agent.awaitLine(line -> line.contains("The agent may not watch the pods of this node"));
+            agent.awaitLine(line -> line.contains("The agent is not allowed to watch the pods of this node"));
 
             // Then
             assertThat(ask(agent, deadToken).status()).isEqualTo(403);

@@ -63,7 +63,7 @@ class StartupTaintIT {
     }
 
     private static void awaitRemoved(AgentProcess agent) {
-        agent.awaitLine(line -> line.contains("The startup taint is removed from this node"));
+        agent.awaitLine(line -> line.contains("The startup taint was removed from this node"));
     }
 
     @Test

@@ -309,7 +309,7 @@ final class SupervisedAgent implements AutoCloseable {
             run.ready = now.getAsLong();
             run.listens.complete(null);
         }
-        if (line.contains("Tokens are verified with these keys")) {
+        if (line.contains("Signing keys loaded")) {
             run.hasKeys.complete(null);
         }
         if (!line.contains("\"level\":\"trace\"")) {

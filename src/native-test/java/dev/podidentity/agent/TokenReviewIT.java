@@ -140,7 +140,7 @@ class TokenReviewIT {
         cluster.api().answer(Cluster.REVIEWS, 403, "{}");
         try {
             ask(cluster.token("pod-1"));
-            agent.awaitLine(line -> line.contains("The API server cannot be asked about tokens"));
+            agent.awaitLine(line -> line.contains("The API server cannot review tokens"));
         } finally {
             cluster.review();
         }
@@ -197,7 +197,7 @@ class TokenReviewIT {
             assertThat(cluster.eksAuth().calls()).isEqualTo(2);
             assertThat(agent.metric(API_SERVER)).isEqualTo(before + 2);
             assertThat(ask(vouchedFor).body()).isEqualTo(shared);
-            agent.awaitLine(line -> line.contains("The API server cannot be asked about tokens"));
+            agent.awaitLine(line -> line.contains("The API server cannot review tokens"));
         } finally {
             cluster.api().restart();
         }
@@ -248,7 +248,7 @@ class TokenReviewIT {
             assertThat(bodies).doesNotHaveDuplicates();
             assertThat(cluster.eksAuth().calls()).isEqualTo(2);
             assertThat(agent.metric(API_SERVER)).isEqualTo(before + 2);
-            agent.awaitLine(line -> line.contains("The API server cannot be asked about tokens")
+            agent.awaitLine(line -> line.contains("The API server cannot review tokens")
                     && line.contains("is not a JSON object"));
         } finally {
             cluster.review();

@@ -72,7 +72,7 @@ final class OwnAccount {
             CompletableFuture.supplyAsync(() -> outcome(last), worker)
                     .whenComplete((outcome, error) -> loop.execute(() -> {
                         if (error != null) {
-                            LOG.error("Reading the agent's own service account went wrong", error);
+                            LOG.error("Reading the agent's own service account failed unexpectedly", error);
                             notLooked(read, new CallFailure("The agent's own service account cannot be read", false));
                         } else {
                             outcome.onSuccess(account -> looked(read, account))

@@ -254,7 +254,7 @@ public final class EventRecorder {
         refusals.put(post.namespace,
                 new Refusals(times, now + RefusalBackoff.pause(times, random.getAsDouble()).toNanos()));
         if (times > EXPECTED_REFUSALS && news(answer.status(), now)) {
-            LOG.warnf("No Event can be put on a pod of this namespace; it is tried again",
+            LOG.warnf("No Event can be recorded for pods of this namespace; retrying",
                     Field.of("namespace", post.namespace),
                     Field.of("remedy", CREATE_EVENTS.missing(answer).getMessage()));
         }
@@ -263,7 +263,7 @@ public final class EventRecorder {
     private void notTaken(Post post, ApiAnswer answer) {
         metrics.event(EventResult.FAILED);
         if (news(answer.status(), nanos.getAsLong())) {
-            LOG.warnf("The API server refuses an Event; it is not sent again",
+            LOG.warnf("The API server rejects an Event; it is not sent again",
                     Field.of("namespace", post.namespace),
                     Field.of("status", answer.status()),
                     Field.of("reason", answer.reason()),
@@ -286,7 +286,7 @@ public final class EventRecorder {
     private void tryAgain(Post post, String remedy) {
         told.remove(post.about);
         metrics.event(EventResult.FAILED);
-        LOG.debugf("An Event cannot be put on a pod now", Field.of("remedy", remedy));
+        LOG.debugf("An Event cannot be recorded at the moment", Field.of("remedy", remedy));
     }
 
     /** A 409 is two Events to which the API server gave the same name. */

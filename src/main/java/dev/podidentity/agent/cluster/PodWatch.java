@@ -193,7 +193,7 @@ public final class PodWatch implements LivingPods, AutoCloseable {
         refusals++;
         over(WatchEnd.REFUSED, State.FORBIDDEN);
         if (refusals >= TROUBLE && says(State.FORBIDDEN)) {
-            LOG.warnf("The agent may not watch the pods of this node: those that are not known to be gone live",
+            LOG.warnf("The agent is not allowed to watch the pods of this node; pods count as running until they are known to be deleted",
                     Field.of("reason", why), Field.of("node", node));
         }
         resumeAfter(RefusalBackoff.pause(refusals, random.getAsDouble()));
@@ -218,7 +218,7 @@ public final class PodWatch implements LivingPods, AutoCloseable {
         over(end, end == WatchEnd.ENDED ? state : State.AWAY);
         // The second is for an outage that follows a watch that stood, and was logged, but did not last.
         if ((failures == TROUBLE || unheard == TROUBLE) && says(State.AWAY)) {
-            LOG.warnf("The pods of this node cannot be watched: those that are not known to be gone live",
+            LOG.warnf("The pods of this node cannot be watched; pods count as running until they are known to be deleted",
                     Field.of("reason", why), Field.of("node", node));
         }
         resumeAfter(ApiServer.PAUSES.pause(failures, random.getAsDouble()));
@@ -391,7 +391,7 @@ public final class PodWatch implements LivingPods, AutoCloseable {
             state = State.WATCHED;
             show();
             if (says(State.WATCHED)) {
-                LOG.infof("The pods of this node are watched", Field.of("pods", living.size()), Field.of("node", node));
+                LOG.infof("Watching the pods of this node", Field.of("pods", living.size()), Field.of("node", node));
             }
         }
 

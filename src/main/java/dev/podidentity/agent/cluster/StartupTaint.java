@@ -179,7 +179,7 @@ public final class StartupTaint {
             ApiAnswer answer = patched.result();
             if (answer.ok()) {
                 done();
-                LOG.infof("The startup taint is removed from this node", Field.of("taints", String.join(",", ours)));
+                LOG.infof("The startup taint was removed from this node", Field.of("taints", String.join(",", ours)));
             } else if (answer.status() == CONFLICT || answer.status() == UNPROCESSABLE) {
                 conflict(answer);
             } else {
@@ -226,7 +226,7 @@ public final class StartupTaint {
     private void warn(String remedy) {
         if (!stopped && !remedy.equals(lastWarning)) {
             lastWarning = remedy;
-            LOG.warnf("The startup taint cannot be removed from this node; it is tried again",
+            LOG.warnf("The startup taint cannot be removed from this node; retrying",
                     Field.of("node", nodeName),
                     Field.of("taint", key),
                     Field.of("remedy", remedy));

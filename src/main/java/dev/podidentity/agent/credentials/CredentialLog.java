@@ -71,7 +71,7 @@ final class CredentialLog {
     /** Calls for all identities have begun to fail. */
     void outageBegan(TransientFailure failure) {
         metrics.outage(true);
-        LOG.warnf("Calls to EKS Auth fail for all pods of this node; one in a while is made until it answers",
+        LOG.warnf("Calls to EKS Auth fail for all pods of this node; only occasional calls are made until one succeeds",
                 Field.of("code", failure.code()),
                 Field.of("remedy", failure.message()),
                 Field.of("said", failure.said().inWords()));
@@ -80,14 +80,14 @@ final class CredentialLog {
     /** EKS Auth has answered again. */
     void outageEnded() {
         metrics.outage(false);
-        LOG.infof("EKS Auth answers again");
+        LOG.infof("Calls to EKS Auth succeed again");
     }
 
     /** EKS Auth has answered for another service account than the token's. */
     void wrongSubject(Caller caller, IssuedCredentials issued) {
         metrics.wrongSubject();
         if (mayWarn()) {
-            LOG.errorf("EKS Auth answered for another service account than the token's",
+            LOG.errorf("EKS Auth returned credentials of another service account; they are not used",
                     Field.of("namespace", caller.token().claims().namespace()),
                     Field.of("serviceAccount", caller.token().claims().serviceAccount()),
                     Field.of("pod", caller.token().claims().pod()),

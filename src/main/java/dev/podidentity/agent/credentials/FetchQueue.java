@@ -89,7 +89,7 @@ final class FetchQueue {
     /** What a source is told that has reached a limit. */
     static TransientFailure tooMany() {
         return new TransientFailure(TransientFailure.Reason.THROTTLED,
-                "Too many calls to EKS Auth wait for this source address, or have failed for it: try again");
+                "Too many calls to EKS Auth are waiting or have failed for this source address: try again");
     }
 
     /** Counts a flight out that was counted in. */

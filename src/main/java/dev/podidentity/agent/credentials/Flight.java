@@ -37,20 +37,20 @@ import java.util.stream.Collectors;
 final class Flight extends SingleFlight.Flight<Waiter, Landing> {
 
     private static final TransientFailure POD_GONE = new TransientFailure(
-            TransientFailure.Reason.UNAVAILABLE, "The pod whose token was to be used is gone: try again");
+            TransientFailure.Reason.UNAVAILABLE, "The pod whose token was used no longer exists: try again");
     private static final TransientFailure OTHERS_REFUSED = new TransientFailure(
             TransientFailure.Reason.UNAVAILABLE, "EKS Auth refused other tokens of this service account: try again");
     private static final TransientFailure WRONG_SUBJECT = new TransientFailure(
             TransientFailure.Reason.BAD_ANSWER,
-            "The answer of EKS Auth cannot be used: it is for another service account than the token's");
+            "The response of EKS Auth cannot be used: it names another service account than the token");
     private static final TransientFailure NO_SLOT = new TransientFailure(
             TransientFailure.Reason.TIMED_OUT,
-            "Too many calls to EKS Auth are under way: try again, or raise --max-concurrent-fetches");
+            "Too many calls to EKS Auth are in progress: try again, or raise --max-concurrent-fetches");
     private static final TransientFailure THROTTLED = new TransientFailure(
-            TransientFailure.Reason.THROTTLED, "EKS Auth throttles this account, so that calls to it wait: try again");
+            TransientFailure.Reason.THROTTLED, "EKS Auth throttles this account, so calls are delayed: try again");
     private static final TransientFailure OUTAGE = new TransientFailure(
             TransientFailure.Reason.UNAVAILABLE,
-            "Calls to EKS Auth fail for all pods of this node, so that they wait: try again, and see the agent's log");
+            "Calls to EKS Auth fail for all pods of this node: try again, and see the agent's log");
 
     /** What all flights share. */
     record Means(

@@ -165,7 +165,7 @@ public final class AgentCredentials implements IdentityProvider<AwsCredentialsId
             refused = credentials;
             if (!loggedRefusal.equals(Optional.of(failure.message())) && mayLog()) {
                 loggedRefusal = Optional.of(failure.message());
-                LOG.warnf("EKS Auth refuses the calls of the agent itself; pods keep the credentials that they have",
+                LOG.warnf("EKS Auth rejects the calls of the agent itself; cached credentials are still served",
                         Field.of("reason", failure.reason().counted().label()),
                         Field.of("remedy", failure.message()));
             }
@@ -177,7 +177,7 @@ public final class AgentCredentials implements IdentityProvider<AwsCredentialsId
             refused = null;
             if (loggedRefusal.isPresent() && mayLog()) {
                 loggedRefusal = Optional.empty();
-                LOG.info("EKS Auth accepts the calls of the agent itself again");
+                LOG.info("EKS Auth accepts the agent's calls again");
             }
         }
     }
@@ -225,10 +225,10 @@ public final class AgentCredentials implements IdentityProvider<AwsCredentialsId
             kept = true;
             if (!reported) {
                 reported = true;
-                LOG.warnf("The agent's own AWS credentials cannot be found; give the node an instance role and let IMDSv2"
-                        + " answer with a hop limit of 2, or set AWS_ACCESS_KEY_ID or a shared credentials file",
+                LOG.warnf("The agent's own AWS credentials cannot be found; give the node an instance role and enable IMDSv2,"
+                        + " or set AWS_ACCESS_KEY_ID or a shared credentials file",
                         Field.of("keptEarlierOnes", available()));
-                LOG.debug("Where they were looked for", e);
+                LOG.debug("The sources of credentials that were tried", e);
             }
         }
         return available();

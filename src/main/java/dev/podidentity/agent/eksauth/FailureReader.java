@@ -91,7 +91,7 @@ final class FailureReader {
             return new TransientFailure(TransientFailure.Reason.BROKEN, "The connection to EKS Auth at " + endpointHost
                     + " broke: try again; if it stays so, check the proxy and the network of this node");
         }
-        LOG.debugf("A call to EKS Auth failed in a way that the agent does not know", Field.of("causes", names(causes)));
+        LOG.debugf("A call to EKS Auth failed for an unknown reason", Field.of("causes", names(causes)));
         return badAnswer("The answer of EKS Auth at " + endpointHost + " could not be read");
     }
 
@@ -159,7 +159,7 @@ final class FailureReader {
     private static TransientFailure forbidden(String code) {
         return code.equals(ACCESS_DENIED)
                 ? new TransientFailure(TransientFailure.Reason.AGENT_PERMISSION,
-                        "The agent's own AWS role may not call EKS Auth: allow the node's role eks-auth:AssumeRoleForPodIdentity"
+                        "The agent's own AWS role is not allowed to call EKS Auth: grant the node's role eks-auth:AssumeRoleForPodIdentity"
                                 + " (AmazonEKSWorkerNodePolicy has it), and check the policies of the organization and of the VPC"
                                 + " endpoint")
                 : notAccepted(code);
@@ -168,12 +168,12 @@ final class FailureReader {
     private EksAuthFailure refused(int status, String code) {
         return switch (code) {
             case ACCESS_DENIED -> new PermanentFailure(PermanentFailure.Reason.ACCESS_DENIED,
-                    "EKS Auth may not assume the association's role: let the role's trust policy allow pods.eks.amazonaws.com"
+                    "EKS Auth is not allowed to assume the association's role: in the role's trust policy, allow pods.eks.amazonaws.com"
                             + " sts:AssumeRole and sts:TagSession");
             case "InvalidParameterException", "ValidationException" -> new PermanentFailure(PermanentFailure.Reason.INVALID_PARAMETER,
-                    "EKS Auth does not take the parameters: check that --cluster-name is this cluster's name");
+                    "EKS Auth rejects the parameters: check that --cluster-name is this cluster's name");
             case "InvalidRequestException" -> new PermanentFailure(PermanentFailure.Reason.INVALID_REQUEST,
-                    "EKS Auth does not take the request: check that the role of the association exists");
+                    "EKS Auth rejects the request: check that the role of the association exists");
             case "InvalidTokenException" -> new PermanentFailure(PermanentFailure.Reason.INVALID_TOKEN,
                     "EKS Auth does not accept the token: check that cluster " + clusterName + " issued it");
             case "ExpiredTokenException" -> new PermanentFailure(PermanentFailure.Reason.EXPIRED_TOKEN,

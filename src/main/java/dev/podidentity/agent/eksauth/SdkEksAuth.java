@@ -103,8 +103,8 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
             // Not SdkException alone: a malformed file or region comes as whatever its parser throws.
             if (!reported) {
                 reported = true;
-                LOG.warn("The AWS region cannot be found or used: set AWS_REGION, or let IMDSv2 answer with a hop limit of 2");
-                LOG.debug("Where the region was looked for", e);
+                LOG.warn("The AWS region cannot be found or used: set AWS_REGION, or enable IMDSv2 on this node");
+                LOG.debug("The sources of the region that were tried", e);
             }
             return false;
         }

@@ -29,26 +29,26 @@ final class ErrorAnswer {
     private static final String INVALID_REQUEST = "InvalidRequestException";
 
     static final ErrorAnswer HOST = new ErrorAnswer(FORBIDDEN, "AccessDeniedException",
-            "The Host header does not name this agent: ask for http://169.254.170.23/v1/credentials, or start the agent with"
+            "The Host header does not name this agent: request http://169.254.170.23/v1/credentials, or start the agent with"
                     + " --allowed-hosts",
             RequestOutcome.FORBIDDEN_HOST);
     static final ErrorAnswer PATH = new ErrorAnswer(NOT_FOUND, "ResourceNotFoundException",
-            "There is nothing at this path: ask for /v1/credentials", RequestOutcome.BAD_REQUEST);
+            "There is nothing at this path: request /v1/credentials", RequestOutcome.BAD_REQUEST);
     static final ErrorAnswer METHOD = new ErrorAnswer(METHOD_NOT_ALLOWED, INVALID_REQUEST,
             "The method is not allowed: use GET or HEAD", RequestOutcome.BAD_REQUEST, "Allow: GET, HEAD\r\n");
     static final ErrorAnswer BODY = new ErrorAnswer(CONTENT_TOO_LARGE, INVALID_REQUEST,
-            "The request has a body: send none", RequestOutcome.BAD_REQUEST);
+            "The request has a body: send it without one", RequestOutcome.BAD_REQUEST);
     static final ErrorAnswer LONG_TARGET = new ErrorAnswer(URI_TOO_LONG, INVALID_REQUEST,
-            "The request line is too long: ask for /v1/credentials", RequestOutcome.BAD_REQUEST);
+            "The request line is too long: request /v1/credentials", RequestOutcome.BAD_REQUEST);
     static final ErrorAnswer LARGE_HEADERS = new ErrorAnswer(HEADERS_TOO_LARGE, INVALID_REQUEST,
-            "The headers are over 32 KiB or 64 lines: send the token and nothing else", RequestOutcome.BAD_REQUEST);
+            "The headers exceed 32 KiB or 64 lines: send only the token", RequestOutcome.BAD_REQUEST);
     static final ErrorAnswer MALFORMED = new ErrorAnswer(BAD_REQUEST, INVALID_REQUEST,
             "The request is not valid HTTP/1.1", RequestOutcome.BAD_REQUEST);
     static final ErrorAnswer RATE = new ErrorAnswer(UNAVAILABLE, "ThrottlingException",
             "Too many requests from this source address: let the SDK cache its credentials", RequestOutcome.LIMITED);
 
     static final ErrorAnswer BUSY = new ErrorAnswer(UNAVAILABLE, "ThrottlingException",
-            "Too many requests are under way: try again", RequestOutcome.LIMITED);
+            "Too many requests are in progress: try again", RequestOutcome.LIMITED);
 
     private static final String NO_HEADERS = "";
 

@@ -217,7 +217,7 @@ public final class Listeners {
                     boolean successor = left.succeeded() && left.result().<Boolean>list().contains(true);
                     Future.join(credentialsListeners().map(Listener::stopAccepting).toList())
                             .onComplete(closed -> loop.runOnContext(same -> {
-                                LOG.debug("Not accepting any more");
+                                LOG.debug("No longer accepting connections");
                                 awaitDrained(until, successor, drained);
                             }));
                 }));

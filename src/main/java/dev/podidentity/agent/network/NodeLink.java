@@ -134,7 +134,7 @@ public final class NodeLink {
             if (!e.is(Errno.EOPNOTSUPP)) {
                 throw e;
             }
-            warn("This kernel has no dummy links; the addresses go to the loopback link", "link", LOOPBACK);
+            warn("This kernel has no dummy links; using the loopback link instead", "link", LOOPBACK);
             return named(LOOPBACK, links).orElseThrow(() -> new NodeLinkFailure("there is no link " + LOOPBACK));
         }
         return named(NAME, kernel.links())
@@ -170,7 +170,7 @@ public final class NodeLink {
                 throw e;
             }
             boolean switchedOff = e.is(Errno.EACCES) || e.is(Errno.EOPNOTSUPP) || e.is(Errno.EAFNOSUPPORT);
-            notes.accept(new Note(!switchedOff, "This node has no IPv6 for the agent's address; it is left out",
+            notes.accept(new Note(!switchedOff, "This node has no IPv6; the agent's IPv6 address is left out",
                     fields("address", address.toString(), "reason", e.getMessage())));
             return false;
         }

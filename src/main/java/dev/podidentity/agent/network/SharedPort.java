@@ -160,7 +160,7 @@ public final class SharedPort {
             try (NetlinkSocket socket = LinuxNetlinkSocket.open(LinuxNetlinkSocket.NETLINK_SOCK_DIAG)) {
                 return new SocketDiagnosis(socket).listening(port);
             } catch (IOException e) {
-                LOG.debug("The kernel does not list sockets; its table of them is read", e);
+                LOG.debug("The kernel does not list sockets by netlink; reading its table instead", e);
             }
         }
         return listeningByTable();

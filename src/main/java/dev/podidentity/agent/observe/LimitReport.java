@@ -58,7 +58,7 @@ public final class LimitReport {
         if ((rejections.logged && now - rejections.loggedAt < QUIET_NANOS) || !lines.tryTake(now)) {
             return;
         }
-        LOG.warnf("A limit turned requests of a source away",
+        LOG.warnf("A limit rejected requests from a source address",
                 Field.of("source", source),
                 Field.of("limit", limit.label()),
                 Field.of("count", rejections.unlogged),

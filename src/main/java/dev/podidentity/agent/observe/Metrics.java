@@ -150,32 +150,32 @@ public final class Metrics {
     public Metrics(MeterRegistry registry, BuildInfo build, Clock clock) {
         this.registry = registry;
         this.clock = clock;
-        gauge(UPSTREAM_IN_FLIGHT, "Calls to EKS Auth under way", calling);
-        gauge(UPSTREAM_QUEUED, "Calls to EKS Auth that wait for their turn", queued);
+        gauge(UPSTREAM_IN_FLIGHT, "Calls to EKS Auth in progress", calling);
+        gauge(UPSTREAM_QUEUED, "Calls to EKS Auth that are queued", queued);
         gauge(UPSTREAM_OUTAGE, "Whether calls to EKS Auth fail for all identities", outage);
         gauge(WAITING_REQUESTS, "Requests that wait for a call to EKS Auth", waiting);
         gauge(CONNECTIONS, "Open connections to all listeners", connections);
         gauge(CACHE_ENTRIES, "Identities with credentials in the cache", entries);
-        gauge(RENEWALS_OVERDUE, "Entries whose renewal is due and has not come", renewalsOverdue);
+        gauge(RENEWALS_OVERDUE, "Cache entries whose renewal is overdue", renewalsOverdue);
         gauge(STARTUP_TAINT_PENDING, "Whether the node's startup taint is still to be removed", startupTaint);
-        gauge(PODS, "Pods of this node that are known to live", pods);
-        gauge(PODS_SYNCED, "Whether the pods of this node are known and watched", podsSynced);
-        bytes(CACHE_BYTES, "About how much memory the cache takes", bytes::get);
+        gauge(PODS, "Pods of this node that are known to be running", pods);
+        gauge(PODS_SYNCED, "Whether the list of this node's pods is complete and up to date", podsSynced);
+        bytes(CACHE_BYTES, "Estimated memory used by the cache", bytes::get);
         Runtime runtime = Runtime.getRuntime();
-        bytes(HEAP_USED, "What the heap holds, garbage included", () -> runtime.totalMemory() - runtime.freeMemory());
-        bytes(HEAP_MAX, "What the heap may hold", runtime::maxMemory);
-        bytes(DIRECT_MEMORY_USED, "Memory outside of the heap that connections take", DirectMemory::used);
-        bytes(DIRECT_MEMORY_MAX, "Memory outside of the heap that connections may take", DirectMemory::max);
+        bytes(HEAP_USED, "Heap in use, garbage included", () -> runtime.totalMemory() - runtime.freeMemory());
+        bytes(HEAP_MAX, "Maximum size of the heap", runtime::maxMemory);
+        bytes(DIRECT_MEMORY_USED, "Direct memory in use, which connections need", DirectMemory::used);
+        bytes(DIRECT_MEMORY_MAX, "Maximum of direct memory", DirectMemory::max);
         FunctionCounter.builder(LOG_LINES_DROPPED, this, metrics -> metrics.droppedLines.getAsLong())
-                .description("Log lines that were not written, as standard output was not read")
+                .description("Log lines dropped because standard output was not read")
                 .register(registry);
         loopLag = Timer.builder(EVENT_LOOP_LAG)
-                .description("How late the event loop does what is due")
+                .description("Delay of the event loop")
                 .serviceLevelObjectives(LAG_BUCKETS)
                 .register(registry);
-        seconds(EARLIEST_EXPIRY, "Time until the first entry of the cache expires", () -> earliestExpiry.map(this::until));
-        seconds(RENEWAL_LAG, "For how long the first overdue renewal has been due", () -> Optional.of(renewalLag));
-        seconds(KEYS_AGE, "Time since the keys that tokens are verified with were fetched",
+        seconds(EARLIEST_EXPIRY, "Time until the first cache entry expires", () -> earliestExpiry.map(this::until));
+        seconds(RENEWAL_LAG, "Time since the first overdue renewal became due", () -> Optional.of(renewalLag));
+        seconds(KEYS_AGE, "Time since the signing keys were fetched",
                 () -> keysFetchedAt.map(this::until).map(Duration::negated));
         Gauge.builder(BUILD_INFO, () -> 1)
                 .description("The running build")
@@ -185,7 +185,7 @@ public final class Metrics {
                 .description("Whether a listener is bound")
                 .register(registry);
         sharedListeners = MultiGauge.builder(LISTENER_SHARED)
-                .description("Whether another process listens there too")
+                .description("Whether another process also listens on this address")
                 .register(registry);
         requiredListeners = MultiGauge.builder(LISTENER_REQUIRED)
                 .description("Whether this node has the address of a listener, or may have it")
@@ -270,7 +270,7 @@ public final class Metrics {
         outage.set(now ? 1 : 0);
     }
 
-    /** EKS Auth answered for another service account than the token's. */
+    /** EKS Auth returned credentials of another service account; they are not used. */
     public void wrongSubject() {
         wrongSubjects(1);
     }
@@ -413,14 +413,14 @@ public final class Metrics {
 
     private Timer requestTimer(CacheOutcome cache) {
         return Timer.builder(REQUEST_DURATION)
-                .description("Time from a request's headers to its answer")
+                .description("Time from the headers of a request to its response")
                 .tags("cache", cache.label())
                 .serviceLevelObjectives(REQUEST_BUCKETS)
                 .register(registry);
     }
 
     private Counter evictions(EvictionCause cause) {
-        return counter(CACHE_EVICTIONS, "Entries that left the cache", "cause", cause.label());
+        return counter(CACHE_EVICTIONS, "Entries removed from the cache", "cause", cause.label());
     }
 
     private Counter podWatchEnds(WatchEnd cause) {
@@ -436,19 +436,19 @@ public final class Metrics {
     }
 
     private Counter keyFetches(KeyFetchResult result) {
-        return counter(KEY_FETCHES, "Fetches of the keys that tokens are verified with", "result", result.label());
+        return counter(KEY_FETCHES, "Fetches of the signing keys", "result", result.label());
     }
 
     private void limited(Limit limit, int times) {
-        counter(LIMITED, "What a limit turned away", "limit", limit.label()).increment(times);
+        counter(LIMITED, "Requests and connections rejected by a limit", "limit", limit.label()).increment(times);
     }
 
     private Counter upstreamFailures(UpstreamFailure failure) {
-        return counter(UPSTREAM_FAILURES, "Calls to EKS Auth that failed for a reason that may pass", "reason", failure.label());
+        return counter(UPSTREAM_FAILURES, "Calls to EKS Auth that failed for a temporary reason", "reason", failure.label());
     }
 
     private void wrongSubjects(int times) {
-        counter(WRONG_SUBJECTS, "Answers of EKS Auth for another service account than the token's").increment(times);
+        counter(WRONG_SUBJECTS, "Responses of EKS Auth that named another service account than the token").increment(times);
     }
 
     private Counter referenceState(String state) {

@@ -120,7 +120,7 @@ final class QueuedConsole extends ExtHandler {
         dropping = false;
         String line = lineFormatter.format(
                 Level.WARNING,
-                "Log lines were dropped here, as standard output was not read",
+                "Log lines were dropped here, because standard output was not read",
                 List.of(Field.of("dropped", missing)),
                 QueuedConsole.class.getName());
         missing = 0;

@@ -40,7 +40,7 @@ public record RejectedToken(Kind kind, String message, Optional<WorkloadClaims> 
 
     /** The token of a pod that is known to be gone. */
     public static RejectedToken podGone() {
-        return forbidden("The token's pod is gone from this node: only its own pod may use a token");
+        return forbidden("The token's pod no longer exists on this node: only its own pod may use a token");
     }
 
     public static RejectedToken expired(String message) {

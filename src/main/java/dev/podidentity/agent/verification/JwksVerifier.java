@@ -211,7 +211,7 @@ public final class JwksVerifier implements TokenVerifier {
             queue.done();
             Optional<VerificationKeys> keys = currentKeys();
             if (error != null) {
-                LOG.error("Verifying a token went wrong", error);
+                LOG.error("Verifying a token failed unexpectedly", error);
                 land(new NotVerified(Reason.ERROR));
             } else if (keys.isEmpty()) {
                 awaitKeys(NO_KEYS);

@@ -121,7 +121,7 @@ public final class KeyRing {
     /** The keys, the same object as long as they are the same; empty if there are none, or none that are still good. */
     Optional<VerificationKeys> current() {
         if (held.isPresent() && nanos.getAsLong() - goodUntil >= 0) {
-            LOG.warnf("The keys that tokens are verified with are too old to be used any longer",
+            LOG.warnf("The signing keys are too old and are no longer used",
                     Field.of("fetchedAt", held.get().fetchedAt()));
             held = Optional.empty();
             metrics.keysFetchedAt(Optional.empty());
@@ -172,7 +172,7 @@ public final class KeyRing {
 
     private void succeeded(FetchedKeys fetched) {
         if (failures > 0) {
-            LOG.info("The keys that tokens are verified with can be fetched again");
+            LOG.info("The signing keys can be fetched again");
         }
         failures = 0;
         refusals = 0;
@@ -188,9 +188,9 @@ public final class KeyRing {
         refusals = forbidden ? refusals + 1 : 0;
         metrics.keysFetched(forbidden ? KeyFetchResult.FORBIDDEN : KeyFetchResult.FAILED);
         if (!(cause instanceof CallFailure)) {
-            LOG.error("Fetching the keys that tokens are verified with went wrong", cause);
+            LOG.error("Fetching the signing keys failed unexpectedly", cause);
         } else if (failures == 1 || refusals == 1) {
-            LOG.warnf("The keys that tokens are verified with cannot be fetched",
+            LOG.warnf("The signing keys cannot be fetched",
                     Field.of("reason", cause.getMessage()),
                     Field.of("keptUntil", held.map(kept -> clock.instant().plusNanos(goodUntil - nanos.getAsLong()))
                             .orElse(null)));
@@ -218,7 +218,7 @@ public final class KeyRing {
         VerificationKeys before = held.map(FetchedKeys::keys).orElse(null);
         boolean changed = !fetched.keys().equals(before);
         if (changed) {
-            LOG.infof("Tokens are verified with these keys",
+            LOG.infof("Signing keys loaded",
                     Field.of("issuer", fetched.keys().issuer()),
                     Field.of("keys", fetched.keys().size()),
                     Field.of("fetchedAt", fetched.fetchedAt()));
@@ -234,7 +234,7 @@ public final class KeyRing {
         onWorker(kept::read, (content, error) -> {
             readingFile = false;
             if (error != null) {
-                warnOfFile("The file of keys is not used", kept, error);
+                warnOfFile("The keys file is not used", kept, error);
             } else if (content.isPresent() && held.isEmpty()) {
                 use(kept, content.get());
             }
@@ -244,7 +244,7 @@ public final class KeyRing {
 
     private void use(KeysFile kept, FetchedKeys content) {
         if (issuer.isPresent() && !issuer.get().equals(content.published().issuer())) {
-            LOG.warnf("The file of keys is not used",
+            LOG.warnf("The keys file is not used",
                     Field.of("file", kept),
                     Field.of("reason", "Its keys are of another issuer, " + content.published().issuer()));
             return;
@@ -252,7 +252,7 @@ public final class KeyRing {
         Instant now = clock.instant();
         Duration age = Duration.between(content.fetchedAt(), now);
         if (age.compareTo(KeyRefreshPolicy.MAX_AGE) >= 0) {
-            LOG.warnf("The file of keys is not used",
+            LOG.warnf("The keys file is not used",
                     Field.of("file", kept),
                     Field.of("reason", "Its keys are too old, fetched at " + content.fetchedAt()));
         } else if (age.isNegative()) {
@@ -284,7 +284,7 @@ public final class KeyRing {
             writingFile = false;
             fileWrittenAt = error == null ? Optional.of(nanos.getAsLong()) : Optional.empty();
             if (error != null && !fileFailed) {
-                warnOfFile("The file of keys cannot be written", file.get(), error);
+                warnOfFile("The keys file cannot be written", file.get(), error);
             }
             fileFailed = error != null;
             boolean again = changedSince;

@@ -198,10 +198,10 @@ public final class ReviewVerifier implements TokenVerifier {
             pause = Optional.of(new Pause(reason, now + length.toNanos()));
         }
         if (!(cause instanceof CallFailure)) {
-            LOG.error("Asking the API server about a token went wrong", cause);
+            LOG.error("A token review failed unexpectedly", cause);
         } else if (!warnedOf.equals(Optional.of(reason))) {
             warnedOf = Optional.of(reason);
-            LOG.warnf("The API server cannot be asked about tokens: EKS Auth judges those of which it has said nothing",
+            LOG.warnf("The API server cannot review tokens: only EKS Auth checks those without a verdict",
                     Field.of("reason", cause.getMessage()));
         }
         return reason;

@@ -149,7 +149,7 @@ public final class TokenVerification {
     private RejectedToken otherNode(ServiceAccountToken token) {
         metrics.verified(VerificationVerdict.OTHER_NODE);
         warn(token);
-        return RejectedToken.forbidden("The token is of a pod of another node: a token works only on the node that its pod runs"
+        return RejectedToken.forbidden("The token belongs to a pod on another node: a token works only on the node where its pod runs"
                 + " on");
     }
 
@@ -179,7 +179,7 @@ public final class TokenVerification {
         }
         // Claims, not facts, unless the token was verified.
         WorkloadClaims claims = token.claims();
-        LOG.warnf("A token of a pod of another node was presented here",
+        LOG.warnf("A token of a pod on another node was presented",
                 Field.of("namespace", claims.namespace()),
                 Field.of("serviceAccount", claims.serviceAccount()),
                 Field.of("pod", claims.pod()),

@@ -33,7 +33,7 @@ class NodeTaintIT {
     }
 
     private static void awaitRemoved(AgentProcess agent) {
-        agent.awaitLine(line -> line.contains("The startup taint is removed from this node"));
+        agent.awaitLine(line -> line.contains("The startup taint was removed from this node"));
     }
 
     @Test

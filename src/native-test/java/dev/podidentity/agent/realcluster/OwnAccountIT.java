@@ -22,7 +22,7 @@ class OwnAccountIT {
 
     private static final String VERIFIED = "pod_identity_token_verifications_total{verdict=\"verified\",}";
     private static final String API_SERVER = "pod_identity_token_verifications_total{verdict=\"api_server\",}";
-    private static final String AWAY = "The API server cannot be asked about tokens";
+    private static final String AWAY = "The API server cannot review tokens";
     /** The files are read anew after a minute. */
     private static final Duration READ_ANEW = Duration.ofSeconds(120);
     /** The API server accepts a token for a minute more, and remembers for some seconds that it has. */

@@ -173,9 +173,9 @@ class PodEventsIT {
             Wait.until("all are refused", () -> posts() == 3);
 
             // Then
-            assertThat(agent.awaitLine(line -> line.contains("The API server refuses an Event")))
+            assertThat(agent.awaitLine(line -> line.contains("The API server rejects an Event")))
                     .contains("\"level\":\"warning\"", "\"namespace\":\"" + namespace + '"', "\"status\":422", policy);
-            assertThat(agent.lines("The API server refuses an Event")).isOne();
+            assertThat(agent.lines("The API server rejects an Event")).isOne();
             assertThat(events()).isEmpty();
         } finally {
             cluster.api().kubectl("delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", policy);

@@ -118,7 +118,7 @@ final class RealNode {
     }
 
     static void awaitWatch(AgentProcess agent) {
-        agent.awaitLine(line -> line.contains("The pods of this node are watched"));
+        agent.awaitLine(line -> line.contains("Watching the pods of this node"));
     }
 
     /** Waits until the agent verifies a token in time; where its code is cold, the first ones take longer than it waits. */

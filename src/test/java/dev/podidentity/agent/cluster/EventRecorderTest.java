@@ -319,7 +319,7 @@ class EventRecorderTest {
         until(EventResult.FORBIDDEN, RefusalBackoff.BELIEVED + 1);
 
         // Then
-        assertThat(log.all()).containsExactly("WARN No Event can be put on a pod of this namespace; it is tried again"
+        assertThat(log.all()).containsExactly("WARN No Event can be recorded for pods of this namespace; retrying"
                 + " [namespace=shop, remedy=The agent may not put Events on pods (HTTP 403): give its service account"
                 + " a role with apiGroups \"\", resources events with the verb create; if it has one, look for a quota or an"
                 + " admission policy]");
@@ -435,7 +435,7 @@ class EventRecorderTest {
         until(EventResult.FAILED, 2);
 
         // Then
-        assertThat(log.all()).containsExactly("WARN The API server refuses an Event; it is not sent again [namespace=shop,"
+        assertThat(log.all()).containsExactly("WARN The API server rejects an Event; it is not sent again [namespace=shop,"
                 + " status=422, reason=" + policy + ", remedy=Look for an admission policy or webhook that refuses the Events of"
                 + " eks-pod-identity-agent]");
     }

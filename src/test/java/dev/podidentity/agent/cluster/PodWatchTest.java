@@ -532,7 +532,7 @@ class PodWatchTest {
         assertThat(fixture.<Boolean>call(watch::synced)).isTrue();
         assertThat(registry.get("pod_identity_pods_synced").gauge().value()).isEqualTo(1);
         assertThat(gone("unknown", Instant.EPOCH)).isTrue();
-        assertThat(log.lines()).containsExactly("INFO The pods of this node are watched");
+        assertThat(log.lines()).containsExactly("INFO Watching the pods of this node");
     }
 
     @ParameterizedTest
@@ -871,7 +871,7 @@ class PodWatchTest {
 
         // Then
         assertThat(log.lines()).containsExactly(
-                "WARN The agent may not watch the pods of this node: those that are not known to be gone live");
+                "WARN The agent is not allowed to watch the pods of this node; pods count as running until they are known to be deleted");
     }
 
     @Test
@@ -902,8 +902,8 @@ class PodWatchTest {
 
         // Then
         assertThat(log.lines()).containsExactly(
-                "WARN The pods of this node cannot be watched: those that are not known to be gone live",
-                "INFO The pods of this node are watched");
+                "WARN The pods of this node cannot be watched; pods count as running until they are known to be deleted",
+                "INFO Watching the pods of this node");
     }
 
     @Test
@@ -933,9 +933,9 @@ class PodWatchTest {
 
         // Then
         assertThat(log.lines()).containsExactly(
-                "WARN The pods of this node cannot be watched: those that are not known to be gone live",
-                "INFO The pods of this node are watched",
-                "WARN The pods of this node cannot be watched: those that are not known to be gone live");
+                "WARN The pods of this node cannot be watched; pods count as running until they are known to be deleted",
+                "INFO Watching the pods of this node",
+                "WARN The pods of this node cannot be watched; pods count as running until they are known to be deleted");
     }
 
     @Test

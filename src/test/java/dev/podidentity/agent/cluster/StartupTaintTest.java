@@ -76,7 +76,7 @@ class StartupTaintTest {
         assertThat(server.received()).extracting(request -> request.method() + " " + request.uri())
                 .containsExactly("GET /api/v1/nodes/node-1", "PATCH /api/v1/nodes/node-1");
         assertThat(server.received().get(1).getHeader("Content-Type")).isEqualTo("application/json-patch+json");
-        assertThat(log.all()).containsExactly("INFO The startup taint is removed from this node [taints=" + KEY + "]");
+        assertThat(log.all()).containsExactly("INFO The startup taint was removed from this node [taints=" + KEY + "]");
         assertThat(fixture.<Integer>call(pauses::pending)).isZero();
         fixture.run(taint::stop);
     }
@@ -211,7 +211,7 @@ class StartupTaintTest {
 
         // Then
         assertThat(log.all()).singleElement().asString()
-                .startsWith("WARN The startup taint cannot be removed from this node; it is tried again")
+                .startsWith("WARN The startup taint cannot be removed from this node; retrying")
                 .contains("look for what keeps changing this node's taints", "\"policy 'nodes' denied request\"");
     }
 
@@ -237,7 +237,7 @@ class StartupTaintTest {
             int expected = asked;
             fixture.until(() -> server.received().size() == expected);
         }
-        assertThat(log.all()).containsExactly("WARN The startup taint cannot be removed from this node; it is tried again"
+        assertThat(log.all()).containsExactly("WARN The startup taint cannot be removed from this node; retrying"
                 + " [node=node-1, taint=" + KEY + ", remedy=The API server does not let the agent take a taint off this node"
                 + " now: it answers with HTTP 500]");
         assertThat(pending()).isEqualTo(1);
@@ -329,7 +329,7 @@ class StartupTaintTest {
         server.answer(404, "{\"kind\":\"Status\"}");
         start(KEY);
         untilPausing();
-        assertThat(log.all()).containsExactly("WARN The startup taint cannot be removed from this node; it is tried again"
+        assertThat(log.all()).containsExactly("WARN The startup taint cannot be removed from this node; retrying"
                 + " [node=node-1, taint=" + KEY + ", remedy=The API server knows no node of this name (HTTP 404): check that the"
                 + " environment variable NODE_NAME is spec.nodeName of the agent's pod]");
 

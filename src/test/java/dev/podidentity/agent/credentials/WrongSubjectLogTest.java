@@ -57,7 +57,7 @@ class WrongSubjectLogTest {
         // Then
         assertThat(errors)
                 .extracting(LogRecord::getMessage)
-                .containsExactly("EKS Auth answered for another service account than the token's");
+                .containsExactly("EKS Auth returned credentials of another service account; they are not used");
     }
 
     @Test

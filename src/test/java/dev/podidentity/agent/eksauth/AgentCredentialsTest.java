@@ -400,8 +400,8 @@ class AgentCredentialsTest {
             refuse(credentials, NO_PERMISSION, 3);
 
             // Then
-            assertThat(log.all()).containsExactly("WARN EKS Auth refuses the calls of the agent itself; pods keep the credentials"
-                    + " that they have [reason=agent_permission, remedy=allow the node's role to call]");
+            assertThat(log.all()).containsExactly("WARN EKS Auth rejects the calls of the agent itself; cached credentials are"
+                    + " still served [reason=agent_permission, remedy=allow the node's role to call]");
 
             // When
             time.advance(Duration.ofSeconds(10));
@@ -409,7 +409,7 @@ class AgentCredentialsTest {
             credentials.answered(credentials.current(), REFUSED_TO_POD);
 
             // Then
-            assertThat(log.all()).hasSize(2).last().asString().startsWith("INFO EKS Auth accepts the calls of the agent itself again");
+            assertThat(log.all()).hasSize(2).last().asString().startsWith("INFO EKS Auth accepts the agent's calls again");
         }
     }
 

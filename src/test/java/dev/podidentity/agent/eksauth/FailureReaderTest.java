@@ -119,7 +119,7 @@ class FailureReaderTest {
     void saysThatTheRoleOfThePodDoesNotTrustEksAuthAndNothingOfTheNodesRole() {
         EksAuthFailure failure = failures.read(answer("AccessDeniedException", 400));
 
-        assertPermanent(failure, PermanentFailure.Reason.ACCESS_DENIED, "trust policy allow pods.eks.amazonaws.com");
+        assertPermanent(failure, PermanentFailure.Reason.ACCESS_DENIED, "trust policy, allow pods.eks.amazonaws.com");
         assertThat(failure.message()).doesNotContain("node");
     }
 

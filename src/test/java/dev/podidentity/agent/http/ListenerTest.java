@@ -65,7 +65,7 @@ class ListenerTest {
         // Then
         assertThat(listener.up()).isFalse();
         assertThat(listener.absent()).isTrue();
-        assertThat(log.all()).singleElement().asString().contains("none is needed");
+        assertThat(log.all()).singleElement().asString().contains("nothing, if this node");
         assertThat(time.pending()).as("it is tried again").isEqualTo(1);
     }
 
@@ -79,7 +79,7 @@ class ListenerTest {
             // Then
             assertThat(listener.up()).isFalse();
             assertThat(listener.absent()).isFalse();
-            assertThat(log.all()).singleElement().asString().contains("end the process that has the port");
+            assertThat(log.all()).singleElement().asString().contains("stop the process that uses the port");
         }
     }
 
@@ -123,7 +123,7 @@ class ListenerTest {
         // Then
         assertThat(listener.up()).isFalse();
         assertThat(listener.absent()).as("it is required").isFalse();
-        assertThat(log.all()).singleElement().asString().contains("this one waits until it can take over");
+        assertThat(log.all()).singleElement().asString().contains("waiting until this one can take over");
         // When
         serves = true;
         pass(listener, Listener.LOOK);
@@ -203,8 +203,8 @@ class ListenerTest {
         // Then
         assertThat(listener.state().shared().getAsBoolean()).isFalse();
         assertThat(log.all()).hasSize(3);
-        assertThat(log.all().get(1)).contains("Another process listens here too");
-        assertThat(log.all().get(2)).contains("No other process listens here now");
+        assertThat(log.all().get(1)).contains("Another process also listens on this address");
+        assertThat(log.all().get(2)).contains("No other process listens on this address any more");
     }
 
     @Test
@@ -286,7 +286,7 @@ class ListenerTest {
         CompletableFuture<Boolean> handedOver = handOver(listener);
         // Then
         assertThat(handedOver).succeedsWithin(TIMEOUT.multipliedBy(6)).isEqualTo(true);
-        assertThat(log.all()).last().asString().contains("a few may be lost");
+        assertThat(log.all()).last().asString().contains("some may be lost");
     }
 
     private Listener listener(String host, int port, Future<Boolean> onThisNode) {

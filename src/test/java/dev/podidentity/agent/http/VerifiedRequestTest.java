@@ -144,7 +144,7 @@ class VerifiedRequestTest {
         // Then
         assertThat(answer.statusCode()).isEqualTo(403);
         assertThat(answer.headers().firstValue("content-type")).contains("application/json");
-        assertThat(answer.body()).contains("\"Code\":\"AccessDeniedException\"", "of another node");
+        assertThat(answer.body()).contains("\"Code\":\"AccessDeniedException\"", "on another node");
         assertThat(verifying).isEmpty();
         assertThat(asked).isEmpty();
     }

@@ -191,7 +191,7 @@ class NodeLinkTest {
         // Then
         assertThat(kernel.changes).isEqualTo(ALL.subList(0, 4));
         assertThat(messages(true)).isEmpty();
-        assertThat(messages(false)).contains("This node has no IPv6 for the agent's address; it is left out");
+        assertThat(messages(false)).contains("This node has no IPv6; the agent's IPv6 address is left out");
         assertThat(notes).last().satisfies(note -> assertThat(note.fields()).containsEntry("addresses", "169.254.170.23"));
     }
 

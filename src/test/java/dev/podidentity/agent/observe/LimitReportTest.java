@@ -33,7 +33,7 @@ class LimitReportTest {
         // When
         report.rejected(limit, "10.0.0.7");
         // Then
-        assertThat(log.all()).containsExactly("WARN A limit turned requests of a source away "
+        assertThat(log.all()).containsExactly("WARN A limit rejected requests from a source address "
                 + "[source=10.0.0.7, limit=" + limit.label() + ", count=1, remedy=" + limit.remedy() + "]");
         assertThat(limit.remedy()).isNotBlank();
     }

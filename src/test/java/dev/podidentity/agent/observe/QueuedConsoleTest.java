@@ -21,7 +21,7 @@ import org.junit.jupiter.api.Timeout;
 @Timeout(60)
 class QueuedConsoleTest {
 
-    private static final String DROPPED = "Log lines were dropped here, as standard output was not read";
+    private static final String DROPPED = "Log lines were dropped here, because standard output was not read";
 
     private final Reader reader = new Reader();
     private final QueuedConsole console = console(Duration.ofMinutes(1));

@@ -60,7 +60,7 @@ class TokenVerificationTest {
         assertThat(verify(claims(Optional.of("node-2")), Optional.of("node-1"))).isInstanceOfSatisfying(
                 RejectedToken.class, rejected -> {
                     assertThat(rejected.kind()).isEqualTo(RejectedToken.Kind.FORBIDDEN);
-                    assertThat(rejected.message()).contains("of another node").doesNotContain("node-2");
+                    assertThat(rejected.message()).contains("on another node").doesNotContain("node-2");
                 });
         assertThat(counted()).containsExactly("other_node");
     }
@@ -82,7 +82,7 @@ class TokenVerificationTest {
             assertThat(verify(mode, Optional.empty(), ALL_GONE)).isInstanceOfSatisfying(
                     RejectedToken.class, rejected -> {
                         assertThat(rejected.kind()).isEqualTo(RejectedToken.Kind.FORBIDDEN);
-                        assertThat(rejected.message()).contains("pod is gone");
+                        assertThat(rejected.message()).contains("no longer exists");
                     });
         }
         assertThat(verified).isEmpty();
