@@ -68,14 +68,14 @@ class DoctorAwsIT {
 
     static Stream<Arguments> answers() {
         return Stream.of(
-                arguments(400, "InvalidTokenException", "ok: EKS Auth may be called"),
-                arguments(403, "AccessDeniedException", "fail: The node's role may not call EKS Auth"),
+                arguments(400, "InvalidTokenException", "ok: The agent is allowed to call EKS Auth"),
+                arguments(403, "AccessDeniedException", "fail: The node's role is not allowed to call EKS Auth"),
                 arguments(403, "UnrecognizedClientException", "fail: EKS Auth does not accept the agent's own AWS credentials"),
                 arguments(403, "InvalidSignatureException", "fail: EKS Auth does not accept the agent's own AWS credentials"),
-                arguments(404, "ResourceNotFoundException", "fail: EKS Auth knows no cluster prod"),
-                arguments(429, "ThrottlingException", "warn: EKS Auth answers HTTP 429 ThrottlingException"),
-                arguments(500, "InternalServerException", "warn: EKS Auth answers HTTP 500 InternalServerException"),
-                arguments(418, "", "fail: EKS Auth answers HTTP 418, which EKS Auth would not"));
+                arguments(404, "ResourceNotFoundException", "fail: EKS Auth does not know a cluster prod"),
+                arguments(429, "ThrottlingException", "warn: EKS Auth responds with HTTP 429 ThrottlingException"),
+                arguments(500, "InternalServerException", "warn: EKS Auth responds with HTTP 500 InternalServerException"),
+                arguments(418, "", "fail: EKS Auth responds with HTTP 418, which is not a response of EKS Auth"));
     }
 
     @ParameterizedTest
@@ -131,7 +131,7 @@ class DoctorAwsIT {
                     .startsWith("fail: EKS Auth at 127.0.0.1 shows a certificate that is not accepted: set AWS_CA_BUNDLE");
             assertThat(without.of("permission")).singleElement().asString().startsWith("skip: ");
             assertThat(with.of("eks-auth")).containsExactly(
-                    "ok: EKS Auth answers, with a certificate that is trusted by AWS_CA_BUNDLE");
+                    "ok: EKS Auth responds, with a certificate that is trusted by AWS_CA_BUNDLE");
         }
     }
 

@@ -66,7 +66,7 @@ class DoctorNodeIT {
         assertThat(diagnosis.of("address")).hasSize(2).allMatch(line -> line.startsWith("ok: "));
         assertThat(diagnosis.of("port")).hasSize(4).allMatch(line -> line.contains("(process " + agent.pid() + ")"));
         assertThat(diagnosis.of("permission")).containsExactly(
-                "ok: EKS Auth may be called: it refused a made-up token (InvalidTokenException)");
+                "ok: The agent is allowed to call EKS Auth, which rejected a made-up token (InvalidTokenException)");
         assertThat(diagnosis.of("health")).containsExactly("ok: The agent is alive and ready");
         assertThat(diagnosis.of("limits")).singleElement().asString().startsWith("ok: No limit was reached");
         assertThat(text.awaitExit()).isZero();
@@ -238,7 +238,7 @@ class DoctorNodeIT {
         // Then
         assertThat(diagnosis.of("region")).singleElement().asString().startsWith("ok: ").contains("IMDSv2");
         assertThat(diagnosis.of("credentials")).singleElement().asString().startsWith("ok: ").contains("IMDSv2");
-        assertThat(diagnosis.of("imds")).first().isEqualTo("ok: IMDSv2 answers this node");
+        assertThat(diagnosis.of("imds")).first().isEqualTo("ok: IMDSv2 responds to this node");
         assertThat(diagnosis.of("imds").get(1)).startsWith(hopLimit == 1 ? "ok: The hop limit of IMDS is 1" : "warn: The hop limit");
         assertThat(diagnosis.of("imds").stream().anyMatch(line -> line.startsWith("warn: IMDSv1"))).isEqualTo(versionOne);
         assertThat(diagnosis.troubles()).as("all but IMDS is as it should be").allMatch(line -> line.startsWith("imds: "));

@@ -120,14 +120,14 @@ final class OwnAccount {
     private static String token(Path file) throws CallFailure {
         String token = new String(content(file, "the agent's token for the API server"), StandardCharsets.UTF_8).strip();
         if (!TOKEN.matcher(token).matches()) {
-            throw new CallFailure("The agent's token for the API server is to be in " + file + ", but it holds none", false);
+            throw new CallFailure("The agent's token for the API server is expected in " + file + ", but the file contains none", false);
         }
         return token;
     }
 
     private static Authority authority(Path file, byte[] pem) throws CallFailure {
         try {
-            return new Authority(pem, TrustRoots.of(pem, "The API server's certificate authority is to be in " + file)[0]);
+            return new Authority(pem, TrustRoots.of(pem, "The API server's certificate authority is expected in " + file)[0]);
         } catch (IllegalArgumentException e) {
             throw new CallFailure(e.getMessage(), false);
         }

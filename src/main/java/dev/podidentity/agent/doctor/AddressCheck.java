@@ -37,7 +37,7 @@ final class AddressCheck implements Check {
             findings.addAll(second);
         } else if (ipv6) {
             findings.add(Finding.warn(LinkState.IPV6 + " is not an address of this node, which has IPv6",
-                    LinkCheck.INITIALIZE + "; in an IPv4 cluster, leave it"));
+                    LinkCheck.INITIALIZE + "; not needed in an IPv4 cluster"));
         }
         return findings;
     }
@@ -49,7 +49,7 @@ final class AddressCheck implements Check {
     private static Finding finding(Held held) {
         String prefix = held.address() + "/" + held.prefixLength();
         if (!held.ours()) {
-            return Finding.fail(prefix + " is an address of " + held.link() + ", so that pods reach somebody else",
+            return Finding.fail(prefix + " is an address of " + held.link() + "; pods reach another process there",
                     "If nothing else needs it, remove it: ip address delete " + prefix + " dev " + held.link());
         }
         return held.whole()

@@ -26,6 +26,6 @@ final class AgentHttp {
                 URI.create("http://" + where + path),
                 Map.of(),
                 Route.DIRECT,
-                new Callee("The agent at " + where, "start it, or give the right --probe-port", "")));
+                new Callee("The agent at " + where, "start it, or pass the right --probe-port", "")));
     }
 }

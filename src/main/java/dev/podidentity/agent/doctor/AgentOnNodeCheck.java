@@ -25,7 +25,7 @@ final class AgentOnNodeCheck implements Check {
     @Override
     public List<Finding> examine() {
         if (pod.node().isEmpty()) {
-            return List.of(Finding.skip("It is on no node yet"));
+            return List.of(Finding.skip("It has not been scheduled to a node yet"));
         }
         String node = pod.node().get();
         try {
@@ -37,12 +37,12 @@ final class AgentOnNodeCheck implements Check {
                     .toList();
             if (agents.isEmpty()) {
                 return List.of(Finding.fail("No agent runs on node " + node,
-                        "Look at why the DaemonSet eks-pod-identity-agent has no pod there: its affinity, its tolerations, room on the"
+                        "Find out why the DaemonSet eks-pod-identity-agent has no pod there: its affinity, its tolerations, room on the"
                                 + " node"));
             }
             return agents.stream().map(AgentOnNodeCheck::finding).toList();
         } catch (CallFailure failure) {
-            return List.of(Finding.skip(failure.getMessage(), "Ask as somebody who may list pods of all namespaces"));
+            return List.of(Finding.skip(failure.getMessage(), "Run doctor with permission to list pods of all namespaces"));
         }
     }
 
@@ -54,6 +54,6 @@ final class AgentOnNodeCheck implements Check {
         return ready
                 ? Finding.ok(who + " is ready")
                 : Finding.fail(who + " is not ready (" + agent.phase() + ")",
-                        "Examine it: kubectl -n " + agent.namespace() + " exec " + agent.name() + " -- /eks-pod-identity-agent doctor");
+                        "Check it: kubectl -n " + agent.namespace() + " exec " + agent.name() + " -- /eks-pod-identity-agent doctor");
     }
 }

@@ -33,7 +33,7 @@ final class AssociationCheck implements Check {
     @Override
     public List<Finding> examine() {
         if (cluster.isEmpty()) {
-            return List.of(Finding.skip("The cluster's name is not known", "Give --cluster-name"));
+            return List.of(Finding.skip("The cluster's name is not known", "Pass --cluster-name"));
         }
         if (aws.isEmpty()) {
             return List.of(Finding.skip("There are no AWS credentials, or no region",
@@ -67,9 +67,9 @@ final class AssociationCheck implements Check {
                 : Pod.instant(association.at("createdAt"));
         boolean before = made.isPresent() && pod.created().isPresent() && pod.created().get().isBefore(made.get());
         return before
-                ? Optional.of(Finding.fail("The pod was made at " + pod.created().get() + ", before its association at " + made.get()
+                ? Optional.of(Finding.fail("The pod was created at " + pod.created().get() + ", before its association at " + made.get()
                                 + ": nothing was injected",
-                        "Make the pod anew: kubectl -n " + pod.namespace() + " rollout restart ... of what owns it"))
+                        "Create the pod again: kubectl -n " + pod.namespace() + " rollout restart ... of what owns it"))
                 : Optional.empty();
     }
 
@@ -79,7 +79,7 @@ final class AssociationCheck implements Check {
             Optional<Tree> document = aws.orElseThrow().trustPolicy(arn.substring(arn.lastIndexOf('/') + 1));
             if (document.isEmpty()) {
                 return Finding.fail("There is no role " + arn + " in the account of these AWS credentials",
-                        "Make it, or ask with credentials of its account");
+                        "Create it, or run doctor with credentials of its account");
             }
             TrustPolicy policy = new TrustPolicy(document.get());
             if (!policy.missing().isEmpty()) {
@@ -87,7 +87,7 @@ final class AssociationCheck implements Check {
                         + " to pods.eks.amazonaws.com", "Add this statement: " + TrustPolicy.STATEMENT);
             }
             return policy.conditional()
-                    ? Finding.ok("The role trusts pods.eks.amazonaws.com under conditions, which are not looked at")
+                    ? Finding.ok("The role trusts pods.eks.amazonaws.com under conditions, which doctor does not evaluate")
                     : Finding.ok("The role trusts pods.eks.amazonaws.com with sts:AssumeRole and sts:TagSession");
         } catch (CallFailure failure) {
             return notAsked(failure, "iam:GetRole");
@@ -96,7 +96,7 @@ final class AssociationCheck implements Check {
 
     private static Finding notAsked(CallFailure failure, String actions) {
         return failure.forbidden()
-                ? Finding.skip("These AWS credentials may not ask: " + failure.getMessage(), "Ask with credentials that may " + actions)
+                ? Finding.skip("These AWS credentials lack permission: " + failure.getMessage(), "Run doctor with credentials that allow " + actions)
                 : Finding.failed(failure);
     }
 }

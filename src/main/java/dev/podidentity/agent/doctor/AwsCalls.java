@@ -107,12 +107,12 @@ final class AwsCalls {
         }
         Matcher policy = POLICY.matcher(text);
         if (!policy.find()) {
-            throw new CallFailure("The answer of IAM has no trust policy", false);
+            throw new CallFailure("The response of IAM has no trust policy", false);
         }
         try {
             return Optional.of(new Tree(new JsonObject(URLDecoder.decode(policy.group(1), StandardCharsets.UTF_8))));
         } catch (DecodeException | IllegalArgumentException e) {
-            throw new CallFailure("The trust policy in the answer of IAM is not JSON", false);
+            throw new CallFailure("The trust policy in the response of IAM is not JSON", false);
         }
     }
 

@@ -29,7 +29,7 @@ final class CacheCheck implements Check {
         try {
             return Stream.concat(entries(agent.get("/debug/entries")), sources(agent.get("/debug/sources"))).toList();
         } catch (CallFailure failure) {
-            return List.of(Finding.skip("The cache cannot be looked into, as the agent does not answer"));
+            return List.of(Finding.skip("The cache cannot be read, because the agent does not respond"));
         }
     }
 
@@ -44,7 +44,7 @@ final class CacheCheck implements Check {
         Finding finding = failed.isEmpty()
                 ? Finding.ok(seen)
                 : Finding.warn(seen + "; the last renewal of " + failed.size() + " failed",
-                        "See the failures below; what is cached is served until it expires");
+                        "See the failures below; cached credentials are served until they expire");
         return Stream.of(finding.with(shown(Stream.concat(
                 failed.stream(), entries.stream().filter(entry -> !failed.contains(entry))).map(CacheCheck::line).toList())));
     }
@@ -68,7 +68,7 @@ final class CacheCheck implements Check {
         return limited.isEmpty()
                 ? Stream.of(Finding.ok("No source address is limited"))
                 : Stream.of(Finding.warn(limited.size() + " source addresses were limited",
-                        "Find the pods that have them, and let their SDKs cache credentials; where a CNI masquerades pods' traffic, raise"
+                        "Find the pods with these addresses, and let their SDKs cache credentials; if a CNI plugin masquerades pods' traffic, raise"
                                 + " --source-requests-per-second").with(shown(limited)));
     }
 

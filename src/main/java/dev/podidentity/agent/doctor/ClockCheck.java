@@ -13,7 +13,7 @@ final class ClockCheck implements Check {
     private static final Duration REFUSED = Duration.ofMinutes(5);
     /** Tokens and credentials live for hours; a minute is a sign that nobody keeps the clock. */
     private static final Duration TOLERATED = Duration.ofMinutes(1);
-    private static final String REMEDY = "Let chronyd or systemd-timesyncd keep this node's clock; on EC2, by 169.254.169.123";
+    private static final String REMEDY = "Synchronize this node's clock with chronyd or systemd-timesyncd; on EC2, use 169.254.169.123";
 
     private final EksAuthCall call;
     private final Clock clock;
@@ -33,14 +33,14 @@ final class ClockCheck implements Check {
         Optional<Instant> there = call.outcome().answer().flatMap(answer -> answer.at());
         Instant here = clock.instant();
         return List.of(there.map(at -> finding(at, here))
-                .orElseGet(() -> Finding.skip("The clock cannot be compared without an answer of EKS Auth")));
+                .orElseGet(() -> Finding.skip("The clock cannot be compared without a response of EKS Auth")));
     }
 
     private static Finding finding(Instant there, Instant here) {
         Duration off = Duration.between(there, here);
         String seen = "This node's clock is " + off.abs().toSeconds() + " s " + (off.isNegative() ? "behind" : "ahead of") + " EKS Auth's";
         if (off.abs().compareTo(REFUSED) >= 0) {
-            return Finding.fail(seen + ", and AWS refuses what it signs", REMEDY);
+            return Finding.fail(seen + ", and AWS rejects its signatures", REMEDY);
         }
         return off.abs().compareTo(TOLERATED) >= 0
                 ? Finding.warn(seen, REMEDY)

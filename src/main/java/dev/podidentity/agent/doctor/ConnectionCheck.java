@@ -23,7 +23,7 @@ final class ConnectionCheck implements Check {
         return List.of(call.outcome().none().orElseGet(() -> {
             boolean secure = "https".equalsIgnoreCase(place.target().orElseThrow().url().getScheme());
             boolean own = place.target().orElseThrow().ownTrust();
-            return Finding.ok("EKS Auth answers" + (secure ? ", with a certificate that is trusted" + (own ? " by AWS_CA_BUNDLE" : "")
+            return Finding.ok("EKS Auth responds" + (secure ? ", with a certificate that is trusted" + (own ? " by AWS_CA_BUNDLE" : "")
                     : ", without TLS"));
         }));
     }

@@ -30,7 +30,7 @@ final class CredentialsCheck implements Check {
                 .map(found -> finding(found, credentials.source()))
                 .orElseGet(() -> Finding.fail("The agent has no AWS credentials of its own: "
                                 + String.join(", ", credentials.without()) + " have none that can be read",
-                        "Give the node an instance role and let IMDSv2 answer it, or mount a shared credentials file")));
+                        "Give the node an instance role and enable IMDSv2, or mount a shared credentials file")));
     }
 
     private Finding finding(AwsCredentials found, String source) {

@@ -85,7 +85,7 @@ public final class Doctor {
         Optional<Pod> found = kube.get("/api/v1/namespaces/" + name[0] + "/pods/" + name[1]).map(object -> new Pod(new Tree(object)));
         if (found.isEmpty()) {
             return List.of(new Known("pod", List.of(Finding.fail("There is no pod " + request.pod().get(),
-                    "Look for its name: kubectl -n " + name[0] + " get pods"))));
+                    "Find its name: kubectl -n " + name[0] + " get pods"))));
         }
         Pod pod = found.get();
         List<Check> checks = new ArrayList<>(List.of(

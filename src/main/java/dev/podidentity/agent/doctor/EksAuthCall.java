@@ -42,14 +42,14 @@ final class EksAuthCall {
 
     private Outcome make() {
         if (place.target().isEmpty()) {
-            return new Outcome(Optional.empty(), Optional.of(Finding.skip("EKS Auth was not called, as it is not known where it is")));
+            return new Outcome(Optional.empty(), Optional.of(Finding.skip("EKS Auth was not called, because its endpoint is not known")));
         }
         if (aws.credentials().value().isEmpty()) {
-            return new Outcome(Optional.empty(), Optional.of(Finding.skip("EKS Auth was not called, for want of AWS credentials")));
+            return new Outcome(Optional.empty(), Optional.of(Finding.skip("EKS Auth was not called, because there are no AWS credentials")));
         }
         if (settings.clusterName().isEmpty()) {
             return new Outcome(Optional.empty(), Optional.of(Finding.skip(
-                    "EKS Auth was not called, as the cluster's name is not known", "Give --cluster-name")));
+                    "EKS Auth was not called, because the cluster's name is not known", "Pass --cluster-name")));
         }
         Target target = place.target().get();
         String host = target.url().getHost();

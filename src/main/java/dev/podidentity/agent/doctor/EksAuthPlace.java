@@ -11,7 +11,7 @@ record EksAuthPlace(Optional<Target> target, Optional<Finding> problem) {
 
     static EksAuthPlace of(AwsFacts aws, AgentSettings settings, Map<String, String> environment) {
         if (aws.region().value().isEmpty()) {
-            return new EksAuthPlace(Optional.empty(), Optional.of(Finding.skip("EKS Auth cannot be found without a region")));
+            return new EksAuthPlace(Optional.empty(), Optional.of(Finding.skip("The endpoint of EKS Auth cannot be determined without a region")));
         }
         try {
             Target target = AwsSetup.eksAuth(aws.region().value().get(), settings.endpoint(), environment);
@@ -19,7 +19,7 @@ record EksAuthPlace(Optional<Target> target, Optional<Finding> problem) {
             return new EksAuthPlace(Optional.of(target), Optional.empty());
         } catch (IllegalArgumentException e) {
             return new EksAuthPlace(
-                    Optional.empty(), Optional.of(Finding.fail(e.getMessage(), "The agent does not start with this")));
+                    Optional.empty(), Optional.of(Finding.fail(e.getMessage(), "With this configuration the agent does not start")));
         }
     }
 

@@ -33,7 +33,7 @@ final class EndpointCheck implements Check {
         String host = target.url().getHost();
         Optional<URI> proxy = target.proxies().proxyFor(target.url());
         if (proxy.isPresent()) {
-            return Finding.ok("The endpoint of EKS Auth is " + target.url() + "; the proxy looks its name up");
+            return Finding.ok("The endpoint of EKS Auth is " + target.url() + "; the proxy resolves its name");
         }
         try {
             InetAddress[] addresses = names.addressesOf(host);
@@ -47,8 +47,8 @@ final class EndpointCheck implements Check {
             String zone = host.substring(host.indexOf('.') + 1).replaceFirst("^[a-z]+(-[a-z]+)+-\\d+\\.", "");
             return Finding.fail("The name " + host + " has no address: private DNS for " + zone + " is missing, or the node's resolver"
                             + " is wrong",
-                    "In a private cluster, make an interface VPC endpoint for eks-auth with private DNS on; elsewhere, let the node's"
-                            + " resolver find public names");
+                    "In a private cluster, create an interface VPC endpoint for eks-auth with private DNS; otherwise, make the node's"
+                            + " resolver resolve public names");
         }
     }
 }

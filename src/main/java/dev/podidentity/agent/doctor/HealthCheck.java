@@ -22,7 +22,7 @@ final class HealthCheck implements Check {
     public List<Finding> examine() {
         try {
             if (!agent.get("/healthz").ok()) {
-                return List.of(Finding.fail("The agent does not say that it is alive", "Read its log"));
+                return List.of(Finding.fail("The agent's liveness probe fails", "Read its log"));
             }
             ApiAnswer ready = agent.get("/readyz");
             return List.of(ready.ok()

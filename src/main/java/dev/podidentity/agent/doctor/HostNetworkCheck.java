@@ -19,9 +19,9 @@ final class HostNetworkCheck implements Check {
     @Override
     public List<Finding> examine() {
         return List.of(pod.hostNetwork()
-                ? Finding.warn("It is on the network of its node: it reaches IMDS, and so the node's role, whatever the hop limit; and it"
+                ? Finding.warn("It runs on the host network: it reaches IMDS, and thereby the node's role, regardless of the hop limit; and it"
                                 + " shares the node's source address in the agent's limits",
-                        "Set hostNetwork to false, unless it needs it")
-                : Finding.ok("It has a network of its own"));
+                        "Set hostNetwork to false, unless the pod needs it")
+                : Finding.ok("It does not run on the host network"));
     }
 }

@@ -16,7 +16,7 @@ final class InjectionCheck implements Check {
     private static final String AUDIENCE = "pods.eks.amazonaws.com";
     private static final Set<String> URIS =
             Set.of("http://169.254.170.23/v1/credentials", "http://[fd00:ec2::23]/v1/credentials");
-    private static final String AGAIN = "Make the association if there is none yet, then make the pod anew (kubectl rollout restart): the"
+    private static final String AGAIN = "Create the association if there is none, then create the pod again (kubectl rollout restart): the"
             + " webhook adds them only when a pod is created";
 
     private final Pod pod;
@@ -38,8 +38,8 @@ final class InjectionCheck implements Check {
                     + " When it was created, its service account had no association, or EKS did not know of it yet", AGAIN));
         }
         List<Finding> findings = new ArrayList<>();
-        without.forEach(container -> findings.add(Finding.warn("The container " + container.name() + " has not both of " + URI + " and "
-                + TOKEN_FILE, "It gets no credentials of EKS Pod Identity, which is well if it needs none")));
+        without.forEach(container -> findings.add(Finding.warn("The container " + container.name() + " does not have both of " + URI + " and "
+                + TOKEN_FILE, "It gets no credentials from EKS Pod Identity, which is fine if it needs none")));
         pod.containers().stream().filter(InjectionCheck::injected).forEach(container -> findings.add(finding(container)));
         return findings;
     }
@@ -53,14 +53,14 @@ final class InjectionCheck implements Check {
         String file = environment.get(TOKEN_FILE);
         String who = "The container " + container.name();
         if (!URIS.contains(environment.get(URI))) {
-            return Finding.fail(who + " is to ask at " + environment.get(URI) + ", where this agent is not",
+            return Finding.fail(who + " uses the endpoint " + environment.get(URI) + ", which is not this agent's",
                     "Remove " + URI + " from the pod's template, so that the webhook sets it");
         }
         Optional<Tree> mount = container.mounts().stream()
                 .filter(one -> one.at("mountPath").text().map(path -> file.startsWith(path.replaceFirst("/+$", "") + "/")).orElse(false))
                 .findFirst();
         if (mount.isEmpty()) {
-            return Finding.fail(who + " has no volume where its token is to be: " + file, AGAIN);
+            return Finding.fail(who + " has no volume at the path of its token: " + file, AGAIN);
         }
         String path = file.substring(mount.get().at("mountPath").text().orElse("").replaceFirst("/+$", "").length() + 1);
         Optional<Tree> token = pod.volumes().stream()
@@ -75,7 +75,7 @@ final class InjectionCheck implements Check {
         String audience = token.get().at("audience").text().orElse("");
         return audience.equals(AUDIENCE)
                 ? Finding.ok(who + " has the two variables and a token for " + AUDIENCE)
-                : Finding.fail(who + " has a token for the audience \"" + audience + "\", and EKS Auth wants " + AUDIENCE,
-                        "Take the volume from the pod's template, so that the webhook makes it");
+                : Finding.fail(who + " has a token for the audience \"" + audience + "\"; EKS Auth requires " + AUDIENCE,
+                        "Remove the volume from the pod's template, so that the webhook creates it");
     }
 }

@@ -24,7 +24,7 @@ final class Ipv6Check implements Check {
     public List<Finding> examine() {
         return List.of(on(proc)
                 ? Finding.ok("This node has IPv6")
-                : Finding.ok("This node has no IPv6: pods ask over IPv4, and the agent leaves IPv6 out"));
+                : Finding.ok("This node has no IPv6: pods use IPv4, and the agent does without IPv6"));
     }
 
     /** Whether the kernel has IPv6, and lets new links have it. */

@@ -88,9 +88,9 @@ final class IrsaCheck implements Check {
     /** Those with an association; empty if that is not known, with a finding that says why. */
     private Optional<Set<ServiceAccount>> associated(List<Finding> findings) {
         if (cluster.isEmpty() || aws.isEmpty()) {
-            findings.add(Finding.skip("Which ones have an association already is not known, for want of "
+            findings.add(Finding.skip("It is not known which ones already have an association, because doctor lacks "
                     + (cluster.isEmpty() ? "the cluster's name" : "AWS credentials or a region"),
-                    cluster.isEmpty() ? "Give --cluster-name" : "Set AWS_REGION and AWS_ACCESS_KEY_ID"));
+                    cluster.isEmpty() ? "Pass --cluster-name" : "Set AWS_REGION and AWS_ACCESS_KEY_ID"));
             return Optional.empty();
         }
         try {
@@ -100,8 +100,8 @@ final class IrsaCheck implements Check {
             }
             return Optional.of(accounts);
         } catch (CallFailure failure) {
-            findings.add(Finding.skip("Which ones have an association already is not known: " + failure.getMessage(),
-                    "Ask with credentials that may eks:ListPodIdentityAssociations"));
+            findings.add(Finding.skip("It is not known which ones already have an association: " + failure.getMessage(),
+                    "Run doctor with credentials that allow eks:ListPodIdentityAssociations"));
             return Optional.empty();
         }
     }
@@ -115,14 +115,14 @@ final class IrsaCheck implements Check {
                 .toList();
         return moved.isEmpty()
                 ? Optional.empty()
-                : Optional.of(Finding.ok("Service accounts that use EKS Pod Identity alone: " + String.join(", ", moved)));
+                : Optional.of(Finding.ok("Service accounts that use only EKS Pod Identity: " + String.join(", ", moved)));
     }
 
     private Optional<List<Pod>> pods(List<Finding> findings) {
         try {
             return Optional.of(all("/api/v1/pods").stream().map(Pod::new).toList());
         } catch (CallFailure failure) {
-            findings.add(Finding.skip("Which pods use which is not known: " + failure.getMessage(), "Ask as somebody who may list pods"));
+            findings.add(Finding.skip("It is not known which pods use which credentials: " + failure.getMessage(), "Run doctor with permission to list pods"));
             return Optional.empty();
         }
     }
@@ -137,17 +137,17 @@ final class IrsaCheck implements Check {
         long injected = own.stream().filter(IrsaCheck::injected).count();
         List<String> steps = new ArrayList<>();
         if (!known) {
-            steps.add("Add to the trust policy of " + one.role + ", beside the statement for IRSA: " + TrustPolicy.STATEMENT);
+            steps.add("Add to the trust policy of " + one.role + ", in addition to the statement for IRSA: " + TrustPolicy.STATEMENT);
             steps.add(associate(inCluster, account, one.role));
         }
         steps.add("kubectl -n " + account.namespace() + " annotate serviceaccount " + account.name() + " " + ANNOTATION + "-");
-        steps.add("Make its pods anew: kubectl -n " + account.namespace() + " rollout restart ... of what owns them; each keeps what it"
-                + " has until then");
-        steps.add("When 'eks-pod-identity-agent doctor --pod' is content with them, take the statement for IRSA from the trust policy");
+        steps.add("Create its pods again: kubectl -n " + account.namespace() + " rollout restart ... of their owner; each keeps its"
+                + " credentials until then");
+        steps.add("When 'eks-pod-identity-agent doctor --pod' finds no problems with them, remove the statement for IRSA from the trust policy");
         String seen = "The service account " + account + " uses " + one.role + " by IRSA"
-                + (known ? ", and has an association already" : associated.isPresent() ? ", and has no association" : "")
+                + (known ? ", and already has an association" : associated.isPresent() ? ", and has no association" : "")
                 + pods.map(all -> "; " + injected + " of its " + own.size() + " pods have EKS Pod Identity injected").orElse("");
-        return Finding.warn(seen, "Move it without a gap, in this order").with(numbered(steps));
+        return Finding.warn(seen, "Migrate it without downtime, in this order").with(numbered(steps));
     }
 
     private static List<String> numbered(List<String> steps) {

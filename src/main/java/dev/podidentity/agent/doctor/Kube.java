@@ -24,7 +24,7 @@ final class Kube {
         this.access = access;
         this.callee = new Callee(
                 "The API server at " + access.server(),
-                "check its URL, and that it can be reached from here",
+                "check its URL, and that this machine can reach it",
                 "check that the certificate authority is the one of this cluster");
     }
 
@@ -66,7 +66,7 @@ final class Kube {
             return answer.json(path);
         }
         String reason = answer.reason().isEmpty() ? "" : " and says: \"" + answer.reason() + '"';
-        throw new CallFailure("The API server answers HTTP " + answer.status() + " for " + path.replaceFirst("\\?.*", "") + reason,
+        throw new CallFailure("The API server responds with HTTP " + answer.status() + " for " + path.replaceFirst("\\?.*", "") + reason,
                 answer.refused());
     }
 

@@ -49,7 +49,7 @@ record KubeAccess(URI server, Optional<String> token, Route route, String as) {
 
     static TrustManager[] trust(byte[] pem, String where) throws CallFailure {
         try {
-            return TrustRoots.of(pem, "The API server's certificate authority is to be in " + where);
+            return TrustRoots.of(pem, "The API server's certificate authority is expected in " + where);
         } catch (IllegalArgumentException e) {
             throw new CallFailure(e.getMessage(), false);
         }

@@ -77,7 +77,7 @@ final class Kubeconfig {
             Object loaded = new Load(LoadSettings.builder().build()).loadFromString(Files.readString(file));
             return new Kubeconfig(file, new Tree(json(loaded)), environment, programTimeout);
         } catch (IOException e) {
-            throw new CallFailure("The kubeconfig " + file + " cannot be read: give --kubeconfig, or set KUBECONFIG", false);
+            throw new CallFailure("The kubeconfig " + file + " cannot be read: pass --kubeconfig, or set KUBECONFIG", false);
         } catch (YamlEngineException e) {
             // Without its text, which quotes the file.
             throw new CallFailure("The kubeconfig " + file + " is not in YAML", false);
@@ -92,16 +92,16 @@ final class Kubeconfig {
      */
     KubeAccess access(Optional<String> context) throws CallFailure {
         String chosen = context.or(() -> content.at("current-context").text()).filter(name -> !name.isEmpty())
-                .orElseThrow(() -> unusable("has no current context: give --context"));
+                .orElseThrow(() -> unusable("has no current context: pass --context"));
         Tree wanted = named("contexts", "context", chosen);
         Tree cluster = named("clusters", "cluster", wanted.at("cluster").text().orElse(""));
         String user = wanted.at("user").text().orElse("");
         Tree identity = user.isEmpty() ? new Tree(null) : named("users", "user", user);
         if (cluster.at("insecure-skip-tls-verify").isTrue()) {
-            throw unusable("skips the check of the API server's certificate, which doctor does not: give its certificate authority");
+            throw unusable("disables verification of the API server's certificate, which doctor does not support: set its certificate authority");
         }
         URI server = cluster.at("server").text().flatMap(Kubeconfig::url)
-                .orElseThrow(() -> unusable("has no usable URL of a server in context " + chosen));
+                .orElseThrow(() -> unusable("has no valid server URL in context " + chosen));
         Optional<byte[]> authority = bytes(cluster, "certificate-authority");
         Optional<TrustManager[]> trust = authority.isPresent()
                 ? Optional.of(KubeAccess.trust(authority.get(), file.toString()))
@@ -155,7 +155,7 @@ final class Kubeconfig {
         } catch (IOException e) {
             throw unusable("runs " + program + ", which cannot be started: install it, or use a kubeconfig with a token");
         } catch (DecodeException e) {
-            throw unusable("runs " + program + ", which does not give credentials in JSON");
+            throw unusable("runs " + program + ", which does not return credentials in JSON");
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw unusable("runs " + program + ", and was interrupted: run doctor again");

@@ -29,43 +29,43 @@ final class LimitsCheck implements Check {
         try {
             ApiAnswer scrape = agent.get("/metrics");
             if (!scrape.ok()) {
-                return List.of(Finding.skip("The agent does not show its metrics: it answers HTTP " + scrape.status()));
+                return List.of(Finding.skip("The agent does not return its metrics: HTTP " + scrape.status()));
             }
             return findings(Samples.parse(scrape.body().toString()));
         } catch (CallFailure failure) {
-            return List.of(Finding.skip("There are no metrics to look at, as the agent does not answer"));
+            return List.of(Finding.skip("There are no metrics, because the agent does not respond"));
         }
     }
 
     private static List<Finding> findings(Samples samples) {
         if (samples.of(PREFIX + "build_info").isEmpty()) {
-            return List.of(Finding.warn("What answers has other metrics than this agent: it may be the reference",
-                    "Look at which DaemonSet owns the pod on this node"));
+            return List.of(Finding.warn("The process that responds has other metrics than this agent: it may be the reference",
+                    "Find out which DaemonSet owns the pod on this node"));
         }
         List<Finding> findings = new ArrayList<>();
         for (Sample listener : samples.of(PREFIX + "listener_up")) {
             if (listener.value() == 0) {
                 findings.add(Finding.warn("The listener for " + listener.labels().get("listener") + " on "
-                        + listener.labels().get("address") + " is down", "See 'port' and 'address' above; the agent tries again by itself"));
+                        + listener.labels().get("address") + " is down", "See 'port' and 'address' above; the agent retries by itself"));
             }
         }
         for (Sample limit : samples.of(PREFIX + "limit_rejections_total")) {
             if (limit.value() > 0) {
-                findings.add(Finding.warn("The limit " + limit.labels().get("limit") + " has turned away "
+                findings.add(Finding.warn("The limit " + limit.labels().get("limit") + " has rejected "
                                 + Math.round(limit.value()) + " since the agent started",
                         "The agent's log names the sources; docs/metrics.md explains the limits"));
             }
         }
         if (samples.value(PREFIX + "agent_credentials").orElse(1.0) == 0) {
-            findings.add(Finding.fail("The agent has no AWS credentials of its own that can be used",
+            findings.add(Finding.fail("The agent has no usable AWS credentials of its own",
                     "See 'credentials' and 'permission' above"));
         }
         if (samples.value(PREFIX + "upstream_outage").orElse(0.0) > 0) {
             findings.add(Finding.fail("Calls to EKS Auth fail for all pods", "See 'eks-auth' and 'permission' above"));
         }
         if (samples.value(PREFIX + "log_lines_dropped_total").orElse(0.0) > 0) {
-            findings.add(Finding.warn("The agent has dropped lines of its log, as its standard output is not read fast enough",
-                    "Look at the container runtime's logs of this node"));
+            findings.add(Finding.warn("The agent has dropped log lines, because its standard output is not read fast enough",
+                    "Check the container runtime on this node"));
         }
         double used = samples.value(PREFIX + "heap_used_bytes").orElse(0.0);
         double most = samples.value(PREFIX + "heap_max_bytes").orElse(Double.MAX_VALUE);

@@ -29,7 +29,7 @@ final class LinkCheck implements Check {
         if (state.link().isEmpty()) {
             boolean onLoopback = state.addresses().stream().anyMatch(held -> held.ours() && held.address().equals(LinkState.IPV4));
             return onLoopback
-                    ? Finding.ok("The addresses are on lo, as initialize puts them where the kernel has no dummy links")
+                    ? Finding.ok("The addresses are on lo, because the kernel has no dummy links")
                     : Finding.fail("There is no link pod-id-link0", INITIALIZE);
         }
         OwnLink link = state.link().get();
@@ -38,8 +38,8 @@ final class LinkCheck implements Check {
         }
         return link.kind().equals("dummy")
                 ? Finding.ok("The link " + link.name() + " is up")
-                : Finding.warn("The link " + link.name() + " is up, but is no dummy link (type "
+                : Finding.warn("The link " + link.name() + " is up, but is not a dummy link (type "
                                 + (link.kind().isEmpty() ? "none" : link.kind()) + ")",
-                        "Find out who made it; packets to the agent may leave this node");
+                        "Find out what created it; packets to the agent may leave this node");
     }
 }

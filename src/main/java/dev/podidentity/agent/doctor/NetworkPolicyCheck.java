@@ -28,7 +28,7 @@ final class NetworkPolicyCheck implements Check {
     @Override
     public List<Finding> examine() {
         if (pod.hostNetwork()) {
-            return List.of(Finding.ok("Network policies do not apply to pods on the host's network"));
+            return List.of(Finding.ok("Network policies do not apply to pods on the host network"));
         }
         try {
             List<Tree> restricting = kube.get("/apis/networking.k8s.io/v1/namespaces/" + pod.namespace() + "/networkpolicies")
@@ -39,23 +39,23 @@ final class NetworkPolicyCheck implements Check {
                     .toList();
             return List.of(finding(restricting));
         } catch (CallFailure failure) {
-            return List.of(Finding.skip(failure.getMessage(), "Ask as somebody who may list network policies"));
+            return List.of(Finding.skip(failure.getMessage(), "Run doctor with permission to list network policies"));
         }
     }
 
     private static Finding finding(List<Tree> restricting) {
         if (restricting.isEmpty()) {
-            return Finding.ok("No NetworkPolicy limits where it may connect to; policies of a CNI's own are not looked at");
+            return Finding.ok("No NetworkPolicy restricts its egress; policies of a CNI plugin's own kind are not checked");
         }
         List<String> names = new ArrayList<>();
         for (Tree policy : restricting) {
             if (policy.at("spec", "egress").each().stream().anyMatch(NetworkPolicyCheck::lets)) {
-                return Finding.ok("A NetworkPolicy lets it connect to " + AGENT + ": " + name(policy));
+                return Finding.ok("A NetworkPolicy allows connections to " + AGENT + ": " + name(policy));
             }
             names.add(name(policy));
         }
-        return Finding.warn("No NetworkPolicy lets it connect to " + AGENT + ", and these limit where it may connect to: "
-                        + String.join(", ", names) + "; most CNIs enforce that for link-local addresses too",
+        return Finding.warn("No NetworkPolicy allows connections to " + AGENT + ", and these restrict its egress: "
+                        + String.join(", ", names) + "; most CNI plugins enforce this for link-local addresses too",
                 "Allow egress to the ipBlock " + AGENT + "/32 on TCP port " + PORT + " (in an IPv6 cluster fd00:ec2::23/128)");
     }
 

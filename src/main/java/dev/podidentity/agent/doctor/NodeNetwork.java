@@ -17,9 +17,9 @@ record NodeNetwork(Optional<LinkState> link, String unknown, ImdsHops.Reach imds
     static NodeNetwork read() {
         ImdsHops.Reach imds = ImdsHops.look();
         try {
-            return new NodeNetwork(LinkState.read(), "On a JVM the kernel cannot be asked, only by the native executable", imds);
+            return new NodeNetwork(LinkState.read(), "Only the native executable can check this, not a JVM", imds);
         } catch (IOException e) {
-            return new NodeNetwork(Optional.empty(), "The kernel does not tell: " + e.getMessage(), imds);
+            return new NodeNetwork(Optional.empty(), "The kernel does not report it: " + e.getMessage(), imds);
         }
     }
 }

@@ -31,15 +31,15 @@ final class PermissionCheck implements Check {
     public List<Finding> examine() {
         return List.of(call.outcome().answer()
                 .map(this::finding)
-                .orElseGet(() -> Finding.skip("Whether EKS Auth may be called is not known, without an answer of it")));
+                .orElseGet(() -> Finding.skip("The permission cannot be checked without a response of EKS Auth")));
     }
 
     private Finding finding(ApiAnswer answer) {
         // Some have a URL after a colon.
         String error = answer.errorType().orElse("").replaceFirst(":.*", "").replaceAll("[^0-9A-Za-z]", "");
-        String seen = "EKS Auth answers HTTP " + answer.status() + (error.isEmpty() ? "" : " " + error);
+        String seen = "EKS Auth responds with HTTP " + answer.status() + (error.isEmpty() ? "" : " " + error);
         if (answer.status() == FORBIDDEN && error.equals("AccessDeniedException")) {
-            return Finding.fail("The node's role may not call EKS Auth (" + error + ")",
+            return Finding.fail("The node's role is not allowed to call EKS Auth (" + error + ")",
                     "Attach AmazonEKSWorkerNodePolicy to it, or a policy that allows eks-auth:AssumeRoleForPodIdentity; an endpoint policy"
                             + " of the VPC must allow it too");
         }
@@ -48,15 +48,15 @@ final class PermissionCheck implements Check {
                     "Check the node's role or keys, and its clock");
         }
         if (OF_THE_TOKEN.contains(error)) {
-            return Finding.ok("EKS Auth may be called: it refused a made-up token (" + error + ")");
+            return Finding.ok("The agent is allowed to call EKS Auth, which rejected a made-up token (" + error + ")");
         }
         if (error.equals("ResourceNotFoundException")) {
-            return Finding.fail("EKS Auth knows no cluster " + cluster + " with Pod Identity in this region and account",
+            return Finding.fail("EKS Auth does not know a cluster " + cluster + " with Pod Identity in this region and account",
                     "Check --cluster-name and the region");
         }
         if (answer.status() == THROTTLED || answer.status() >= SERVER_ERROR) {
-            return Finding.warn(seen, "Try again; the agent does so by itself");
+            return Finding.warn(seen, "Run doctor again; the agent retries by itself");
         }
-        return Finding.fail(seen + ", which EKS Auth would not", "Check --endpoint and the proxy: something else answers there");
+        return Finding.fail(seen + ", which is not a response of EKS Auth", "Check --endpoint and the proxy");
     }
 }

@@ -31,14 +31,14 @@ final class PlacementCheck implements Check {
             return List.of(windows());
         }
         if (pod.node().isEmpty()) {
-            return List.of(Finding.skip("It is on no node yet"));
+            return List.of(Finding.skip("It has not been scheduled to a node yet"));
         }
         try {
             Optional<JsonObject> node = kube.get("/api/v1/nodes/" + pod.node().get());
             return List.of(node.map(found -> onNode(new Tree(found).at("metadata", "labels").texts()))
                     .orElseGet(() -> Finding.warn("Its node " + pod.node().get() + " is gone", "Delete the pod")));
         } catch (CallFailure failure) {
-            return List.of(Finding.skip(failure.getMessage(), "Ask as somebody who may get nodes"));
+            return List.of(Finding.skip(failure.getMessage(), "Run doctor with permission to get nodes"));
         }
     }
 
@@ -53,15 +53,15 @@ final class PlacementCheck implements Check {
         return switch (compute) {
             case "auto" -> Finding.ok("Its node is one of EKS Auto Mode, which has an agent of its own");
             case "hybrid" -> Finding.ok("Its node is a hybrid one");
-            default -> Finding.ok("Its node is one that the agent runs on");
+            default -> Finding.ok("The agent supports its node");
         };
     }
 
     private static Finding fargate() {
-        return Finding.fail("It runs on Fargate, where no DaemonSet and so no agent runs", "Use IAM roles for service accounts (IRSA) there");
+        return Finding.fail("It runs on Fargate, which has no DaemonSets and therefore no agent", "Use IAM roles for service accounts (IRSA) there");
     }
 
     private static Finding windows() {
-        return Finding.fail("It runs on Windows, for which there is no EKS Pod Identity", "Use IAM roles for service accounts (IRSA) there");
+        return Finding.fail("It runs on Windows, which EKS Pod Identity does not support", "Use IAM roles for service accounts (IRSA) there");
     }
 }

@@ -21,7 +21,7 @@ final class PodCheck implements Check {
         String seen = "The pod " + pod.namespace() + "/" + pod.name() + " of service account " + pod.serviceAccount();
         return List.of(pod.node()
                 .map(node -> Finding.ok(seen + " is on node " + node + " (" + pod.phase() + ")"))
-                .orElseGet(() -> Finding.warn(seen + " is on no node (" + pod.phase() + ")",
+                .orElseGet(() -> Finding.warn(seen + " has not been scheduled (" + pod.phase() + ")",
                         "See its events: kubectl -n " + pod.namespace() + " describe pod " + pod.name())));
     }
 }

@@ -31,7 +31,7 @@ final class PodProxyCheck implements Check {
                 .filter(container -> proxied(container.environment()))
                 .map(PodProxyCheck::finding)
                 .toList();
-        return findings.isEmpty() ? List.of(Finding.ok("No proxy is between the pod and the agent, by its variables")) : findings;
+        return findings.isEmpty() ? List.of(Finding.ok("The pod's variables set no proxy between it and the agent")) : findings;
     }
 
     private static Finding finding(Container container) {

@@ -37,10 +37,10 @@ final class PortCheck implements Check {
         List<Finding> findings = new ArrayList<>();
         for (String host : settings.bindHosts()) {
             if (ipv6 || !host.contains(":")) {
-                findings.add(finding(host, settings.port(), "pods ask for credentials there"));
+                findings.add(finding(host, settings.port(), "pods request credentials there"));
             }
         }
-        findings.add(finding(LOOPBACK, settings.probePort(), "the kubelet asks there whether the agent is well"));
+        findings.add(finding(LOOPBACK, settings.probePort(), "the kubelet probes the agent there"));
         findings.add(finding(settings.metricsAddress(), settings.metricsPort(), "metrics are scraped there"));
         return findings;
     }
@@ -55,19 +55,19 @@ final class PortCheck implements Check {
             List<Owner> exact = all.stream().filter(owner -> owner.address().equals(asked)).toList();
             there = exact.isEmpty() ? all : exact;
         } catch (UnknownHostException e) {
-            return Finding.fail("The host name " + host + " has no address", "Give an address with --bind-hosts or --metrics-address");
+            return Finding.fail("The host name " + host + " has no address", "Pass an address with --bind-hosts or --metrics-address");
         } catch (IOException e) {
-            return Finding.skip("The kernel does not tell who listens on " + where + ": " + e.getMessage());
+            return Finding.skip("The kernel does not report which process listens on " + where + ": " + e.getMessage());
         }
         if (there.isEmpty()) {
-            return Finding.fail("Nobody listens on " + where + ": " + purpose, "Start the agent, or read its log");
+            return Finding.fail("No process listens on " + where + ": " + purpose, "Start the agent, or read its log");
         }
         Optional<Owner> other = there.stream()
                 .filter(owner -> owner.process().map(name -> AGENTS.stream().noneMatch(name::startsWith)).orElse(false))
                 .findFirst();
         return other.isPresent()
                 ? Finding.fail(PortOwners.named(List.of(other.get())) + " listens on " + where + ": " + purpose,
-                        "Stop it, or let it listen on addresses of its own")
+                        "Stop it, or make it listen on other addresses")
                 : Finding.ok(PortOwners.named(there) + " listens on " + where);
     }
 }

@@ -28,31 +28,31 @@ final class PrecedenceCheck implements Check {
             Map<String, String> environment = container.environment();
             Set<String> set = environment.keySet();
             if (set.containsAll(Set.of("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))) {
-                findings.add(Finding.warn(who + " has static keys in AWS_ACCESS_KEY_ID, which every SDK takes first",
+                findings.add(Finding.warn(who + " has static keys in AWS_ACCESS_KEY_ID, which every SDK uses first",
                         "Remove AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"));
             }
             if (set.containsAll(Set.of("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"))) {
-                findings.add(Finding.warn(who + " has a role of IRSA in AWS_ROLE_ARN, which every SDK takes before EKS Pod Identity",
-                        "Remove the annotation eks.amazonaws.com/role-arn from its service account, and make the pod anew; see"
+                findings.add(Finding.warn(who + " has an IRSA role in AWS_ROLE_ARN, which every SDK uses before EKS Pod Identity",
+                        "Remove the annotation eks.amazonaws.com/role-arn from its service account, and create the pod again; see"
                                 + " 'eks-pod-identity-agent doctor irsa'"));
             }
             for (String profile : List.of("AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE")) {
                 if (set.contains(profile)) {
-                    findings.add(Finding.warn(who + " has " + profile + ": credentials in a profile come before EKS Pod Identity",
+                    findings.add(Finding.warn(who + " has " + profile + ": SDKs use the credentials of a profile before EKS Pod Identity",
                             "Remove it, unless that profile names no credentials"));
                 }
             }
             if (set.contains("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")) {
-                findings.add(Finding.warn(who + " has AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, which SDKs take before "
+                findings.add(Finding.warn(who + " has AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, which SDKs use before "
                         + InjectionCheck.URI, "Remove it: it is for ECS"));
             }
             if (!container.unseenVariables().isEmpty()) {
-                findings.add(Finding.skip(who + " takes variables from " + String.join(", ", container.unseenVariables())
-                        + ", which are not looked into", "Check that they set no AWS_ACCESS_KEY_ID, AWS_ROLE_ARN or AWS_PROFILE"));
+                findings.add(Finding.skip(who + " gets variables from " + String.join(", ", container.unseenVariables())
+                        + ", which doctor does not read", "Check that they set no AWS_ACCESS_KEY_ID, AWS_ROLE_ARN or AWS_PROFILE"));
             }
         }
         if (findings.isEmpty()) {
-            findings.add(Finding.ok("No variable of the pod names other credentials"));
+            findings.add(Finding.ok("No variable of the pod sets other credentials"));
         }
         return findings;
     }

@@ -26,11 +26,11 @@ final class ProxyCheck implements Check {
     @Override
     public List<Finding> examine() {
         if (place.target().isEmpty()) {
-            return List.of(Finding.skip("Whether a proxy is on the way to EKS Auth is not known"));
+            return List.of(Finding.skip("The proxy cannot be determined without the endpoint of EKS Auth"));
         }
         Optional<URI> proxy = place.proxy();
         return List.of(proxy.map(ProxyCheck::finding)
-                .orElseGet(() -> Finding.ok("No proxy is on the way to EKS Auth, by HTTPS_PROXY and NO_PROXY")));
+                .orElseGet(() -> Finding.ok("HTTPS_PROXY and NO_PROXY set no proxy for EKS Auth")));
     }
 
     private static Finding finding(URI proxy) {
@@ -40,8 +40,8 @@ final class ProxyCheck implements Check {
             socket.connect(new InetSocketAddress(proxy.getHost(), proxy.getPort()), TIMEOUT_MILLIS);
             return Finding.ok("EKS Auth is called through the proxy " + where);
         } catch (IOException e) {
-            return Finding.fail("The proxy " + where + " on the way to EKS Auth takes no connection",
-                    "Check HTTPS_PROXY; or reach EKS Auth without it, and name its host in NO_PROXY");
+            return Finding.fail("The proxy " + where + " for EKS Auth does not accept connections",
+                    "Check HTTPS_PROXY, or add the host of EKS Auth to NO_PROXY");
         }
     }
 }

@@ -32,17 +32,17 @@ final class RbacCheck implements Check {
     @Override
     public List<Finding> examine() {
         if (!settings.asksApiServer()) {
-            return List.of(Finding.ok("Nothing that is switched on needs the API server"));
+            return List.of(Finding.ok("No enabled feature needs the API server"));
         }
         if (kube.isEmpty()) {
-            return List.of(Finding.fail(noKube, "Without it, verification, the pod watch, Events and the startup taint do nothing"));
+            return List.of(Finding.fail(noKube, "Without it, verification, the pod watch, Events and the startup taint do not work"));
         }
         List<Finding> findings = new ArrayList<>();
         try {
             for (Need need : needs()) {
                 findings.add(kube.get().may(need.kind, need.attributes)
-                        ? Finding.ok("The agent may " + need.what)
-                        : Finding.fail("The agent may not " + need.what + ", which " + need.flag + " needs",
+                        ? Finding.ok("The agent is allowed to " + need.what)
+                        : Finding.fail("The agent is not allowed to " + need.what + ", which " + need.flag + " needs",
                                 "Apply " + need.file + " of kubernetes/verified"));
             }
         } catch (CallFailure failure) {

@@ -24,6 +24,6 @@ final class RegionCheck implements Check {
         return List.of(region.value()
                 .map(found -> Finding.ok("The region is " + found.id() + ", from " + region.source()))
                 .orElseGet(() -> Finding.fail("No region is known: " + String.join(", ", region.without()) + " have none",
-                        "Set AWS_REGION, or let IMDSv2 answer this node")));
+                        "Set AWS_REGION, or enable IMDSv2")));
     }
 }

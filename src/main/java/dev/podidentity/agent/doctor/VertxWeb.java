@@ -84,7 +84,7 @@ final class VertxWeb implements Web, AutoCloseable {
             return Optional.of(route.identity().get().getKeyManagerFactory(vertx).getKeyManagers());
         } catch (Exception e) {
             // What the method declares.
-            throw new CallFailure("The client certificate or its key is not in PEM format: look at the kubeconfig", false);
+            throw new CallFailure("The client certificate or its key is not in PEM format: check the kubeconfig", false);
         }
     }
 

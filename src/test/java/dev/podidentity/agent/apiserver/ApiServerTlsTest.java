@@ -302,14 +302,14 @@ class ApiServerTlsTest {
     void saysThatTheAuthorityIsNone() throws IOException {
         Files.writeString(account.resolve("ca.crt"), "garbage");
 
-        assertThat(failure()).startsWith("The API server's certificate authority is to be in " + account.resolve("ca.crt") + ", but ");
+        assertThat(failure()).startsWith("The API server's certificate authority is expected in " + account.resolve("ca.crt") + ", but ");
     }
 
     @Test
     void sendsNoTokenThatWouldBeAnotherHeader() throws IOException {
         token("token\r\nX-Forged: yes");
 
-        assertThat(failure()).isEqualTo("The agent's token for the API server is to be in " + account.resolve("token")
-                + ", but it holds none");
+        assertThat(failure()).isEqualTo("The agent's token for the API server is expected in " + account.resolve("token")
+                + ", but the file contains none");
     }
 }

@@ -70,11 +70,11 @@ class AgentChecksTest {
                 .extracting(Finding::status, Finding::seen)
                 .containsExactly(
                         tuple(Status.WARN, "The listener for credentials on 169.254.170.23:80 is down"),
-                        tuple(Status.WARN, "The limit source_requests has turned away 41 since the agent started"),
-                        tuple(Status.FAIL, "The agent has no AWS credentials of its own that can be used"),
+                        tuple(Status.WARN, "The limit source_requests has rejected 41 since the agent started"),
+                        tuple(Status.FAIL, "The agent has no usable AWS credentials of its own"),
                         tuple(Status.FAIL, "Calls to EKS Auth fail for all pods"),
                         tuple(Status.WARN,
-                                "The agent has dropped lines of its log, as its standard output is not read fast enough"),
+                                "The agent has dropped log lines, because its standard output is not read fast enough"),
                         tuple(Status.WARN, "The agent's heap is nearly full: 48 of 48 MiB"));
     }
 

@@ -51,7 +51,7 @@ class AssociationCheckTest {
 
         assertThat(examine()).singleElement().satisfies(finding -> {
             assertThat(finding.status()).isEqualTo(Status.FAIL);
-            assertThat(finding.remedy()).contains("Make one: aws eks create-pod-identity-association --cluster-name prod"
+            assertThat(finding.remedy()).contains("Create one: aws eks create-pod-identity-association --cluster-name prod"
                     + " --namespace shop --service-account cart --role-arn ROLE-ARN");
         });
     }

@@ -69,7 +69,7 @@ class AwsChecksTest {
         web.answer(TOKEN, 200, "token").answer(WITHOUT_TOKEN, 401, "");
 
         assertThat(imds(none(), Reach.NODE_ONLY)).containsExactly(
-                Finding.ok("IMDSv2 answers this node"),
+                Finding.ok("IMDSv2 responds to this node"),
                 Finding.ok("The hop limit of IMDS is 1: pods cannot get the node's role"));
     }
 
@@ -93,10 +93,10 @@ class AwsChecksTest {
     void needsImdsOnlyForCredentialsThatAreFromNowhereElse() {
         assertThat(imds(none(), Reach.NO_ANSWER)).singleElement().extracting(Finding::status).isEqualTo(Status.FAIL);
         assertThat(imds(aws("us-west-2", Optional.empty()), Reach.NO_ANSWER)).containsExactly(Finding.ok(
-                "IMDS does not answer this node; the agent's credentials are from the shared config and credentials files"));
+                "IMDS does not respond to this node; the agent's credentials are from the shared config and credentials files"));
         web.answer(TOKEN, 403, "");
         assertThat(imds(none(), Reach.NO_ANSWER)).singleElement().extracting(Finding::seen)
-                .isEqualTo("IMDS gives no token: it answers HTTP 403, and the agent has no other credentials");
+                .isEqualTo("IMDS returns no token: HTTP 403, and the agent has no other credentials");
     }
 
     @Test

@@ -46,9 +46,9 @@ class EksAuthChecksTest {
             EksAuthCall call = call(emulator.endpoint(), emulator.clusterName(), emulator.secretAccessKey(), Map.of());
 
             // Then
-            assertThat(connection(call, emulator.endpoint())).containsExactly(Finding.ok("EKS Auth answers, without TLS"));
+            assertThat(connection(call, emulator.endpoint())).containsExactly(Finding.ok("EKS Auth responds, without TLS"));
             assertThat(permission(call)).containsExactly(
-                    Finding.ok("EKS Auth may be called: it refused a made-up token (InvalidTokenException)"));
+                    Finding.ok("The agent is allowed to call EKS Auth, which rejected a made-up token (InvalidTokenException)"));
             assertThat(emulator.calls()).isOne();
         }
     }
@@ -85,8 +85,8 @@ class EksAuthChecksTest {
         "404, ResourceNotFoundException, FAIL, knows no cluster demo",
         "429, ThrottlingException, WARN, HTTP 429 ThrottlingException",
         "500, InternalServerException, WARN, HTTP 500",
-        "200, '', FAIL, 'HTTP 200, which EKS Auth would not'",
-        "302, '', FAIL, 'HTTP 302, which EKS Auth would not'"
+        "200, '', FAIL, 'HTTP 200, which is not a response of EKS Auth'",
+        "302, '', FAIL, 'HTTP 302, which is not a response of EKS Auth'"
     })
     void tellsThePermissionFromTheRefusal(int status, String error, Status expected, String seen) {
         try (ScriptedServer server = new ScriptedServer()) {
@@ -120,7 +120,7 @@ class EksAuthChecksTest {
             Map<String, String> bundle = Map.of("AWS_CA_BUNDLE", certificates.authority().toString());
 
             assertThat(connection(call(server.url(), "demo", "secret", bundle), server.url(), bundle)).containsExactly(
-                    Finding.ok("EKS Auth answers, with a certificate that is trusted by AWS_CA_BUNDLE"));
+                    Finding.ok("EKS Auth responds, with a certificate that is trusted by AWS_CA_BUNDLE"));
             assertThat(connection(call(server.url(), "demo", "secret", Map.of()), server.url())).singleElement().satisfies(finding -> {
                 assertThat(finding.status()).isEqualTo(Status.FAIL);
                 assertThat(finding.seen()).contains("certificate that is not accepted", "AWS_CA_BUNDLE");

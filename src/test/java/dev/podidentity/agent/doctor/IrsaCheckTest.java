@@ -61,7 +61,7 @@ class IrsaCheckTest {
 
         // Then
         assertThat(findings).extracting(Finding::status).containsExactly(Status.OK, Status.WARN);
-        assertThat(findings.get(0).seen()).isEqualTo("Service accounts that use EKS Pod Identity alone: shop/mail");
+        assertThat(findings.get(0).seen()).isEqualTo("Service accounts that use only EKS Pod Identity: shop/mail");
         assertThat(findings.get(1).seen()).contains("has an association already");
         assertThat(findings.get(1).details()).hasSize(3).first().asString().startsWith("1. kubectl -n shop annotate");
     }

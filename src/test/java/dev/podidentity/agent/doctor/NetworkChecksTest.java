@@ -50,7 +50,7 @@ class NetworkChecksTest {
         assertThat(new AddressCheck(network, true).examine()).containsExactly(
                 Finding.fail("169.254.170.23 is not an address of this node", LinkCheck.INITIALIZE),
                 Finding.warn("fd00:ec2::23 is not an address of this node, which has IPv6",
-                        LinkCheck.INITIALIZE + "; in an IPv4 cluster, leave it"));
+                        LinkCheck.INITIALIZE + "; not needed in an IPv4 cluster"));
     }
 
     @Test
@@ -72,7 +72,7 @@ class NetworkChecksTest {
                         "ip route delete 169.254.170.23 via 10.0.0.1 dev eth0", false)));
 
         assertThat(new AddressCheck(network, false).examine()).containsExactly(Finding.fail(
-                "169.254.170.23/32 is an address of eth0, so that pods reach somebody else",
+                "169.254.170.23/32 is an address of eth0; pods reach another process there",
                 "If nothing else needs it, remove it: ip address delete 169.254.170.23/32 dev eth0"));
         assertThat(new RouteCheck(network).examine()).containsExactly(Finding.fail(
                 "The route '169.254.170.23 via 10.0.0.1 dev eth0' leads elsewhere",

@@ -109,7 +109,7 @@ class PodChecksTest {
         web.answer(AGENTS, 200, agents("False"));
         assertThat(new AgentOnNodeCheck(pod(POD), kube).examine()).singleElement().satisfies(finding -> {
             assertThat(finding.status()).isEqualTo(Status.FAIL);
-            assertThat(finding.remedy()).contains("Examine it: kubectl -n kube-system exec agent-1 -- /eks-pod-identity-agent doctor");
+            assertThat(finding.remedy()).contains("Check it: kubectl -n kube-system exec agent-1 -- /eks-pod-identity-agent doctor");
         });
 
         web.answer(AGENTS, 200, agents("True").replace("node-1", "node-2"));

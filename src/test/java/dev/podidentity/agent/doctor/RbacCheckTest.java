@@ -36,7 +36,7 @@ class RbacCheckTest {
     @Test
     void needsNoApiServerWhereNothingUsesIt() {
         assertThat(new RbacCheck(Settings.with(), Optional.empty(), "No token").examine())
-                .containsExactly(Finding.ok("Nothing that is switched on needs the API server"));
+                .containsExactly(Finding.ok("No enabled feature needs the API server"));
     }
 
     @Test
@@ -52,12 +52,12 @@ class RbacCheckTest {
     void asksForEachRuleThatAFeatureNeedsAndNamesTheFileOfTheMissingOnes() {
         try (ScriptedServer server = allowing(Set.of("/openid/v1/jwks", "pods list", "nodes get", "nodes patch"))) {
             assertThat(examine(server, ALL_ON)).containsExactly(
-                    Finding.ok("The agent may get /openid/v1/jwks"),
-                    Finding.ok("The agent may list pods"),
-                    Finding.fail("The agent may not watch pods, which --pod-watch needs", "Apply core/pods.yaml of kubernetes/verified"),
-                    Finding.fail("The agent may not create events, which --events needs", "Apply events/ of kubernetes/verified"),
-                    Finding.ok("The agent may get nodes"),
-                    Finding.ok("The agent may patch nodes"));
+                    Finding.ok("The agent is allowed to get /openid/v1/jwks"),
+                    Finding.ok("The agent is allowed to list pods"),
+                    Finding.fail("The agent is not allowed to watch pods, which --pod-watch needs", "Apply core/pods.yaml of kubernetes/verified"),
+                    Finding.fail("The agent is not allowed to create events, which --events needs", "Apply events/ of kubernetes/verified"),
+                    Finding.ok("The agent is allowed to get nodes"),
+                    Finding.ok("The agent is allowed to patch nodes"));
         }
     }
 
@@ -65,7 +65,7 @@ class RbacCheckTest {
     void asksForTokenReviews() {
         try (ScriptedServer server = allowing(Set.of("tokenreviews create"))) {
             assertThat(examine(server, "token-verification", "token-review"))
-                    .containsExactly(Finding.ok("The agent may create tokenreviews.authentication.k8s.io"));
+                    .containsExactly(Finding.ok("The agent is allowed to create tokenreviews.authentication.k8s.io"));
         }
     }
 
