@@ -9,12 +9,12 @@ import java.util.List;
 import java.util.Map;
 
 /** The report of one run of {@code doctor}. */
-record Diagnosis(int exitCode, List<JsonObject> findings) {
+public record Diagnosis(int exitCode, List<JsonObject> findings) {
 
     private static final List<String> BY_EXIT_CODE = List.of("ok", "warn", "fail");
 
     /** Runs {@code doctor} with JSON output. */
-    static Diagnosis of(List<String> command, Map<String, String> environment, List<String> secrets, String... arguments) {
+    public static Diagnosis of(List<String> command, Map<String, String> environment, List<String> secrets, String... arguments) {
         List<String> all = new ArrayList<>(List.of("doctor", "--output", "json"));
         all.addAll(List.of(arguments));
         try (AgentProcess doctor = AgentProcess.run(command, environment, all.toArray(String[]::new))) {
@@ -36,12 +36,12 @@ record Diagnosis(int exitCode, List<JsonObject> findings) {
     }
 
     /** Returns the findings of a check, each as it is in a text report: status, what was found, and what to do. */
-    List<String> of(String check) {
+    public List<String> of(String check) {
         return findings.stream().filter(finding -> finding.getString("check").equals(check)).map(Diagnosis::line).toList();
     }
 
     /** Returns all warnings and failures, with the names of their checks. */
-    List<String> troubles() {
+    public List<String> troubles() {
         return findings.stream()
                 .filter(finding -> List.of("warn", "fail").contains(finding.getString("status")))
                 .map(finding -> finding.getString("check") + ": " + line(finding))

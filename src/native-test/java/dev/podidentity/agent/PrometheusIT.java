@@ -390,9 +390,9 @@ class PrometheusIT {
         Instant ended = Instant.now();
         Picture picture = new Picture(began, ended);
         Map<String, String> wanted = new LinkedHashMap<>();
-        for (String title : List.of("Requests by outcome", "Errors by cause", "Latency, p99", "Turned away by a limit",
-                "Calls by result", "Failed calls by reason", "Soonest expiry", "Renewals that are late", "Calls saved",
-                "Event-loop lag", "Entries, and those that left", "Verdicts on tokens")) {
+        for (String title : List.of("Requests by outcome", "Errors by cause", "Latency, p99", "Rejected by a limit",
+                "Calls by result", "Failed calls by reason", "Soonest expiry", "Renewal lag", "Calls saved",
+                "Event-loop lag", "Entries and evictions", "Verdicts on tokens")) {
             wanted.put(title, "");
         }
         JsonArray panels = dashboard().getJsonArray("panels");

@@ -11,11 +11,14 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.regex.Pattern;
 
 /** Which service accounts use IAM roles for service accounts, and how each is moved to EKS Pod Identity. */
 final class IrsaCheck implements Check {
 
     private static final String ANNOTATION = "eks.amazonaws.com/role-arn";
+    /** The role becomes part of commands that people paste, and whoever may edit a service account chooses it. */
+    private static final Pattern ROLE = Pattern.compile("arn:aws[a-z-]*:iam::[0-9]{12}:role/[0-9A-Za-z+=,.@_/-]{1,576}");
     private static final String PAGE = "?limit=500";
     private static final int MOST_PAGES = 1_000;
 
@@ -129,6 +132,10 @@ final class IrsaCheck implements Check {
 
     private Finding finding(Annotated one, Optional<Set<ServiceAccount>> associated, Optional<List<Pod>> pods) {
         ServiceAccount account = one.account;
+        if (!ROLE.matcher(one.role).matches()) {
+            return Finding.warn("The annotation " + ANNOTATION + " of the service account " + account + " is not the ARN of a role",
+                    "Correct or remove the annotation");
+        }
         boolean known = associated.map(all -> all.contains(account)).orElse(false);
         String inCluster = cluster.orElse("CLUSTER");
         List<Pod> own = pods.orElse(List.of()).stream()

