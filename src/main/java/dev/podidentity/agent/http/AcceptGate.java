@@ -13,31 +13,31 @@ import java.util.concurrent.Executor;
 import java.util.function.BiConsumer;
 
 /**
- * Bounds the connections for probes, or for metrics, that were accepted and have not reached the event loop yet. Vert.x
- * accepts on a thread of its own, which can accept faster than the event loop takes in, and nothing else limits what waits
- * in between: one client that opens and closes connections as fast as it can would fill the heap with them. The thread that
- * accepts closes what is beyond the limit, which costs little, so that a flood does not keep other sources waiting.
+ * Limits the connections for probes or metrics that were accepted but have not reached the event loop yet. Vert.x accepts on
+ * a separate thread, which can be faster than the event loop, and nothing else limits the connections in between: a client
+ * that opens and closes connections as fast as it can would fill the heap. The accepting thread closes connections beyond
+ * the limit. This costs little, so a flood does not delay other sources.
  *
- * <p>A handler in the pipeline of the socket that accepts. Used by the thread that accepts and by the event loop.
+ * <p>A handler in the pipeline of the accepting socket. Used by the accepting thread and by the event loop.
  */
 @ChannelHandler.Sharable
 final class AcceptGate extends ChannelInboundHandlerAdapter {
 
-    /** Of all sources together. */
+    /** The limit for all sources together. */
     static final int MOST = 64;
     static final int MOST_OF_SOURCE = MOST / 2;
-    /** Each is counted and, now and then, logged; the rest of a flood need not be. */
+    /** Each rejection is counted and some are logged. During a flood, the rest need not be. */
     private static final int MOST_UNREPORTED = 1024;
 
     private final Executor loop;
     private final BiConsumer<Limit, String> rejected;
-    // Both guarded by this.
+    // Both are guarded by this.
     private final Shares waiting = new Shares(MOST, MOST_OF_SOURCE, 0);
     private final List<Runnable> unreported = new ArrayList<>();
 
     /**
-     * @param loop the event loop that takes the connections in
-     * @param rejected is told on the event loop of connections that were closed, by which limit and of what source
+     * @param loop the event loop that serves the connections
+     * @param rejected receives, on the event loop, the limit and the source of each closed connection
      */
     AcceptGate(Executor loop, BiConsumer<Limit, String> rejected) {
         this.loop = loop;
@@ -54,7 +54,7 @@ final class AcceptGate extends ChannelInboundHandlerAdapter {
         String source = address.getAddress().getHostAddress();
         if (enter(source)) {
             context.fireChannelRead(accepted);
-            // The loop runs this after it has taken the connection in, which the line above has told it to.
+            // The event loop runs this after it has registered the connection, which the line above has requested.
             loop.execute(() -> leave(source));
         } else {
             accepted.unsafe().closeForcibly();

@@ -2,27 +2,27 @@ package dev.podidentity.agent.http;
 
 import io.vertx.core.Future;
 
-/** Listens on addresses, and has what is accepted there served. On the event loop. */
+/** Accepts connections and has them served. Confined to the event loop. */
 interface Acceptor {
 
     /**
-     * Begins to accept.
+     * Starts to accept.
      *
-     * @param opened is told of each connection
+     * @param opened is called for each connection
      * @return completes on the event loop; fails if the address cannot be bound
      */
     Future<Accepting> listen(String host, int port, Runnable opened);
 
-    /** A socket that accepts. */
+    /** A listening socket. */
     interface Accepting {
 
-        /** The port, also where the kernel chose it. */
+        /** Returns the port, even if the kernel chose it. */
         int port();
 
-        /** Ceases to accept; connections that were accepted stay open. Completes when the kernel refuses new ones, on any thread. */
+        /** Stops accepting; open connections remain. Completes on any thread when the kernel refuses new ones. */
         Future<Void> stop();
 
-        /** Ceases to accept, and closes what was accepted. Completes on any thread. */
+        /** Stops accepting, and closes open connections. Completes on any thread. */
         Future<Void> close();
     }
 }

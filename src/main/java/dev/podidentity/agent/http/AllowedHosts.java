@@ -11,8 +11,8 @@ import java.util.Set;
 import java.util.regex.Pattern;
 
 /**
- * The hosts that a request may be meant for. A browser or a proxy on the node that was tricked into asking for another
- * name than the agent's own is turned away by it.
+ * The hosts that a request may name. This rejects requests that a browser or proxy on the node was tricked into sending
+ * under another name.
  */
 final class AllowedHosts {
 
@@ -21,10 +21,10 @@ final class AllowedHosts {
     private static final int HIGHEST_PORT = 65_535;
 
     private final Set<String> names = new HashSet<>();
-    /** By their bytes, as one IPv6 address has many spellings. */
+    /** Compared as bytes, because an IPv6 address has many spellings. */
     private final Set<ByteBuffer> addresses = new HashSet<>();
 
-    /** @param more hosts beside the agent's own two; IPv6 addresses without brackets */
+    /** @param more hosts in addition to the agent's own two; IPv6 addresses without brackets */
     AllowedHosts(Collection<String> more) {
         OWN.forEach(this::add);
         more.forEach(this::add);
@@ -34,7 +34,7 @@ final class AllowedHosts {
         ipv6(host).ifPresentOrElse(addresses::add, () -> names.add(host.toLowerCase(Locale.ROOT)));
     }
 
-    /** Whether the value of a Host header, or the authority of an absolute target, names one of them. */
+    /** Returns whether a Host header, or the authority of an absolute request target, names an allowed host. */
     boolean contains(String authority) {
         if (authority.startsWith("[")) {
             int end = authority.indexOf(']');

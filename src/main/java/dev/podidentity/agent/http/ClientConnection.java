@@ -18,18 +18,18 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
 /**
- * One connection of a client, as a handler in its pipeline in place of Netty's decoder. Finds whole requests in what the
- * client sends, and pays for what is unfinished: for the bytes of a head that is not whole, and for each request from then
- * on until its answer has been sent. Sees to it that heads come in time, that requests do not pile up, that nothing is read
- * after a request that is the last or has a body, and that the last answer arrives before the connection is closed. While
- * nothing is under way it holds nothing of the requests that it had. Confined to the event loop.
+ * One connection of a client: a handler in its pipeline that replaces Netty's decoder. It extracts complete requests, and
+ * charges the source's budget for unfinished work: for the bytes of an incomplete head, and for each request until its
+ * response has been sent. It enforces the header timeout and the limit on pipelined requests, reads nothing after the last
+ * request or one with a body, and makes sure that the last response arrives before the connection closes. An idle connection
+ * keeps no reference to its earlier requests. Confined to the event loop.
  */
 abstract class ClientConnection extends ChannelDuplexHandler {
 
-    /** Says that a request is turned away since too much is under way. */
+    /** Thrown if a request is rejected because too much is in progress. */
     static final RuntimeException OVER_BUDGET = new OverBudget();
 
-    /** Time for a client that still sends to read its answer; closing at once could take it away again. */
+    /** Time for a client that still sends to read its response. Closing immediately could discard it. */
     private static final Duration LINGER = Duration.ofSeconds(1);
     private static final Duration RATE_PAUSE = Duration.ofMillis(200);
 
@@ -38,19 +38,19 @@ abstract class ClientConnection extends ChannelDuplexHandler {
     private final Connections connections;
     private final RequestHeads heads;
     private ChannelHandlerContext context;
-    /** What each request takes whose answer is not sent yet, the oldest first. Null while there is none. */
+    /** The budget taken by each request whose response has not been sent, oldest first. Null if there are none. */
     private ArrayDeque<Integer> unanswered;
-    /** Those of them whose answer is not even written. */
+    /** How many of them have no response yet. */
     private int unwritten;
     private final ChannelFutureListener sent = written -> answerSent();
-    /** Ends the wait for the rest of a head, or for the client to take the last answer. */
+    /** Ends the wait for the rest of a head, or for the client to accept the last response. */
     private Optional<ScheduledFuture<?>> timer = Optional.empty();
-    /** What the head that is not whole yet takes. */
+    /** The budget taken by the incomplete head. */
     private int unfinished;
     private boolean deaf;
     private boolean closing;
     private boolean closed;
-    /** The look at the connections before which something moved here last. */
+    /** The number of the last idle scan before there was activity on this connection. */
     private int moved;
 
     ClientConnection(Channel channel, String source, Connections connections) {
@@ -62,21 +62,21 @@ abstract class ClientConnection extends ChannelDuplexHandler {
     }
 
     /**
-     * Has a request handled: at once, or when the answers to those before it have been written.
+     * Handles a request, now or when the responses to earlier ones have been written.
      *
-     * @param whole the bytes that were decoded, valid during the call; null if they were not
+     * @param whole the bytes that were decoded, valid during the call; null if the request could not be decoded
      */
     abstract void handle(HeadDecoder.Head head, ByteBuf whole);
 
-    /** Answers what has come at once, if it is all of one request and there is a short way to its answer. */
+    /** Responds through the fast path if the received bytes are exactly one request that it knows. */
     boolean answerAtOnce(ByteBuf bytes) {
         return false;
     }
 
-    /** What has come has been handled as far as it can be. */
+    /** Called when the received bytes have been handled as far as possible. */
     void readAll() {}
 
-    /** The address at the other end. */
+    /** Returns the client's address. */
     final String source() {
         return source;
     }
@@ -93,39 +93,39 @@ abstract class ClientConnection extends ChannelDuplexHandler {
         return context;
     }
 
-    /** Whether a request has no answer yet, or one that is not sent yet. */
+    /** Returns whether a request has no response yet, or one that has not been sent. */
     final boolean busy() {
         return unanswered != null;
     }
 
-    /** Whether the connection is to be closed, and answers no more requests. */
+    /** Returns whether the connection will close without responding to further requests. */
     final boolean closing() {
         return closing;
     }
 
-    /** Whether nothing more is read. */
+    /** Returns whether nothing more is read. */
     final boolean deaf() {
         return deaf;
     }
 
-    /** How many requests have no answer yet. */
+    /** Returns the number of requests without a response. */
     final int unwritten() {
         return unwritten;
     }
 
-    /** The look at the connections before which something moved here last: a read, or an answer that was sent. */
+    /** Returns the number of the last idle scan before the last read or sent response. */
     final int moved() {
         return moved;
     }
 
-    /** Reads no more for a while: the source is over its rate, and turning requests away costs something too. */
+    /** Stops reading for a while, because the source exceeds its rate and rejecting requests costs CPU time too. */
     final void pause() {
         channel.config().setAutoRead(false);
         channel.eventLoop().schedule(
                 () -> channel.config().setAutoRead(true), RATE_PAUSE.toMillis(), TimeUnit.MILLISECONDS);
     }
 
-    /** The connection is closed. */
+    /** Called when the connection has been closed. */
     void closed() {
         closed = true;
         closing = true;
@@ -138,30 +138,30 @@ abstract class ClientConnection extends ChannelDuplexHandler {
         }
     }
 
-    /** Closes the connection at once, whatever the client has not taken yet. */
+    /** Closes the connection immediately, even if the client has not received everything. */
     final void close() {
         closing = true;
         deaf = true;
-        // Not the channel: Vert.x would first wait for what is written to be sent.
+        // Closes the channel directly, because Vert.x would first wait for pending writes.
         context.close();
     }
 
-    /** From now on takes no more requests; the answer that is about to be written is the last. Closes once it is sent. */
+    /** Accepts no more requests. The next response is the last, and the connection closes once it has been sent. */
     final void lastAnswer() {
         closing = true;
         deaf = true;
         drop();
-        // Whoever goes on sending is never idle, even if it does not read.
+        // A client that continues to send is never idle, even if it does not read.
         startTimer(this::close, limits().headerTimeout());
     }
 
-    /** The answer to the request whose turn it is has been written, and is sent when the future completes. */
+    /** The response to the current request has been written; it has been sent when the future completes. */
     final void answered(ChannelFuture written) {
         unwritten--;
         written.addListener(sent);
     }
 
-    /** So many of the requests that came last are not going to be answered. */
+    /** Releases the budget of the given number of most recent requests, which get no response. */
     final void forgetLast(int requests) {
         for (int i = 0; i < requests; i++) {
             unwritten--;
@@ -170,7 +170,7 @@ abstract class ClientConnection extends ChannelDuplexHandler {
         connections.answered(requests);
     }
 
-    /** An answer that was written without a request having been paid for. */
+    /** Charges a response that was written for a request without a charge. */
     final void answeredAtOnce(ChannelFuture written, int cost) {
         if (!written.isDone()) {
             payUntilSent(written, cost);
@@ -218,7 +218,7 @@ abstract class ClientConnection extends ChannelDuplexHandler {
         }
     }
 
-    /** The client does not take its answer at once: what is left of it stays in memory. */
+    /** The client does not accept its response at once, so the rest of it remains in memory. */
     private void payUntilSent(ChannelFuture written, int cost) {
         if (!shares().take(source, cost)) {
             connections.rejected(Limit.REQUEST_BYTES, source);
@@ -242,7 +242,7 @@ abstract class ClientConnection extends ChannelDuplexHandler {
         }
     }
 
-    /** Has a request handled, which is paid for. */
+    /** Handles a request that has been charged. */
     private void pass(HeadDecoder.Head head, ByteBuf whole, int cost) {
         if (unanswered == null) {
             unanswered = new ArrayDeque<>(2);
@@ -251,7 +251,7 @@ abstract class ClientConnection extends ChannelDuplexHandler {
         unwritten++;
         connections.asked();
         if (unanswered.size() > ConnectionLimits.MOST_UNANSWERED) {
-            // The answers to what was read together are sent when all of it has been handled.
+            // The responses to requests that were read together are sent when all of them have been handled.
             context.flush();
         }
         if (busy() && unanswered.size() > ConnectionLimits.MOST_UNANSWERED) {
@@ -259,7 +259,7 @@ abstract class ClientConnection extends ChannelDuplexHandler {
             close();
             return;
         }
-        // What follows could be a body, or the rest of what cannot be read, or is not to be answered.
+        // What follows may be a body or undecodable, or must not be answered.
         deaf = head.isLast();
         handle(head, whole);
     }
@@ -278,7 +278,7 @@ abstract class ClientConnection extends ChannelDuplexHandler {
         }
     }
 
-    /** Keeps nothing of a head any more: it is whole, or never will be. */
+    /** Releases the stored bytes of a head that is complete, or never will be. */
     private void drop() {
         heads.clear();
         give(unfinished);
@@ -319,7 +319,7 @@ abstract class ClientConnection extends ChannelDuplexHandler {
         }
     }
 
-    /** Closes the connection, once the client has had time to read the last answer. */
+    /** Closes the connection after the client has had time to read the last response. */
     private void closeGently() {
         if (channel.isActive()) {
             ((DuplexChannel) channel).shutdownOutput();
@@ -341,7 +341,7 @@ abstract class ClientConnection extends ChannelDuplexHandler {
         return connections.shares();
     }
 
-    /** Has no stack trace: it says nothing of the agent, and there is one for many. */
+    /** Has no stack trace, because one instance is thrown for many requests. */
     private static final class OverBudget extends RuntimeException {
 
         OverBudget() {

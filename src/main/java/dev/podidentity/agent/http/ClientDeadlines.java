@@ -6,16 +6,16 @@ import java.time.Duration;
 import java.util.List;
 
 /**
- * Decides within which time a request is answered, by what the client sends. AWS SDKs differ in how long they wait for an
- * answer (docs/sdks.md): those for Java and JavaScript v2 for 1 s, botocore for 2 s, Rust's for 5 s, Go's and JavaScript v3
- * without end. A client that is not known to wait longer is one that waits for 1 s.
+ * Determines the deadline of a request from its headers. AWS SDKs have different timeouts (docs/sdks.md): Java and
+ * JavaScript v2 wait for 1 s, botocore for 2 s, Rust for 5 s, and Go and JavaScript v3 without limit. Unknown clients are
+ * assumed to wait for 1 s.
  *
- * @param usual the time for every client that is not known to be patient
- * @param patient the time for the others; no less than the usual one, even if it is given as less
+ * @param usual the deadline for clients that are not known to be patient
+ * @param patient the deadline for the others; at least the usual one
  */
 record ClientDeadlines(Duration usual, Duration patient) {
 
-    /** How the User-Agent begins: botocore's, before and after it shared urllib3, and that of Go v1 and v2. */
+    /** Prefixes of the User-Agent: botocore before and after it used urllib3, and Go v1 and v2. */
     private static final List<String> PATIENT = List.of("python-urllib3/", "Boto", "Go-http-client/", "aws-sdk-go");
     private static final String JSON = "application/json";
 
@@ -23,7 +23,7 @@ record ClientDeadlines(Duration usual, Duration patient) {
         patient = patient.compareTo(usual) < 0 ? usual : patient;
     }
 
-    /** The time within which a request with these headers is answered. */
+    /** Returns the deadline of a request with these headers. */
     Duration of(HttpHeaders headers) {
         return patient(headers) ? patient : usual;
     }
@@ -38,7 +38,7 @@ record ClientDeadlines(Duration usual, Duration patient) {
             }
             return false;
         }
-        // Rust says what it accepts, and nothing of the connection; Node.js, with JavaScript v3, does the reverse.
+        // Rust sends Accept without Connection; Node.js, with JavaScript v3, does the reverse.
         String accept = headers.get(HttpHeaderNames.ACCEPT);
         boolean connection = headers.contains(HttpHeaderNames.CONNECTION);
         return accept == null ? connection : accept.equals(JSON) && !connection;

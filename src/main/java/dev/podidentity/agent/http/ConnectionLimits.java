@@ -5,17 +5,17 @@ import dev.podidentity.agent.loop.Shares;
 import java.time.Duration;
 
 /**
- * What the connections of one kind of listener may take of the agent. The figures are budgeted in
- * docs/decisions/0010-what-unfinished-work-may-cost.md.
+ * The limits on connections of one kind of listener. docs/decisions/0010-what-unfinished-work-may-cost.md explains the
+ * figures.
  *
- * @param connections open at once
- * @param connectionsPerSource open at once from one source address
- * @param replacesIdle whether a source that has as many as it may have gives up its oldest idle one for a new one
+ * @param connections open at the same time
+ * @param connectionsPerSource open at the same time from one source address
+ * @param replacesIdle whether a source at its limit loses its oldest idle connection to a new one
  * @param largestHeaders bytes of the header lines of a request
- * @param requestBytes what all requests without an answer may take together
- * @param requestBytesPerSource what those of one source address may take
- * @param requestBytesReserved what a source address may always take, whatever the others have taken
- * @param requestOverhead what a request takes until its answer is sent, its head not counted
+ * @param requestBytes the budget of all requests without a response
+ * @param requestBytesPerSource the share of one source address
+ * @param requestBytesReserved what a source address may always use, regardless of the others
+ * @param requestOverhead the charge of a request until its response has been sent, in addition to its head
  * @param headerTimeout time for the head of a request, from its first byte
  */
 record ConnectionLimits(
@@ -32,27 +32,36 @@ record ConnectionLimits(
     private static final int KIB = 1024;
     private static final int MIB = 1024 * KIB;
 
-    /** What a decoded header line takes beyond its bytes until the headers are dropped. */
+    /** What a decoded header line takes in addition to its bytes, until headers are released. */
     static final int LINE_OVERHEAD = 160;
-    /** Requests of one connection without an answer. No SDK sends one before it has the last answer; some tools do, a few. */
+    /**
+     * Requests without a response on one connection. SDKs never send a request before the response to the last one; some
+     * tools send a few.
+     */
     static final int MOST_UNANSWERED = 16;
 
-    /** Five hundred waiting requests of SDKs, and half as many of one source address: pods of the node's network share one. */
+    /**
+     * Five hundred waiting SDK requests, and half as many from one source address, because pods on the node's network share
+     * one.
+     */
     static final int CREDENTIALS_BYTES = 4 * MIB;
     static final int CREDENTIALS_BYTES_PER_SOURCE = 2 * MIB;
-    /** One request of an SDK with the largest usual token. */
+    /** One SDK request with the largest usual token. */
     static final int CREDENTIALS_BYTES_RESERVED = 12 * KIB;
-    /** The objects of a request, 2.4 KiB, and its answer on the way out. */
+    /** The objects of a request, 2.4 KiB, and its response while it is sent. */
     static final int CREDENTIALS_OVERHEAD = 4 * KIB;
 
-    /** A scraper or two and a person, or the kubelet; each listener has as many, so that nobody on one keeps others out of the other. */
+    /**
+     * A scraper or two and a person, or the kubelet. Each listener has its own limit, so that clients of one do not block
+     * the other.
+     */
     static final int OPERATIONS_CONNECTIONS = 12;
     static final int OPERATIONS_CONNECTIONS_PER_SOURCE = 4;
     static final int OPERATIONS_HEADERS = 8 * KIB;
     static final int OPERATIONS_BYTES = 384 * KIB;
     static final int OPERATIONS_BYTES_PER_SOURCE = 256 * KIB;
     static final int OPERATIONS_BYTES_RESERVED = 80 * KIB;
-    /** The text of a scrape, some 35 KiB, as it is made and on the way out. */
+    /** The text of a scrape, about 35 KiB, while it is created and sent. */
     static final int OPERATIONS_OVERHEAD = 64 * KIB;
 
     static ConnectionLimits credentials(AgentConfig config) {
@@ -72,12 +81,12 @@ record ConnectionLimits(
                 headerTimeout);
     }
 
-    /** Those of the probes' listener, or of the metrics'. */
+    /** Returns the limits of the probe listener or the metrics listener. */
     static ConnectionLimits operations(Duration headerTimeout) {
         return new ConnectionLimits(
                 OPERATIONS_CONNECTIONS,
                 OPERATIONS_CONNECTIONS_PER_SOURCE,
-                // Tools that ask for metrics leave connections open that they do not use again.
+                // Scrapers leave connections open that they do not use again.
                 true,
                 OPERATIONS_HEADERS,
                 OPERATIONS_BYTES,
@@ -87,12 +96,12 @@ record ConnectionLimits(
                 headerTimeout);
     }
 
-    /** Divides the bytes of requests among the source addresses. */
+    /** Returns a new division of the requests' bytes among source addresses. */
     Shares shares() {
         return new Shares(requestBytes, requestBytesPerSource, requestBytesReserved);
     }
 
-    /** What a whole request takes until its answer is sent. */
+    /** Returns the charge of a complete request until its response has been sent. */
     int cost(int bytes, int lines) {
         return bytes + lines * LINE_OVERHEAD + requestOverhead;
     }

@@ -15,9 +15,9 @@ import java.util.Set;
 import java.util.TreeMap;
 
 /**
- * The open connections of all listeners of one kind: how many there may be of one source address, and of all, and what
- * their unfinished requests may take. Where all connections are taken, the source with the most gives up one that is
- * idle, so that a pod that hoards connections cannot lock out the others. Confined to the event loop.
+ * The open connections of all listeners of one kind. Limits their number for each source address and in total, and what
+ * their unfinished requests may use. If all connections are taken, the source with the most loses an idle one, so that a pod
+ * that hoards connections cannot lock out others. Confined to the event loop.
  */
 final class Connections {
 
@@ -27,12 +27,12 @@ final class Connections {
     private final LimitReport report;
     private final Shares shares;
     private final Set<ClientConnection> open = Collections.newSetFromMap(new IdentityHashMap<>());
-    /** The connections of each source, the oldest first. */
+    /** The connections of each source, oldest first. */
     private final Map<String, Set<ClientConnection>> bySource = new HashMap<>();
-    /** The sources by how many connections they have, so that the greediest is found at once. */
+    /** The sources by their number of connections, so that the largest is found immediately. */
     private final TreeMap<Integer, Set<String>> byNumber = new TreeMap<>();
     private int unanswered;
-    /** How often idle connections were looked for. */
+    /** The number of idle scans so far. */
     private int looks;
 
     Connections(ConnectionLimits limits, Metrics metrics, LimitReport report) {
@@ -42,7 +42,7 @@ final class Connections {
         this.shares = limits.shares();
     }
 
-    /** Whether there is room for another connection of a source; one that is idle may be closed to make some. */
+    /** Returns whether there is room for another connection of a source. May close an idle one to make room. */
     boolean admits(String source) {
         if (number(source) >= limits.connectionsPerSource()
                 && !(limits.replacesIdle() && giveUpIdle(source, Limit.SOURCE_CONNECTIONS))) {
@@ -56,7 +56,7 @@ final class Connections {
         return true;
     }
 
-    /** Takes in a connection for which there is room, until it is closed. */
+    /** Adds a connection for which there is room, until it closes. */
     void opened(ClientConnection client) {
         open.add(client);
         count(client.source(), () -> bySource.computeIfAbsent(client.source(), key -> new LinkedHashSet<>()).add(client));
@@ -64,15 +64,15 @@ final class Connections {
         client.channel().closeFuture().addListener(closed -> forget(client));
     }
 
-    /** How often idle connections were looked for, as a clock that costs nothing to read. */
+    /** Returns the number of idle scans so far, which serves as a clock that costs nothing to read. */
     int looks() {
         return looks;
     }
 
     /**
-     * Closes the connections on which nothing has moved for a while.
+     * Closes the connections without recent activity.
      *
-     * @param most looks, this one included, that a connection may see without anything moving
+     * @param most the scans, including this one, that a connection may see without activity
      */
     void closeIdle(int most) {
         looks++;
@@ -84,37 +84,37 @@ final class Connections {
         List.copyOf(open).forEach(ClientConnection::close);
     }
 
-    /** How many connections there are. */
+    /** Returns the number of connections. */
     int open() {
         return open.size();
     }
 
-    /** How many requests are being answered. */
+    /** Returns the number of requests in progress. */
     int busy() {
         return unanswered;
     }
 
-    /** How many bytes are taken by what is unfinished. */
+    /** Returns the bytes charged for unfinished work. */
     long held() {
         return shares.ofAll();
     }
 
-    /** A request has come in whole. */
+    /** A complete request has arrived. */
     void asked() {
         unanswered++;
     }
 
-    /** The answers to so many requests have been sent, or never will be. */
+    /** The responses to this many requests have been sent, or never will be. */
     void answered(int requests) {
         unanswered -= requests;
     }
 
-    /** A limit turned something of a source away. */
+    /** Reports that a limit rejected a request or connection of a source. */
     void rejected(Limit limit, String source) {
         report.rejected(limit, source);
     }
 
-    /** Decodes the heads of all these connections, one after another. */
+    /** Returns the decoder that all these connections share. */
     HeadDecoder decoder() {
         return decoder;
     }
@@ -123,7 +123,7 @@ final class Connections {
         return limits;
     }
 
-    /** Divides the bytes of requests among the sources. */
+    /** Returns the division of the requests' bytes among sources. */
     Shares shares() {
         return shares;
     }
@@ -163,7 +163,7 @@ final class Connections {
         return bySource.getOrDefault(source, Set.of()).size();
     }
 
-    /** Makes a change to the connections of a source, and counts them. */
+    /** Changes the connections of a source, and updates the counts. */
     private void count(String source, Runnable change) {
         int before = number(source);
         change.run();

@@ -23,14 +23,14 @@ import java.util.Optional;
 import java.util.function.Function;
 
 /**
- * Accepts connections for credentials, on the event loop itself: most SDKs open one for each request, so that handing it
- * from thread to thread would cost more than the answer. What cannot be accepted yet waits in the kernel.
+ * Accepts connections for credentials on the event loop itself. Most SDKs open a connection for each request, so passing it
+ * between threads would cost more than the response. Connections that cannot be accepted yet wait in the kernel.
  */
 final class CredentialsAcceptor implements Acceptor {
 
     private static final ChannelOption<Boolean> REUSE_PORT = NioChannelOption.of(StandardSocketOptions.SO_REUSEPORT);
 
-    /** Looks at the connections in the time after which an idle one is closed: a timer for each would cost more than a hit. */
+    /** Idle scans per idle timeout. A timer for each connection would cost more than a cache hit. */
     private static final int LOOKS = 4;
 
     private final EventLoop loop;
@@ -42,11 +42,11 @@ final class CredentialsAcceptor implements Acceptor {
     private boolean looking;
 
     /**
-     * @param loop on which everything happens
-     * @param resolver looks up a host that is not an IP address; completes on the event loop
-     * @param connections bounds those that are open
-     * @param hits the short way to the answer of a cache hit, if there is one
-     * @param idleTimeout after which a connection is closed on which nothing moves, or at most a quarter of it later
+     * @param loop the event loop for everything
+     * @param resolver resolves a host that is not an IP address; completes on the event loop
+     * @param connections limits the open connections
+     * @param hits the fast path for cache hits, if there is one
+     * @param idleTimeout time without activity after which a connection is closed, or up to a quarter of it later
      */
     CredentialsAcceptor(
             EventLoop loop,
@@ -79,11 +79,12 @@ final class CredentialsAcceptor implements Acceptor {
                 .option(ChannelOption.SO_REUSEADDR, true)
                 // A new agent takes over from an old one while both listen.
                 .option(REUSE_PORT, true)
-                // Not on the socket that accepts, which costs less: what is accepted would offer so small a window from the start
-                // that the kernel of a client on the same machine sends a long token in parts, with long waits between them.
+                // Not set on the accepting socket, although that would cost less: accepted connections would offer such a
+                // small window from the start that the kernel of a client on the same machine sends a long token in parts,
+                // with long waits between them.
                 .childOption(ChannelOption.SO_RCVBUF, Listeners.SOCKET_BUFFER)
                 .childOption(ChannelOption.SO_SNDBUF, Listeners.SOCKET_BUFFER)
-                // As much is read at once, into a buffer that is free again when all of it has been handled.
+                // This much is read at once, into a buffer that is free again when all of it has been handled.
                 .childOption(ChannelOption.RCVBUF_ALLOCATOR, new FixedRecvByteBufAllocator(Listeners.SOCKET_BUFFER))
                 .handler(new Admission(opened))
                 .childHandler(new Opening())
@@ -114,7 +115,7 @@ final class CredentialsAcceptor implements Acceptor {
         return ((InetSocketAddress) accepted.remoteAddress()).getAddress().getHostAddress();
     }
 
-    /** Closes what there is no room for, before anything is made for it. */
+    /** Closes connections for which there is no room, before anything is allocated for them. */
     private final class Admission extends ChannelInboundHandlerAdapter {
 
         private final Runnable opened;
@@ -127,7 +128,7 @@ final class CredentialsAcceptor implements Acceptor {
         public void channelRead(ChannelHandlerContext context, Object message) {
             opened.run();
             Channel accepted = (Channel) message;
-            // Reset by the client in the meantime, it has no address.
+            // A connection that the client has already reset has no address.
             if (accepted.remoteAddress() != null && connections.admits(source(accepted))) {
                 context.fireChannelRead(accepted);
             } else {
@@ -150,7 +151,7 @@ final class CredentialsAcceptor implements Acceptor {
 
     private record Socket(Channel channel, Connections connections, EventLoop loop) implements Accepting {
 
-        /** The JDK closes a socket that is registered with a selector at the selector's next turn, and not before. */
+        /** The JDK closes a socket that is registered with a selector only at the selector's next turn. */
         private static final Duration NEXT_TURN = Duration.ofMillis(1);
 
         @Override

@@ -13,8 +13,8 @@ import java.util.Queue;
 import org.jboss.logging.Logger;
 
 /**
- * A connection for credentials, as the only handler in its pipeline. Has the requests that come on it handled one after
- * another, each when the one before has been answered. Confined to the event loop.
+ * A connection for credentials: the only handler in its pipeline. Has its requests handled one after another, each when the
+ * previous one has its response. Confined to the event loop.
  */
 final class CredentialsConnection extends ClientConnection {
 
@@ -22,12 +22,12 @@ final class CredentialsConnection extends ClientConnection {
 
     private final Requests requests;
     private final Optional<HitPath> hits;
-    /** Those that were sent before the answer to the one before them. Null if there was none yet: no SDK sends any. */
+    /** Requests that were sent before the response to an earlier one. Null if there were none, since no SDK does this. */
     private Queue<HeadDecoder.Head> queued;
     private Optional<Waiting> waiting = Optional.empty();
-    /** Whether a request has not been answered yet. */
+    /** Whether a request has no response yet. */
     private boolean asked;
-    /** The bytes of the request that is being handled; null once they are gone. */
+    /** The bytes of the current request; null once they have been released. */
     private ByteBuf whole;
     private HeadDecoder.Head head;
     private boolean reading;
@@ -37,11 +37,11 @@ final class CredentialsConnection extends ClientConnection {
     @FunctionalInterface
     interface Requests {
 
-        /** Handles a request: answers it with {@link CredentialsConnection#answer}, now or later. */
+        /** Handles a request, and responds with {@link CredentialsConnection#answer} now or later. */
         void handle(HeadDecoder.Head head, CredentialsConnection client);
     }
 
-    /** @param hits the short way to the answer of a cache hit, if there is one */
+    /** @param hits the fast path for cache hits, if there is one */
     CredentialsConnection(
             Channel channel, String source, Connections connections, Requests requests, Optional<HitPath> hits) {
         super(channel, source, connections);
@@ -49,28 +49,28 @@ final class CredentialsConnection extends ClientConnection {
         this.hits = hits;
     }
 
-    /** The request whose turn it is waits for its answer; to be abandoned if the connection closes. */
+    /** The current request waits for its result. If the connection closes, it is abandoned. */
     void waits(Waiting request) {
         waiting = Optional.of(request);
     }
 
-    /** The request that is being handled is a cache hit: others like it can be answered the short way. */
+    /** The current request is a cache hit, so the fast path can serve others like it. */
     void hit(ServiceAccountToken token) {
         if (whole != null) {
             hits.ifPresent(path -> path.learn(whole, head, token));
         }
     }
 
-    /** What responses are written to. */
+    /** Returns the channel to which responses are written. */
     ByteBufAllocator buffers() {
         return context().alloc();
     }
 
     /**
-     * Answers the request whose turn it is.
+     * Responds to the current request.
      *
-     * @param response all of it
-     * @param last whether the connection takes no more requests, and closes once this has been sent
+     * @param response the complete response
+     * @param last whether the connection accepts no more requests, and closes once this has been sent
      */
     void answer(ByteBuf response, boolean last) {
         waiting = Optional.empty();

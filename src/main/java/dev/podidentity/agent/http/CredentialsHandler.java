@@ -26,8 +26,8 @@ import java.util.function.LongSupplier;
 import org.jboss.logging.Logger;
 
 /**
- * A request's way: rate, guard, token, verification, credentials, answer. The rate comes first, since turning a request away costs
- * something too. Confined to the event loop.
+ * Handles a request in this order: rate, guard, token, verification, credentials, response. The rate comes first, because
+ * even rejecting a request costs CPU time. Confined to the event loop.
  */
 final class CredentialsHandler implements CredentialsConnection.Requests {
 
@@ -73,12 +73,12 @@ final class CredentialsHandler implements CredentialsConnection.Requests {
         this.nanos = nanos;
     }
 
-    /** From now on each answer ends its connection. */
+    /** From now on, each response closes its connection. */
     void drain() {
         draining = true;
     }
 
-    /** Whether each answer ends its connection. */
+    /** Returns whether each response closes its connection. */
     boolean draining() {
         return draining;
     }
@@ -104,7 +104,7 @@ final class CredentialsHandler implements CredentialsConnection.Requests {
         }
         Duration deadline = deadlines.of(request.headers());
         Reading reading = tokens.read(request.headers().getAll(HttpHeaderNames.AUTHORIZATION));
-        // Nobody reads them from here on, and a request may wait.
+        // The headers are not needed from here on, and the request may wait.
         request.headers().clear();
         if (reading instanceof RejectedToken rejected) {
             exchange.answer(ErrorAnswer.of(rejected, rejected.workload()), CacheOutcome.NONE);
@@ -113,7 +113,7 @@ final class CredentialsHandler implements CredentialsConnection.Requests {
         }
     }
 
-    /** What a request with a token waits for: first for what verifying the token gives, then for credentials. */
+    /** The result for which a request with a token waits: first verification, then credentials. */
     private final class Asking implements Waiting {
 
         private final Exchange exchange;
@@ -165,7 +165,7 @@ final class CredentialsHandler implements CredentialsConnection.Requests {
         }
     }
 
-    /** One request and its answer. */
+    /** One request and its response. */
     private final class Exchange {
 
         private final HttpRequest request;

@@ -28,12 +28,12 @@ import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 
 /**
- * Shows somebody on the node what the agent holds, secrets left out: {@code /debug/entries} is the cache, {@code
- * /debug/sources} the addresses that a limit turned away. Stands before the other routes of the probes' listener, and
- * answers only connections whose two ends are loopback addresses, whatever that listener is bound to.
+ * Shows what the agent holds, without secrets: {@code /debug/entries} the cache, and {@code /debug/sources} the source
+ * addresses that a limit rejected. Precedes the other routes of the probe listener, and responds only to connections whose
+ * two ends are loopback addresses, whatever address the listener is bound to.
  *
- * <p>A cache can hold tens of thousands of entries, so an answer is made and sent a part at a time: only while the client
- * takes it, and between parts the event loop does what else is due. Confined to the event loop.
+ * <p>A cache can have tens of thousands of entries, so a response is created and sent in parts: only while the client reads,
+ * and the event loop does other work between the parts. Confined to the event loop.
  */
 final class DebugRoutes {
 
@@ -44,9 +44,9 @@ final class DebugRoutes {
     private static final int FORBIDDEN = 403;
     private static final int METHOD_NOT_ALLOWED = 405;
     private static final int VERSION_NOT_SUPPORTED = 505;
-    /** Of entries or sources, some 25 KiB of text: about what Vert.x takes at once, and half a millisecond's work. */
+    /** Entries or sources per part, about 25 KiB of text: what Vert.x accepts at once, and half a millisecond's work. */
     private static final int PART = 50;
-    /** As long as the log is quiet about a source that goes on. */
+    /** The time for which the log is silent about a source that continues. */
     private static final Duration LATELY = Duration.ofSeconds(10);
 
     private final CredentialService credentials;
@@ -58,7 +58,7 @@ final class DebugRoutes {
 
     /**
      * @param rate counts the requests for credentials of each source
-     * @param others answers what is not asked for here
+     * @param others handles all other requests
      * @param nanos a monotonic clock
      */
     DebugRoutes(
@@ -77,7 +77,7 @@ final class DebugRoutes {
     }
 
     void handle(HttpServerRequest request) {
-        // The path as it was sent: nothing else is decoded or normalised to one of these.
+        // The path as it was sent, so that no other path is decoded or normalized to one of these.
         String path = request.path();
         if (ENTRIES.equals(path)) {
             answer(request, "entries", new EntryParts());
@@ -96,7 +96,7 @@ final class DebugRoutes {
         } else if (!HttpMethod.GET.equals(request.method())) {
             response.setStatusCode(METHOD_NOT_ALLOWED).putHeader(HttpHeaders.ALLOW, "GET").end();
         } else if (request.version() == HttpVersion.HTTP_1_0) {
-            // It has no way to send an answer of unknown length on a connection that stays open.
+            // HTTP/1.0 cannot carry a response of unknown length on a connection that stays open.
             response.setStatusCode(VERSION_NOT_SUPPORTED).end();
         } else {
             response.putHeader(HttpHeaders.CONTENT_TYPE, "application/json")
@@ -130,7 +130,7 @@ final class DebugRoutes {
         }
     }
 
-    /** Whether an address is one of loopback, so that nobody has come there from elsewhere. */
+    /** Returns whether an address is a loopback address, which no other host can use. */
     static boolean local(SocketAddress address) {
         byte[] bytes = address == null || address.hostAddress() == null
                 ? null
@@ -142,7 +142,7 @@ final class DebugRoutes {
         }
     }
 
-    /** The cache in the order in which its entries came; each part is looked at when its turn has come. */
+    /** The cache in the order in which entries were created; each part is read when its turn comes. */
     private final class EntryParts implements Supplier<List<JsonObject>> {
 
         private long last;

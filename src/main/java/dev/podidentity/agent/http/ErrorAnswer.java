@@ -12,8 +12,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.Optional;
 
 /**
- * An answer without credentials. The one place where what went wrong becomes an HTTP status: all AWS SDKs repeat a call
- * after a 503, some do not after a 429, and they give up after a 400 or 403; Java's hides the message of a 404. Immutable.
+ * A response without credentials. Only this class maps failures to HTTP statuses. All AWS SDKs retry after a 503, some do
+ * not after a 429, they give up after a 400 or 403, and Java's hides the message of a 404. Immutable.
  */
 final class ErrorAnswer {
 
@@ -60,8 +60,8 @@ final class ErrorAnswer {
     private final byte[] body;
 
     private ErrorAnswer(int status, String code, String message, RequestOutcome outcome) {
-        // Retry-After in seconds is the shortest time that there is, as the agent itself waits for EKS Auth. JavaScript's SDK v2
-        // goes by it.
+        // One second is the shortest Retry-After, and enough because the agent itself waits for EKS Auth. JavaScript's SDK
+        // v2 honours it.
         this(status, code, message, outcome, status == UNAVAILABLE ? "Retry-After: 1\r\n" : NO_HEADERS);
     }
 
@@ -71,7 +71,7 @@ final class ErrorAnswer {
         this.message = message;
         this.outcome = outcome;
         this.headers = headers;
-        // The keys in both cases: SDKs differ in which they read.
+        // Both spellings of the keys, because SDKs differ in which they read.
         this.body = new JsonObject()
                 .put("code", code)
                 .put("message", message)
@@ -81,7 +81,7 @@ final class ErrorAnswer {
                 .getBytes(StandardCharsets.UTF_8);
     }
 
-    /** @param cause what {@link HeadDecoder.Head#failure} says */
+    /** @param cause the value of {@link HeadDecoder.Head#failure} */
     static ErrorAnswer ofUnreadable(Throwable cause) {
         if (cause == ClientConnection.OVER_BUDGET) {
             return BUSY;
@@ -92,7 +92,7 @@ final class ErrorAnswer {
         return cause instanceof TooLongHttpHeaderException ? LARGE_HEADERS : MALFORMED;
     }
 
-    /** @param workload what the token names */
+    /** @param workload the workload that the token names */
     static ErrorAnswer of(RejectedToken rejected, Optional<WorkloadClaims> workload) {
         String message = named(rejected.message(), workload);
         return switch (rejected.kind()) {
@@ -102,7 +102,7 @@ final class ErrorAnswer {
         };
     }
 
-    /** @param workload what the token names */
+    /** @param workload the workload that the token names */
     static ErrorAnswer of(EksAuthFailure failure, WorkloadClaims workload) {
         String message = named(failure.explanation(), Optional.of(workload));
         if (failure instanceof PermanentFailure permanent) {
@@ -115,7 +115,7 @@ final class ErrorAnswer {
         return new ErrorAnswer(UNAVAILABLE, failure.code(), message, RequestOutcome.FAILED);
     }
 
-    /** Says whose token it is: who reads the message may have several service accounts. */
+    /** Names the workload, because readers of the message may have several service accounts. */
     private static String named(String message, Optional<WorkloadClaims> workload) {
         return workload.filter(claims -> !claims.namespace().isEmpty() && !claims.serviceAccount().isEmpty())
                 .map(claims -> message + ". Service account (as the token claims): " + claims.namespace() + '/'
@@ -123,32 +123,32 @@ final class ErrorAnswer {
                 .orElse(message);
     }
 
-    /** The HTTP status. */
+    /** Returns the HTTP status. */
     int status() {
         return status;
     }
 
-    /** The error's name, as AWS services name errors. */
+    /** Returns the error code, in the style of AWS services. */
     String code() {
         return code;
     }
 
-    /** What went wrong and what to do; holds no secret. */
+    /** Returns what happened and what to do, without secrets. */
     String message() {
         return message;
     }
 
-    /** The metric's label. */
+    /** Returns the label for metrics. */
     RequestOutcome outcome() {
         return outcome;
     }
 
-    /** Header lines that this answer alone has. */
+    /** Returns the header lines that only this response has. */
     String headers() {
         return headers;
     }
 
-    /** JSON in UTF-8: not a copy, and not to be changed. */
+    /** Returns JSON in UTF-8: not a copy, so it must not be changed. */
     byte[] body() {
         return body;
     }

@@ -15,9 +15,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Decodes the whole heads of requests with Netty's decoder. It stands in no pipeline: one decoder serves all connections
- * in turn, since each call begins and ends a head, and what a decoder keeps of a long header line is kept once and not
- * for each connection. Confined to the event loop.
+ * Decodes complete request heads with Netty's decoder, outside of a pipeline. One decoder serves all connections in turn,
+ * because each call starts and ends a head. What a decoder keeps of a long header line is therefore kept once, and not for
+ * each connection. Confined to the event loop.
  */
 final class HeadDecoder extends VertxHttpRequestDecoder {
 
@@ -26,21 +26,21 @@ final class HeadDecoder extends VertxHttpRequestDecoder {
     /**
      * The head of a request.
      *
-     * @param request stands for the request where it could not be decoded
-     * @param failure why it is not to be handled; null if it is
+     * @param request a placeholder if the request could not be decoded
+     * @param failure why it must not be handled; null if it may be
      * @param complete whether the request ends with its head
-     * @param last whether the client asks for the connection to be closed, or says that a body follows, in whatever way
+     * @param last whether the client asks to close the connection, or announces a body in any way
      */
     record Head(HttpRequest request, Throwable failure, boolean complete, boolean last) {
 
-        /** Whether nothing is to be read after this request: what follows could be its body. */
+        /** Returns whether nothing may be read after this request, because what follows could be its body. */
         boolean isLast() {
             return last || !complete;
         }
     }
 
     HeadDecoder() {
-        // RequestHeads has looked at the size, so that these limits only have to be no lower.
+        // RequestHeads has checked the size, so these limits only need to be at least as high.
         super(new HttpServerOptions()
                 .setMaxInitialLineLength(RequestHeads.LONGEST_REQUEST_LINE)
                 .setMaxHeaderSize(RequestHeads.LARGEST_HEADERS));
@@ -49,12 +49,12 @@ final class HeadDecoder extends VertxHttpRequestDecoder {
     /**
      * Decodes a head.
      *
-     * @param bytes a whole head; its readable bytes are read
-     * @throws Exception never for what was sent; Netty declares it
+     * @param bytes a complete head; its readable bytes are consumed
+     * @throws Exception never for any input; Netty declares it
      */
     Head decode(ByteBuf bytes) throws Exception {
         decoded.clear();
-        // Whatever the last head came to, this one is the first of its connection as far as the decoder knows.
+        // To the decoder, each head is the first of its connection, whatever the result of the last one was.
         reset();
         decode(null, bytes, decoded);
         if (decoded.isEmpty() || !(decoded.get(0) instanceof HttpRequest request) || bytes.isReadable()) {
@@ -62,18 +62,18 @@ final class HeadDecoder extends VertxHttpRequestDecoder {
         }
         boolean complete = decoded.size() == 2 && decoded.get(1) == LastHttpContent.EMPTY_LAST_CONTENT;
         Throwable failure = request.decoderResult().cause();
-        // By identity, as Vert.x does: Netty makes a version of its own of another spelling.
+        // Compared by identity, as Vert.x does, because Netty creates another version for another spelling.
         if (request.protocolVersion() != HttpVersion.HTTP_1_1 && request.protocolVersion() != HttpVersion.HTTP_1_0) {
-            // Vert.x would answer by itself, with a 501 and no body.
+            // Vert.x would itself respond with a 501 without a body.
             return refused(failure == null ? new IllegalArgumentException("not HTTP/1.0 or 1.1") : failure);
         }
-        // Vert.x would close the connection of a failed one at once, which could take the answer away from the client.
+        // Vert.x would close the connection of a failed request immediately, which could discard the response.
         request.setDecoderResult(DecoderResult.SUCCESS);
         boolean last = !HttpUtil.isKeepAlive(request) || RequestGuard.hasBody(request.headers());
         return new Head(request, failure, complete && failure == null, last);
     }
 
-    /** Stands for a request that is not decoded, or not handled whatever it is. */
+    /** A placeholder for a request that is not decoded, or not handled in any case. */
     static Head refused(Throwable failure) {
         return new Head(
                 new DefaultFullHttpRequest(HttpVersion.HTTP_1_1, HttpMethod.GET, "/", Unpooled.EMPTY_BUFFER, false),

@@ -18,13 +18,13 @@ import java.util.function.LongSupplier;
 import org.jboss.logging.Logger;
 
 /**
- * Answers a request that differs in nothing but its time from one that was served before: a head that is known, around a
- * token that is known, for credentials that are cached. Every other request goes the whole way through decoder, guard and
- * {@link CredentialsHandler}, which answers this one byte for byte the same. Confined to the event loop.
+ * The fast path: serves a request that differs only in its time from one that was served before, with a known head, a known
+ * token and cached credentials. All other requests take the full path through decoder, guard and {@link CredentialsHandler},
+ * which would send the same bytes. Confined to the event loop.
  */
 final class HitPath {
 
-    /** Of the whole way, so that a hit leaves the same line. */
+    /** The logger of the full path, so that a hit leaves the same line. */
     private static final Logger LOG = Logger.getLogger(CredentialsHandler.class);
     private final CachedTokens tokens;
     private final SourceRateLimit rate;
@@ -32,12 +32,12 @@ final class HitPath {
     private final Metrics metrics;
     private final LongSupplier nanos;
     private final KnownHeads heads = new KnownHeads();
-    /** The head that is looked at. */
+    /** The head being examined. */
     private final byte[] bytes = new byte[RequestHeads.LARGEST_HEADERS];
 
     /**
-     * @param rate counts the requests of each source, as those that go the whole way
-     * @param draining whether each answer is to end its connection
+     * @param rate counts the requests of each source, as on the full path
+     * @param draining whether each response closes its connection
      * @param nanos a monotonic clock
      */
     HitPath(
@@ -50,19 +50,19 @@ final class HitPath {
     }
 
     /**
-     * A response, to be sent at once.
+     * A response that can be sent immediately.
      *
-     * @param bytes all of it, for the caller to release
+     * @param bytes the complete response, which the caller releases
      * @param last whether it is the last of its connection, and says so
      */
     record Hit(ByteBuf bytes, boolean last) {}
 
     /**
-     * Answers what has come from a connection, if that is just one known request.
+     * Serves the received bytes if they are exactly one known request.
      *
-     * @param received is read if it is answered, and left alone otherwise
-     * @param source the address it came from
-     * @return null if the request has to go the whole way
+     * @param received consumed if served, and unchanged otherwise
+     * @param source the client's address
+     * @return null if the request must take the full path
      */
     Hit answer(ByteBuf received, String source, ByteBufAllocator buffers) {
         int length = received.readableBytes();
@@ -80,7 +80,7 @@ final class HitPath {
         }
         Credentials credentials = tokens.hit(bytes, head.before().length, length - head.after().length);
         if (credentials == null) {
-            // It is counted when it goes the whole way.
+            // The full path counts it.
             rate.giveBack(source);
             return null;
         }
@@ -93,11 +93,11 @@ final class HitPath {
     }
 
     /**
-     * Remembers the head of a request that went the whole way and was served from the cache.
+     * Remembers the head of a request that took the full path and was served from the cache.
      *
-     * @param received the bytes of the head; are not read
-     * @param head what they were decoded to
-     * @param token that was read from it
+     * @param received the bytes of the head; not consumed
+     * @param head the decoded head
+     * @param token the token in it
      */
     void learn(ByteBuf received, HeadDecoder.Head head, ServiceAccountToken token) {
         int length = received.readableBytes();
@@ -107,7 +107,7 @@ final class HitPath {
         }
     }
 
-    /** Whether the answer to a request that is served is the whole response as it was made for cache hits. */
+    /** Returns whether the response to a served request is the complete response that was created for cache hits. */
     static boolean takes(HttpRequest request) {
         return request.method().equals(HttpMethod.GET) && request.protocolVersion().equals(HttpVersion.HTTP_1_1);
     }

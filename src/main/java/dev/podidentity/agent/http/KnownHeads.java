@@ -4,33 +4,33 @@ import dev.podidentity.agent.token.ServiceAccountToken;
 import java.util.Arrays;
 
 /**
- * The heads of requests for credentials that were read and answered before, each without the token in it. An SDK writes
- * its requests the same way every time, so few are needed. A head that equals one of them but for the token asks for the
- * same thing with the same headers: nothing of it has to be decoded again.
+ * The heads of requests for credentials that were decoded and served before, each without its token. An SDK writes its
+ * requests in the same way each time, so few are needed. A head that equals one of them, apart from the token, asks for the
+ * same thing with the same headers, so it need not be decoded.
  *
- * <p>Bounded: the one that was found least recently makes room for a new one. Confined to the event loop.
+ * <p>Bounded: the least recently used head is replaced. Confined to the event loop.
  */
 final class KnownHeads {
 
     /** More than there are SDKs. */
     static final int MOST = 16;
-    /** SDKs' heads have 150 to 400 bytes beside the token. */
+    /** SDKs' heads have 150 to 400 bytes in addition to the token. */
     static final int LONGEST = 1024;
 
-    /** The one that was found last comes first. */
+    /** The most recently used head comes first. */
     private final KnownHead[] heads = new KnownHead[MOST];
     private int size;
 
     /**
      * The bytes of a head around its token.
      *
-     * @param before all up to the token
-     * @param after all from its end on
-     * @param last whether the request asks for the connection to be closed
+     * @param before all bytes before the token
+     * @param after all bytes after it
+     * @param last whether the request asks to close the connection
      */
     record KnownHead(byte[] before, byte[] after, boolean last) {
 
-        /** Whether the first bytes are this head, with something in the place of the token. */
+        /** Returns whether the first bytes equal this head, with any text in place of the token. */
         boolean matches(byte[] bytes, int length) {
             int tokenEnd = length - after.length;
             return before.length < tokenEnd
@@ -39,7 +39,7 @@ final class KnownHeads {
         }
     }
 
-    /** Returns the head that the first bytes are, or null. */
+    /** Returns the head that the first bytes equal, or null. */
     KnownHead find(byte[] bytes, int length) {
         for (int i = 0; i < size; i++) {
             KnownHead head = heads[i];
@@ -54,11 +54,11 @@ final class KnownHeads {
     }
 
     /**
-     * Remembers the head of a request that was decoded whole, let through and served.
+     * Remembers the head of a request that was decoded, accepted and served.
      *
-     * @param bytes whose first ones are the head
-     * @param token the one that was read from it
-     * @param last whether the request asks for the connection to be closed
+     * @param bytes starts with the head
+     * @param token the token in it
+     * @param last whether the request asks to close the connection
      */
     void learn(byte[] bytes, int length, ServiceAccountToken token, boolean last) {
         int at = token.onlyPlaceIn(bytes, length);

@@ -17,22 +17,24 @@ import java.util.function.LongSupplier;
 import org.jboss.logging.Logger;
 
 /**
- * One address that is listened on. What cannot be bound is tried again for as long as the agent runs, and is nobody
- * else's trouble. Where another agent listens, this one listens too once it can serve as well as that one; and when it is
- * to stop, it leaves the address to another one without losing a connection. Confined to the event loop, but for
- * {@link #state}.
+ * A listener for one address. If the address cannot be bound, this retries for as long as the agent runs, and affects no
+ * other listener. If another agent listens there, this one joins once it can serve as well; at shutdown it leaves the
+ * address to the other agent without losing a connection. Confined to the event loop, except for {@link #state}.
  */
 final class Listener {
 
     private static final Logger LOG = Logger.getLogger(Listener.class);
 
-    /** How often an address is looked at that another process has: so long, at most, nobody listens after its end. */
+    /**
+     * Interval between checks of an address that another process uses: the longest time without a listener after that
+     * process exits.
+     */
     static final Duration LOOK = Duration.ofMillis(250);
-    /** How often an address is looked at that this agent has. */
+    /** Interval between checks of an address on which this agent listens. */
     static final Duration WATCH = Duration.ofSeconds(30);
-    /** No new connection for so long means that they go elsewhere, and that the handshakes begun before are over. */
+    /** If no new connection arrives for this long, they go elsewhere, and earlier handshakes have completed. */
     static final Duration QUIET = Duration.ofMillis(200);
-    /** What comes so soon after connections were sent elsewhere was on its way before. */
+    /** Connections that arrive this soon after redirecting were already on their way. */
     static final Duration ON_ITS_WAY = Duration.ofMillis(50);
     private static final Listening NOBODY = new Listening(0, 0);
 
@@ -57,10 +59,10 @@ final class Listener {
     private volatile boolean shared;
 
     /**
-     * @param acceptor listens there
-     * @param sharing says who else listens there
-     * @param serves whether this agent can serve there as well as another one that listens there already
-     * @param onThisNode says whether this node has an address; completes on the event loop
+     * @param acceptor accepts connections there
+     * @param sharing determines which other processes listen there
+     * @param serves whether this agent can serve as well as one that already listens there
+     * @param onThisNode whether this node has an address; completes on the event loop
      * @param nanos a monotonic clock
      */
     Listener(
@@ -87,9 +89,9 @@ final class Listener {
         this.lastOpened = nanos.getAsLong();
     }
 
-    /** Binds the address, now or later; completes after the first attempt, failed or not. */
+    /** Binds the address now or later; completes after the first attempt, failed or not. */
     Future<Void> start() {
-        // What cannot be found out is no reason not to try.
+        // If the state cannot be determined, try anyway.
         return bindable(State.FREE).compose(state -> {
             if (stopped) {
                 return Future.succeededFuture();
@@ -102,7 +104,7 @@ final class Listener {
         });
     }
 
-    /** @param unknown what stands for a state that cannot be found out */
+    /** @param unknown the result if the state cannot be determined */
     private Future<State> bindable(State unknown) {
         return sharing.state().otherwise(error -> {
             LOG.debug("It cannot be determined whether an address can be bound", error);
@@ -110,7 +112,7 @@ final class Listener {
         });
     }
 
-    /** Who else listens there. What cannot be found out is no reason not to serve. */
+    /** Determines which other processes listen there. If this fails, the agent serves anyway. */
     private Future<Listening> look() {
         return sharing.look().otherwise(error -> {
             LOG.debug("The sockets of this node cannot be listed", error);
@@ -164,7 +166,7 @@ final class Listener {
     }
 
     private Future<Void> failed(Throwable error) {
-        // What cannot be found out counts as the address being there, as readiness must not claim what it does not know.
+        // If it cannot be determined, the address counts as present, because readiness must not claim what it does not know.
         return onThisNode.apply(host).otherwise(true).map(there -> {
             absent = !there && !up;
             warn(reason(error));
@@ -177,7 +179,7 @@ final class Listener {
         });
     }
 
-    /** Tries again at the usual time, or as soon as whoever has the address leaves it. */
+    /** Retries after the usual interval, or as soon as the process that has the address releases it. */
     private void awaitFree(Duration left) {
         Duration look = left.compareTo(LOOK) < 0 ? left : LOOK;
         retry = Optional.of(timers.schedule(look, () -> bindable(State.CLOSED).onSuccess(state -> {
@@ -210,11 +212,11 @@ final class Listener {
     }
 
     /**
-     * Leaves the address to another process that listens there, if there is one, and then ceases to accept. A socket
-     * that is closed takes with it the connections that it has not accepted, so new ones are sent elsewhere first.
-     * Completes with whether somebody else does, on any thread.
+     * Leaves the address to another process that listens there, if there is one, and then stops accepting. Closing a socket
+     * resets the connections that it has not accepted, so new ones are redirected first. Completes on any thread with
+     * whether another process listens.
      *
-     * @param until when it must be over
+     * @param until the latest time
      */
     Future<Boolean> handOver(long until) {
         stopTrying();
@@ -229,13 +231,13 @@ final class Listener {
                     Field.of("listener", name),
                     Field.of("address", address(port)));
             Promise<Boolean> left = Promise.promise();
-            // One that came later, as they do at an upgrade, has number 1.
+            // A later socket, as in an upgrade, has number 1.
             steer(1, others.others() + 1, until, left);
             return left.future().compose(done -> stopAccepting().map(done));
         });
     }
 
-    /** Sends new connections to one of so many sockets, and waits until none comes here. */
+    /** Redirects new connections to one of the given number of sockets, and waits until none arrives here. */
     private void steer(int number, int sockets, long until, Promise<Boolean> left) {
         sharing.steer(number).otherwise(error -> {
             LOG.debug("New connections cannot be redirected", error);
@@ -261,7 +263,7 @@ final class Listener {
             } else if (now - until >= 0) {
                 left.complete(true);
             } else if (stillComing) {
-                // They come here, so this number is this socket's own.
+                // They still arrive here, so this number is this socket's own.
                 steer((number + 1) % sockets, sockets, until, left);
             } else if (now - steered >= QUIET.toNanos()
                     && now - lastOpened >= QUIET.toNanos()
@@ -273,14 +275,14 @@ final class Listener {
         }));
     }
 
-    /** Ceases to try, and to accept; what is open stays so. Completes on any thread. */
+    /** Stops retrying and accepting; open connections remain. Completes on any thread. */
     Future<Void> stopAccepting() {
         stopTrying();
         up = false;
         return bound.map(Accepting::stop).orElse(Future.succeededFuture());
     }
 
-    /** Closes what is open. */
+    /** Closes open connections. */
     Future<Void> stop() {
         stopTrying();
         up = false;
@@ -296,12 +298,12 @@ final class Listener {
         return name;
     }
 
-    /** Whether it listens. Any thread. */
+    /** Returns whether it listens. Any thread. */
     boolean up() {
         return up;
     }
 
-    /** Whether it does not listen because this node does not have the address. Any thread. */
+    /** Returns whether it does not listen because this node does not have the address. Any thread. */
     boolean absent() {
         return absent;
     }

@@ -32,24 +32,24 @@ import java.util.stream.Stream;
 import org.jboss.logging.Logger;
 
 /**
- * All that is listened on: credentials on each bind host, probes on localhost, metrics and probes on the metrics
- * address. Each listener binds, fails and is retried alone. Confined to the event loop, where not said otherwise.
+ * All listeners: credentials on each bind host, probes on localhost, and metrics and probes on the metrics address. Each is
+ * bound and retried independently. Confined to the event loop, unless stated otherwise.
  */
 public final class Listeners {
 
     private static final Logger LOG = Logger.getLogger(Listeners.class);
 
-    /** What serves credentials; the value of the metric's label. */
+    /** The name of the credentials listeners, in logs and metric labels. */
     public static final String CREDENTIALS = "credentials";
     public static final String PROBES = "probes";
     public static final String METRICS = "metrics";
 
     private static final String LOCALHOST = "localhost";
-    /** Connections that wait to be accepted while the loop is busy: as many as a burst of all pods of a node. */
+    /** Connections that wait to be accepted while the event loop is busy: as many as in a burst of all pods of a node. */
     static final int BACKLOG = 1024;
-    /** What the kernel keeps of each connection counts for the container, and it doubles this for its own part. */
+    /** The container is charged for the kernel's buffers, and the kernel doubles this value. */
     static final int SOCKET_BUFFER = 4 * 1024;
-    /** There are few connections, and a scrape should not take ten turns. */
+    /** There are few of these connections, and a scrape should not take ten turns of the event loop. */
     private static final int OPERATIONS_SEND_BUFFER = 64 * 1024;
     private static final Duration DRAIN_LOOK = Duration.ofMillis(20);
 
@@ -63,14 +63,14 @@ public final class Listeners {
     private final List<Listener> listeners = new ArrayList<>();
 
     /**
-     * @param scope who shares credentials
-     * @param cached recognises the tokens of cached credentials
-     * @param failures is told of pods that get none
-     * @param operations answers requests for probes and metrics
-     * @param serves whether this agent can serve as well as another one that listens already
-     * @param limits is told what is turned away
+     * @param scope which requests share credentials
+     * @param cached recognizes the tokens of cached credentials
+     * @param failures receives refusals
+     * @param operations handles requests for probes and metrics
+     * @param serves whether this agent can serve as well as one that already listens
+     * @param limits receives rejections
      * @param nanos a monotonic clock
-     * @param loop to which this is confined
+     * @param loop the event loop to which this is confined
      */
     public Listeners(
             Vertx vertx,
@@ -115,7 +115,7 @@ public final class Listeners {
         for (String host : new LinkedHashSet<>(config.bindHosts())) {
             listeners.add(listener(CREDENTIALS, host, config.port(), acceptor, serves));
         }
-        // Whoever finds this agent's probes and metrics beside another's can rely on its credentials.
+        // A client that finds this agent's probes and metrics beside another's can rely on its credentials.
         BooleanSupplier servesAll = () -> serves.getAsBoolean() && ready();
         DebugRoutes inside = new DebugRoutes(credentials, limits, rate, operations, vertx, nanos);
         listeners.add(operations(PROBES, LOCALHOST, config.probePort(), inside::handle, servesAll, metrics, limits));
@@ -123,7 +123,7 @@ public final class Listeners {
                 METRICS, config.metricsAddress(), config.metricsPort(), operations, servesAll, metrics, limits));
     }
 
-    /** Each has limits of its own, so that nobody who can reach the one keeps others out of the other. */
+    /** Each has its own limits, so that clients that reach one cannot block the other. */
     private Listener operations(
             String name,
             String host,
@@ -173,7 +173,7 @@ public final class Listeners {
                 .setIdleTimeoutUnit(TimeUnit.MILLISECONDS)
                 // A new agent takes over from an old one while both listen.
                 .setReusePort(true)
-                // The guards are written for HTTP/1.
+                // The guards support only HTTP/1.
                 .setHttp2ClearTextEnabled(false)
                 .setPerMessageWebSocketCompressionSupported(false)
                 .setPerFrameWebSocketCompressionSupported(false);
@@ -185,8 +185,8 @@ public final class Listeners {
     }
 
     /**
-     * Whether credentials are served at every address that this node has. One that it does not have, such as an IPv6
-     * address where there is no IPv6, is not required; one that is taken by somebody else is. Any thread.
+     * Returns whether credentials are served on every address that this node has. An address that the node lacks, such as an
+     * IPv6 address without IPv6, is not required. One whose port another process uses is required. Any thread.
      */
     public boolean ready() {
         return credentialsListeners().anyMatch(Listener::up)
@@ -197,15 +197,15 @@ public final class Listeners {
         return listeners.stream().filter(listener -> listener.name().equals(CREDENTIALS));
     }
 
-    /** What is to be watched of each listener. */
+    /** Returns the state of each listener for monitoring. */
     public List<ListenerState> states() {
         return listeners.stream().map(Listener::state).toList();
     }
 
     /**
-     * Stops accepting, lets the requests in flight finish for as long as there is time, and closes everything. Where another
-     * agent listens too, first leaves new connections to it; then there is no hurry, and connections that are kept open
-     * have the same time to ask once more, get their last answer, and end.
+     * Stops accepting, waits for the requests in flight as long as time remains, and closes everything. If another agent
+     * also listens, new connections are redirected to it first; connections that are kept open then have the same time to
+     * send one more request, and close after its response.
      */
     public Future<Void> stop(Duration timeout) {
         long until = nanos.getAsLong() + timeout.toNanos();
@@ -226,7 +226,7 @@ public final class Listeners {
                 .mapEmpty();
     }
 
-    /** @param successor whether another agent serves whoever comes back */
+    /** @param successor whether another agent serves clients that reconnect */
     private void awaitDrained(long until, boolean successor, Promise<Void> drained) {
         int busy = clients.busy() + (successor ? operations.stream().mapToInt(Connections::busy).sum() : 0);
         if (busy == 0 && (!successor || clients.open() == 0)) {

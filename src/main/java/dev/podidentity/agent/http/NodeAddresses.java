@@ -8,26 +8,26 @@ import java.net.SocketException;
 import java.nio.channels.SocketChannel;
 import java.nio.channels.UnsupportedAddressTypeException;
 
-/** Which addresses this node has. Blocks. */
+/** Finds out which addresses this node has. Blocks. */
 final class NodeAddresses {
 
     private NodeAddresses() {}
 
     /**
-     * Whether something could be bound at an address of this node, if its port were free and allowed. What a failed bind
-     * says does not tell: one exception stands for an address that is not there and for a port that somebody else has.
+     * Returns whether an address of this node could be bound if its port were free and permitted. A failed bind does not
+     * tell: the same exception stands for a missing address and for a port in use.
      *
-     * @param host an IP address, or a name
-     * @throws IOException if that cannot be found out
+     * @param host an IP address or a name
+     * @throws IOException if this cannot be determined
      */
     static boolean has(String host) throws IOException {
         InetAddress address = InetAddress.getByName(host);
         try (SocketChannel socket = SocketChannel.open()) {
-            // Any free port; nothing listens there.
+            // Any free port; nothing listens on it.
             socket.bind(new InetSocketAddress(address, 0));
             return true;
         } catch (UnsupportedAddressTypeException e) {
-            // An IPv6 address on a node where IPv6 is disabled: Java then has IPv4 sockets only.
+            // An IPv6 address on a node where IPv6 is disabled: Java then has only IPv4 sockets.
             return false;
         } catch (SocketException e) {
             return address.isAnyLocalAddress() ? hasFamilyOf(address) : NetworkInterface.getByInetAddress(address) != null;

@@ -19,9 +19,9 @@ final class OperationsAcceptor implements Acceptor {
     private final AcceptGate gate;
 
     /**
-     * @param requests handles what is asked
-     * @param connections bounds those that are open
-     * @param gate bounds those that have been accepted and are not open yet
+     * @param requests handles the requests
+     * @param connections limits the open connections
+     * @param gate limits connections that were accepted but are not open yet
      */
     OperationsAcceptor(
             Vertx vertx,
@@ -52,7 +52,7 @@ final class OperationsAcceptor implements Acceptor {
 
         private final HttpServer server;
         private final AcceptGate gate;
-        /** Vert.x gives the socket that accepts to nobody, so the first connection brings it. */
+        /** Vert.x does not expose the accepting socket, so it is taken from the first connection. */
         private Channel channel;
 
         Socket(HttpServer server, AcceptGate gate) {
@@ -77,7 +77,7 @@ final class OperationsAcceptor implements Acceptor {
             if (channel == null) {
                 return close();
             }
-            // Vert.x can only close a server with all its connections.
+            // Vert.x can only close a server together with all its connections.
             Promise<Void> closed = Promise.promise();
             channel.close().addListener(done -> closed.complete());
             return closed.future();

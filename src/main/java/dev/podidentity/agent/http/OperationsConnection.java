@@ -9,21 +9,21 @@ import io.vertx.core.http.HttpConnection;
 import io.vertx.core.net.impl.ConnectionBase;
 import java.util.Optional;
 
-/** A connection for probes or metrics, as the last handler before Vert.x's: gives Vert.x whole requests. */
+/** A connection for probes or metrics: the last handler before Vert.x's, to which it passes complete requests. */
 final class OperationsConnection extends ClientConnection {
 
-    /** Vert.x's names in the pipeline. */
+    /** Names that Vert.x uses in the pipeline. */
     private static final String DECODER = "httpDecoder";
     private static final String HANDLER = "handler";
 
-    /** Why the last request is not to be handled; null if it is. */
+    /** Why the last request must not be handled; null if it may be. */
     private Throwable failure;
 
     private OperationsConnection(Channel channel, String source, Connections connections) {
         super(channel, source, connections);
     }
 
-    /** Takes in a connection that Vert.x has accepted, or closes it. */
+    /** Adds a connection that Vert.x has accepted, or closes it. */
     static void opened(HttpConnection accepted, Connections connections) {
         Channel channel = channel(accepted);
         String source = accepted.remoteAddress().hostAddress();
@@ -36,7 +36,7 @@ final class OperationsConnection extends ClientConnection {
         connections.opened(client);
     }
 
-    /** What a request came on; nothing if it was not taken in. */
+    /** Returns the connection of a request; empty if it was not added. */
     static Optional<OperationsConnection> of(HttpConnection accepted) {
         return Optional.ofNullable(channel(accepted).pipeline().get(OperationsConnection.class));
     }
@@ -45,14 +45,14 @@ final class OperationsConnection extends ClientConnection {
         return ((ConnectionBase) accepted).channel();
     }
 
-    /** Why the request whose turn it is cannot be handled: it is not HTTP, or too large, or too much is under way. */
+    /** Returns why the current request cannot be handled: it is not HTTP, it is too large, or too much is in progress. */
     Optional<Throwable> failure() {
         return lastRequest() ? Optional.ofNullable(failure) : Optional.empty();
     }
 
     /**
-     * Whether the request whose turn it is is the last one, as nothing was read after it. Vert.x gives the requests of a
-     * connection one after another.
+     * Returns whether the current request is the last one, because nothing was read after it. Vert.x passes the requests of
+     * a connection one after another.
      */
     boolean lastRequest() {
         return deaf() && unwritten() == 1;

@@ -9,19 +9,25 @@ import java.util.Optional;
 import java.util.function.LongSupplier;
 
 /**
- * Stands before the routes of one operations listener, whether a route is found or not: limits the requests of each source
- * address, and ends the connections of requests that cannot be handled. Confined to the event loop.
+ * Precedes the routes of one operations listener, whether a route exists or not. Limits the requests of each source address,
+ * and closes the connections of requests that cannot be handled. Confined to the event loop.
  */
 final class OperationsGuard {
 
-    /** A scrape costs milliseconds of the event loop, and a look inside does; Prometheus makes one in some seconds. */
+    /**
+     * A scrape, like a page of the debug routes, costs milliseconds of the event loop. Prometheus scrapes once every few
+     * seconds.
+     */
     private static final int SCRAPES_PER_SECOND = 10;
     private static final int SCRAPES_AT_ONCE = 50;
-    /** Everything else is cheap. The kubelet asks once in some seconds, and whoever waits for the agent to be ready more often. */
+    /**
+     * Everything else is cheap. The kubelet probes once every few seconds, and clients that wait for readiness do so more
+     * often.
+     */
     private static final int REQUESTS_PER_SECOND = 50;
     private static final int REQUESTS_AT_ONCE = 100;
     private static final String SCRAPE = "/metrics";
-    /** No SDK asks here; to Prometheus and the kubelet 503 would say that the agent is not ready. */
+    /** No SDK calls these ports, and Prometheus and the kubelet would take a 503 to mean that the agent is not ready. */
     private static final int TOO_MANY_REQUESTS = 429;
 
     private final Handler<HttpServerRequest> routes;

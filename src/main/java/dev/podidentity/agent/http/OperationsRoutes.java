@@ -7,9 +7,9 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * The probes; the route of {@code /metrics} is Quarkus's. Answering at all shows that the event loop runs, which is all that
- * liveness means here; nothing is asked of the network. Confined to the event loop, but for {@link #addTo} and
- * {@link #watch}.
+ * The probes; the route of {@code /metrics} is Quarkus's. Any response shows that the event loop runs, which is all that
+ * liveness means here; nothing on the network is called. Confined to the event loop, except for {@link #addTo} and {@link
+ * #watch}.
  */
 public final class OperationsRoutes {
 
@@ -21,13 +21,13 @@ public final class OperationsRoutes {
     private volatile Optional<Health> watched = Optional.empty();
 
     /**
-     * Adds the routes; until {@link #watch} the agent is not ready.
+     * Adds the routes. Until {@link #watch} is called, the agent is not ready.
      *
-     * @param namespace the process namespace of this agent, if it can be found out
+     * @param namespace the process namespace of this agent, if it can be determined
      */
     public void addTo(Router router, Optional<String> namespace) {
         router.get("/healthz").handler(context -> {
-            // Two agents listen while one takes over from the other; whoever starts one wants that one's answer.
+            // During an upgrade two agents listen, and the startup probe needs the response of a particular one.
             Optional<String> asked =
                     context.queryParam(NAMESPACE).stream().filter(name -> !name.isEmpty()).findFirst();
             if (asked.isPresent() && namespace.isPresent() && !asked.equals(namespace)) {
@@ -42,7 +42,7 @@ public final class OperationsRoutes {
         router.errorHandler(BAD_REQUEST, context -> context.response().setStatusCode(BAD_REQUEST).end());
     }
 
-    /** Tells what readiness depends on. */
+    /** Sets what readiness depends on. */
     public void watch(Health health) {
         watched = Optional.of(health);
     }

@@ -6,19 +6,19 @@ import dev.podidentity.agent.network.SharedPort.State;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 
-/** Who listens where a listener of this agent does or will. Futures complete on the event loop. */
+/** Determines which processes listen on an address of this agent. Futures complete on the event loop. */
 interface PortSharing {
 
-    /** Whether this agent, which does not, could listen there; fails if it cannot be found out. */
+    /** Returns whether this agent could listen there, if it does not yet; fails if this cannot be determined. */
     Future<State> state();
 
-    /** Who listens there, where this agent does; fails if it cannot be found out. */
+    /** Returns which processes listen there in addition to this agent; fails if this cannot be determined. */
     Future<Listening> look();
 
-    /** Has new connections go to the socket with a number; as {@link SharedPort#steer} does. */
+    /** Directs new connections to the socket with a number; see {@link SharedPort#steer}. */
     Future<Boolean> steer(int number);
 
-    /** What the kernel says. A port that is still to be chosen is nobody else's. */
+    /** Asks the kernel. A port that the kernel is still to choose is not shared. */
     static PortSharing of(Vertx vertx, String host, int port) {
         SharedPort shared = new SharedPort(host, port);
         return new PortSharing() {

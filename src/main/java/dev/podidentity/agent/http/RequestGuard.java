@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 
-/** Turns away what is not a request for credentials, before anybody looks at its token. */
+/** Rejects everything that is not a request for credentials, before its token is read. */
 final class RequestGuard {
 
     private static final String PATH = "/v1/credentials";
@@ -18,7 +18,7 @@ final class RequestGuard {
         this.hosts = hosts;
     }
 
-    /** The answer to a request that goes no further; nothing if it may. */
+    /** Returns the response to a rejected request; empty if it is accepted. */
     Optional<ErrorAnswer> check(HttpRequest request) {
         Target target = Target.of(request);
         if (target.authority.isEmpty() || !hosts.contains(target.authority.get())) {
@@ -34,14 +34,14 @@ final class RequestGuard {
         return hasBody(request.headers()) ? Optional.of(ErrorAnswer.BODY) : Optional.empty();
     }
 
-    /** Whether a body follows the headers. */
+    /** Returns whether a body follows the headers. */
     static boolean hasBody(HttpHeaders headers) {
         return hasBody(
                 headers.get(HttpHeaderNames.CONTENT_LENGTH), headers.contains(HttpHeaderNames.TRANSFER_ENCODING));
     }
 
     /**
-     * Whether a body follows the headers.
+     * Returns whether a body follows the headers.
      *
      * @param contentLength null if there is no such header
      */
@@ -50,9 +50,9 @@ final class RequestGuard {
     }
 
     /**
-     * What a request asks for, and of whom.
+     * The target of a request.
      *
-     * @param authority of an absolute target, else the one Host header; nothing if there is none, or several
+     * @param authority that of an absolute target, otherwise the Host header; empty if there is none, or several
      * @param path without the query, as it was sent
      */
     private record Target(Optional<String> authority, String path) {

@@ -10,14 +10,14 @@ import io.netty.util.ByteProcessor;
 import java.util.Arrays;
 
 /**
- * Finds the heads of requests (request line and header lines) in what a connection sends. Nothing is decoded before a
- * head is whole: an unfinished head is kept as its bytes in an array of about their number, and costs that and no more.
- * Its size and its lines are counted as they come. A head ends where Netty's decoder ends it: at the first empty line,
- * or at a line feed without a carriage return, which the decoder refuses. Confined to the event loop.
+ * Finds the heads of requests (request line and header lines) in the bytes of a connection. Nothing is decoded before a head
+ * is complete: an incomplete head is stored as bytes in an array of about that size, and costs nothing else. Its bytes and
+ * lines are counted as they arrive. A head ends where Netty's decoder ends it: at the first empty line, or at a line feed
+ * without a carriage return, which the decoder rejects. Confined to the event loop.
  */
 final class RequestHeads {
 
-    /** Tokens are 1 to 4 KiB; the SDKs add a few short headers. */
+    /** Tokens have 1 to 4 KiB, and SDKs add a few short headers. */
     static final int LARGEST_HEADERS = 32 * 1024;
     static final int LONGEST_REQUEST_LINE = 8 * 1024;
     /** SDKs send 4 to 10. */
@@ -26,31 +26,31 @@ final class RequestHeads {
     private static final byte[] NONE = {};
     private static final byte LF = HttpConstants.LF;
     private static final byte CR = HttpConstants.CR;
-    /** What Netty's decoder skips before a request line. */
+    /** Netty's decoder skips these before a request line. */
     private static final ByteProcessor BLANK = value -> value >= 0 && value <= ' ';
-    /** An unfinished head that comes byte by byte must not be copied each time. */
+    /** An incomplete head that arrives byte by byte must not be copied each time. */
     private static final int GROWTH = 256;
 
     private final int largestHeaders;
 
     private byte[] unfinished = NONE;
     private int length;
-    /** Complete lines of the head so far, the request line included. */
+    /** Complete lines of the head so far, including the request line. */
     private int lines;
-    /** Bytes of the line that is not complete. */
+    /** Bytes of the incomplete line. */
     private int lineLength;
     /** Bytes of the header lines so far. */
     private int headerLength;
 
-    /** @param largestHeaders bytes of all header lines of a request at the most */
+    /** @param largestHeaders maximum bytes of all header lines of a request */
     RequestHeads(int largestHeaders) {
         this.largestHeaders = largestHeaders;
     }
 
     /**
-     * Takes bytes up to the end of a head, or all of them if there is none.
+     * Consumes bytes up to the end of a head, or all of them if it does not end.
      *
-     * @return the head, valid until the next call and for as long as the bytes are; null if it is not whole yet
+     * @return the head, valid until the next call and as long as the bytes are; null if it is incomplete
      * @throws TooLongFrameException if the head is larger than allowed; nothing more can be read then
      */
     ByteBuf next(ByteBuf bytes) {
@@ -80,22 +80,22 @@ final class RequestHeads {
         return null;
     }
 
-    /** Whether there is a head that is not whole yet. */
+    /** Returns whether an incomplete head is stored. */
     boolean begun() {
         return length > 0;
     }
 
-    /** Bytes that are kept of a head that is not whole yet. */
+    /** Returns the number of stored bytes of an incomplete head. */
     int kept() {
         return unfinished.length;
     }
 
-    /** Lines of the head that was given last, the empty one included. */
+    /** Returns the number of lines of the last head, including the empty one. */
     int lines() {
         return lines;
     }
 
-    /** Keeps nothing any more. */
+    /** Releases everything. */
     void clear() {
         unfinished = NONE;
         length = 0;
@@ -113,7 +113,7 @@ final class RequestHeads {
     private void count(int more) {
         lineLength += more;
         if (lines == 0) {
-            // With its carriage return and line feed, as Netty counts.
+            // Including carriage return and line feed, as Netty counts.
             if (lineLength > LONGEST_REQUEST_LINE + 2) {
                 throw new TooLongHttpLineException("The request line is over " + LONGEST_REQUEST_LINE + " bytes");
             }

@@ -8,7 +8,7 @@ import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.HttpVersion;
 
-/** Writes responses with JSON in them: all of one in one buffer. */
+/** Encodes responses with a JSON body, each into one buffer. */
 final class Responses {
 
     private static final String HEADERS = "Content-Type: application/json\r\nCache-Control: no-store\r\n";
@@ -18,11 +18,11 @@ final class Responses {
     private Responses() {}
 
     /**
-     * Returns the response to a request, for the caller to release.
+     * Returns the response to a request; the caller releases it.
      *
-     * @param headers header lines beside those that every response has
-     * @param last whether to say that the connection is closed after it
-     * @param body JSON in UTF-8; left out of the response to a HEAD
+     * @param headers header lines in addition to those of every response
+     * @param last whether to announce that the connection closes
+     * @param body JSON in UTF-8; omitted in the response to a HEAD request
      */
     static ByteBuf of(
             ByteBufAllocator buffers, HttpRequest request, int status, String headers, boolean last, byte[] body) {

@@ -8,8 +8,8 @@ import io.vertx.core.net.NetServerOptions;
 import java.net.StandardSocketOptions;
 
 /**
- * The JDK's transport with SO_REUSEPORT, which Vert.x itself asks for only of a native one. Vert.x finds it by its entry in
- * {@code META-INF/services} where a native transport is preferred.
+ * The JDK's transport with SO_REUSEPORT, which Vert.x itself sets only on native transports. Vert.x finds it through {@code
+ * META-INF/services} if a native transport is preferred.
  */
 public final class ReusePortTransport extends JDKTransport {
 

@@ -12,35 +12,35 @@ import java.nio.charset.StandardCharsets;
 import java.util.Optional;
 
 /**
- * Asks whether the agent of this process's own container listens. On the node's network another container's agent may answer
- * in its place: at an upgrade the old one is still there, and the kubelet would take its answer for the new one's.
+ * Checks that the agent of this process's own container listens. On the host network, another container's agent may respond
+ * instead: during an upgrade the old one still runs, and the kubelet would take its response for the new one's.
  */
 public final class StartupProbe {
 
     static final int MISDIRECTED = 421;
 
     private static final int OK = 200;
-    /** While both listen the kernel chooses between them for each connection. */
+    /** While both listen, the kernel chooses between them for each connection. */
     private static final int TRIES = 20;
     private static final int TIMEOUT_MILLIS = 2000;
 
     private StartupProbe() {}
 
     /**
-     * Asks on localhost. Blocks. An answer of an agent that does not tell containers apart, as the reference's, is taken for
-     * the one that was wanted: it does not share its port, so that the new agent has to wait for its end.
+     * Probes on localhost. Blocks. A response of an agent that does not distinguish containers, such as the reference, is
+     * accepted: it does not share its port, so the new agent has to wait until it exits.
      *
      * @param namespace the process namespace of the agent
-     * @return what is wrong; empty if it listens
+     * @return the problem; empty if the agent listens
      */
     public static Optional<String> ask(int port, String namespace) {
         return ask(port, "/healthz?namespace=" + URLEncoder.encode(namespace, StandardCharsets.UTF_8), TRIES);
     }
 
     /**
-     * Asks on localhost whether an agent is ready, whichever of this node it is. Blocks.
+     * Checks on localhost that any agent on this node is ready. Blocks.
      *
-     * @return what is wrong; empty if it is ready
+     * @return the problem; empty if one is ready
      */
     public static Optional<String> askWhetherReady(int port) {
         return ask(port, "/readyz", 1);

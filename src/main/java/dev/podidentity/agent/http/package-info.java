@@ -1,5 +1,5 @@
 /**
- * The listeners: requests for credentials, probes and metrics.
- * Bounds connections and requests, and turns every outcome into an HTTP answer.
+ * The listeners for credentials, probes and metrics. Limits connections and requests, and turns every outcome into an HTTP
+ * response.
  */
 package dev.podidentity.agent.http;
