@@ -6,32 +6,35 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.Optional;
 
-/** One identity's credentials and what their renewal needs to know. Confined to the event loop, as its cache is. */
+/** The credentials of one identity, with what their renewal needs. Confined to the event loop, like its cache. */
 final class CacheEntry {
 
-    /** Roughly what an entry takes beside its tokens and its body: the objects, the nodes of map and index, the key. */
+    /**
+     * Approximate size of an entry in addition to its tokens and its body: the objects, the nodes of map and index, and the
+     * key.
+     */
     private static final int OVERHEAD = 384;
 
     private final Identity identity;
     private final long number;
     private final PodTokens pods;
     private Credentials credentials;
-    /** The number of the use that was last, among those of all entries. */
+    /** The sequence number of its last use, among the uses of all entries. */
     private long lastUse;
     private boolean used;
     private long hits;
     private Optional<FailedCall> lastFailure = Optional.empty();
     private Duration renewAfter = Duration.ZERO;
-    /** When it may be renewed again, in nanoseconds of the monotonic clock. */
+    /** The earliest time of its next renewal, in nanoseconds of the monotonic clock. */
     private long retryAt;
     private int failedRenewals;
     private int shortLived;
-    /** Until when short-lived credentials are handed out although they are not fresh, by the same clock. */
+    /** Until when short-lived credentials are served although they are not fresh, on the same clock. */
     private long heldUntil;
 
     /**
-     * @param number higher than that of every entry that came before
-     * @param listing is told of the entry's tokens
+     * @param number higher than that of every earlier entry
+     * @param listing receives the entry's tokens
      */
     CacheEntry(Identity identity, long number, PodTokens.Listing listing) {
         this.identity = identity;
@@ -40,13 +43,13 @@ final class CacheEntry {
     }
 
     /**
-     * Takes in fresh credentials.
+     * Stores fresh credentials.
      *
-     * @param wanted whether a request asked for them, which is a use
+     * @param wanted whether a request asked for them, which counts as a use
      */
     void renewed(Credentials fresh, boolean wanted, RenewalPolicy policy, double random) {
         credentials = fresh;
-        // Whoever came while the renewal was under way counts too.
+        // Uses during the renewal count too.
         used |= wanted;
         failedRenewals = 0;
         lastFailure = Optional.empty();
@@ -57,7 +60,7 @@ final class CacheEntry {
         heldUntil = shortLived > 1 ? now + policy.holdFor(fresh).toNanos() : now;
     }
 
-    /** A call to renew it has been made: what counts from now on is a use since then. */
+    /** A call to renew it has been made. Only later uses count towards the next renewal. */
     void renewalBegan() {
         used = false;
     }
@@ -68,13 +71,13 @@ final class CacheEntry {
         retryAt = nanos + policy.retryAfter(credentials, failedRenewals, now, random).toNanos();
     }
 
-    /** @param number of the use, higher than that of every use before */
+    /** @param number the sequence number of the use, higher than all before */
     void use(long number) {
         used = true;
         lastUse = number;
     }
 
-    /** A request was served from it, without a call. */
+    /** A request was served from it without a call. */
     void hit() {
         hits++;
     }
@@ -84,22 +87,22 @@ final class CacheEntry {
         lastFailure = Optional.of(new FailedCall(now, failure.code(), failure.explanation()));
     }
 
-    /** Tells apart the entries that came before from those that came later. */
+    /** Returns the number that orders entries by creation. */
     long number() {
         return number;
     }
 
-    /** The number of the use that was last. */
+    /** Returns the sequence number of its last use. */
     long lastUse() {
         return lastUse;
     }
 
-    /** Whether the credentials can be handed out without asking for fresher ones. */
+    /** Returns whether the credentials can be served without asking for fresher ones. */
     boolean servable(Instant now, long nanos, RenewalPolicy policy) {
         return credentials.validAt(now, nanos) && (policy.fresh(credentials, now) || nanos - heldUntil < 0);
     }
 
-    /** Whether somebody wants the credentials, they are due, and there is a token to renew them with. */
+    /** Returns whether the credentials were used, are due, and can be renewed with one of its tokens. */
     boolean due(Instant now, long nanos, RenewalPolicy policy, LivingPods living) {
         return used
                 && nanos - retryAt >= 0
@@ -108,8 +111,8 @@ final class CacheEntry {
     }
 
     /**
-     * When it is to be renewed, which has passed if a renewal is late; empty if nobody has asked for it since the last
-     * renewal, or if all its tokens have expired by then.
+     * Returns when it is due for renewal, which is in the past if the renewal is late. Empty if nobody has used it since the
+     * last renewal, or if all its tokens expire earlier.
      */
     Optional<Instant> nextRenewal(Instant now, long nanos, RenewalPolicy policy, LivingPods living) {
         Duration untilDue = renewAfter.minus(credentials.ageAt(now, nanos));
@@ -120,7 +123,7 @@ final class CacheEntry {
                 : Optional.empty();
     }
 
-    /** How long it has been due, by its age alone; zero if it is not, or if nothing can renew it. */
+    /** Returns how long it has been due, by its age alone; zero if it is not due or cannot be renewed. */
     Duration overdue(Instant now, long nanos, RenewalPolicy policy, LivingPods living) {
         Duration late = credentials.ageAt(now, nanos).minus(renewAfter);
         return used && late.compareTo(Duration.ZERO) > 0 && renewable(now, policy, living).isPresent()
@@ -128,27 +131,27 @@ final class CacheEntry {
                 : Duration.ZERO;
     }
 
-    /** What it shows of itself. */
+    /** Returns what the debug routes show of it. */
     CachedIdentity shown(Optional<Instant> nextRenewal) {
         return CachedIdentity.of(identity, pods, credentials, nextRenewal, lastFailure, hits);
     }
 
-    /** What to renew it with: the freshest token of a pod that lives. */
+    /** Returns the token for its renewal: the freshest one of a running pod. */
     Optional<Caller> renewable(Instant now, RenewalPolicy policy, LivingPods living) {
         return pods.freshest(
                 caller -> policy.tokenUsable(caller.token().expiresAt(), now) && !caller.gone(living));
     }
 
     /**
-     * Whether anybody can still ask for it: whoever shows an expired token is turned away. A workload's pods come with
-     * other tokens, and find it as long as its credentials are valid.
+     * Returns whether a request can still find it. Expired tokens are rejected, but a workload's pods have newer ones, and
+     * find it as long as its credentials are valid.
      */
     boolean reachable(Instant now) {
         return !(identity instanceof Identity.ExactToken)
                 || pods.all().stream().anyMatch(caller -> caller.token().expiresAt().isAfter(now));
     }
 
-    /** Whether all pods that it is for are known to be gone. */
+    /** Returns whether all its pods are known to be deleted. */
     boolean dead(LivingPods living) {
         return pods.all().stream().allMatch(caller -> caller.gone(living));
     }
@@ -157,7 +160,7 @@ final class CacheEntry {
         return identity;
     }
 
-    /** The pods that it is for; the cache keeps account of what changes in them. */
+    /** Returns its pods, whose changes the cache counts. */
     PodTokens pods() {
         return pods;
     }

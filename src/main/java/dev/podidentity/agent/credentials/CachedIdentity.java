@@ -5,18 +5,18 @@ import java.time.Instant;
 import java.util.Optional;
 
 /**
- * What an entry of the cache shows to somebody who looks inside the agent. Holds no secret.
+ * What the debug routes show of a cache entry. Holds no secret.
  *
  * @param namespace the namespace
  * @param serviceAccount the service account's name
- * @param podName the pod's name, where pods do not share; one that was not verified is the token's claim
+ * @param podName the pod's name, if pods do not share; a claim if the token was not verified
  * @param podUid the pod's UID, likewise
  * @param pods how many known pods share it
  * @param role the ARN of the assumed role's session
  * @param expiration when the credentials expire
- * @param nextRenewal when they are to be renewed; empty if nothing will renew them
- * @param lastFailure the last call for them that failed, since they came
- * @param hits how many requests were served from the cache, since the entry came
+ * @param nextRenewal when they are due for renewal; empty if nothing will renew them
+ * @param lastFailure the last failed call since the entry was created
+ * @param hits requests served from the cache since the entry was created
  */
 public record CachedIdentity(
         String namespace,
@@ -31,14 +31,14 @@ public record CachedIdentity(
         long hits) {
 
     /**
-     * One of them, and its place in the order in which they came.
+     * An identity with its position in the order of creation.
      *
-     * @param number higher than that of each one that came before
-     * @param identity what it shows
+     * @param number higher than that of every earlier entry
+     * @param identity the identity
      */
     public record Numbered(long number, CachedIdentity identity) {}
 
-    /** @param pods that share it: the only one, unless it is of a verified workload */
+    /** @param pods the pods that share it: exactly one, unless the identity is a verified workload */
     static CachedIdentity of(
             Identity identity,
             PodTokens pods,
@@ -48,7 +48,7 @@ public record CachedIdentity(
             long hits) {
         Optional<WorkloadClaims> claims = pods.all().stream().findFirst().map(caller -> caller.token().claims());
         boolean shared = identity instanceof Identity.VerifiedWorkload workload && workload.podUid().isEmpty();
-        // All tokens of an entry name the same service account: it was verified, or EKS Auth has said so.
+        // All tokens of an entry name the same service account, which was verified by the agent or by EKS Auth.
         return new CachedIdentity(
                 claims.map(WorkloadClaims::namespace).orElse(""),
                 claims.map(WorkloadClaims::serviceAccount).orElse(""),

@@ -10,11 +10,11 @@ import java.time.Duration;
 import java.time.Instant;
 
 /**
- * The short way to a cache hit. A pod's SDK sends the same token again and again, so what was read from it is kept with
- * the credentials it got, and found by its exact characters. Only what cannot change is taken from there: the token's
- * times are compared with the clock, and signing keys, verdicts, deaths of pods, refusals and the credentials are looked
- * at each time. Whatever is not a plain hit is left to {@link CredentialService#request}, which would have come to the
- * same answer. Confined to the event loop.
+ * The fast path to a cache hit. A pod's SDK sends the same token repeatedly, so its parsed claims are kept with the
+ * credentials, and found by the token's exact characters. Only what cannot change is taken from there: the token's times are
+ * compared with the clock, and signing keys, verdicts, deleted pods, refusals and the credentials are checked each time.
+ * Everything except a plain hit is left to {@link CredentialService#request}, which would come to the same result. Confined
+ * to the event loop.
  */
 public final class CachedTokens {
 
@@ -25,9 +25,9 @@ public final class CachedTokens {
     private final Clock clock;
 
     /**
-     * @param scope who shares credentials
+     * @param scope which requests share credentials
      * @param leeway how far this node's clock may be behind the API server's, as for reading tokens
-     * @param clock tells the time that tokens and credentials expire by
+     * @param clock the clock for the expiry of tokens and credentials
      */
     public CachedTokens(
             CredentialService credentials,
@@ -43,11 +43,11 @@ public final class CachedTokens {
     }
 
     /**
-     * Returns the credentials for a token, as {@link CredentialService#request} would serve them at once. They count as
+     * Returns the credentials for a token that {@link CredentialService#request} would serve immediately. They count as
      * used, and the token as verified.
      *
-     * @param bytes hold the token's characters, exactly, from {@code from} to before {@code to}
-     * @return null if the token is not known, or if there is more to do than to serve a hit
+     * @param bytes contain exactly the token's characters, from {@code from} to before {@code to}
+     * @return null if the token is unknown, or if it is not a plain hit
      */
     public Credentials hit(byte[] bytes, int from, int to) {
         Caller caller = credentials.find(bytes, from, to);
@@ -70,7 +70,10 @@ public final class CachedTokens {
         return hit;
     }
 
-    /** Whether the caller's identity is the one that a request with its token has; the other is a last resort. */
+    /**
+     * Returns whether the caller has the identity of a current request with its token; otherwise its credentials are only a
+     * fallback.
+     */
     private boolean asScoped(Caller caller) {
         boolean shares = scope != CoalesceScope.TOKEN && caller.verification() instanceof VerifiedClaims;
         return shares == (caller.identity() instanceof Identity.VerifiedWorkload);

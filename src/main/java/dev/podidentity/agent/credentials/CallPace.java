@@ -1,29 +1,28 @@
 package dev.podidentity.agent.credentials;
 
 /**
- * How often the whole node may call EKS Auth while EKS Auth throttles it: additive increase, multiplicative decrease. EKS
- * Auth's quota is the account's, so every node of it has to slow down, whichever of them was told; with AIMD nodes that
- * share a quota settle at equal shares of it without knowing of each other. Until EKS Auth throttles there is no limit.
+ * The rate at which the whole node may call EKS Auth while EKS Auth throttles: additive increase, multiplicative decrease.
+ * The quota belongs to the account, so every node has to slow down, whichever of them is throttled. With AIMD, nodes that
+ * share a quota converge to equal shares without knowing of each other. Until EKS Auth throttles, there is no limit.
  *
- * <p>A throttled call halves the rate, once a second at most, since the calls that are under way then will be throttled
- * too. The rate grows by {@value #GROWTH} calls a second each second, whether calls are made or not. Confined to the event
- * loop.
+ * <p>A throttled call halves the rate, at most once per second, because calls in progress will be throttled too. The rate
+ * grows by {@value #GROWTH} calls per second each second, whether calls are made or not. Confined to the event loop.
  */
 final class CallPace {
 
     private static final double NANOS_PER_SECOND = 1e9;
     private static final long CUT_INTERVAL = 1_000_000_000L;
     private static final double DECREASE = 0.5;
-    /** Calls a second, each second. A node that is throttled all the time makes about as many a second. */
+    /** Calls per second, each second. A node that is constantly throttled makes about this many calls per second. */
     static final int GROWTH = 5;
     private static final double LEAST = 2;
-    /** No node needs as much for long, so this is no limit any more. */
+    /** No node needs more for long, so the limit is lifted at this rate. */
     private static final double UNLIMITED = 100;
 
     private boolean slowed;
     private double rateAtCut;
     private long cutAt;
-    /** Calls in the second that is being counted, and in the one before it. */
+    /** Calls in the current second, and in the one before. */
     private int calls;
     private int callsBefore;
     private long countedFrom;
@@ -60,7 +59,7 @@ final class CallPace {
         nextAt = now + (long) (NANOS_PER_SECOND / rateAtCut);
     }
 
-    /** Whether there is a limit now. */
+    /** Returns whether there is a limit now. */
     boolean slowed(long now) {
         if (slowed && rate(now) >= UNLIMITED) {
             slowed = false;
@@ -68,7 +67,7 @@ final class CallPace {
         return slowed;
     }
 
-    /** The time until the next call may be made, in nanoseconds; 0 or less if it may be made now. */
+    /** Returns the time until the next call may be made, in nanoseconds; 0 or less if it may be made now. */
     long untilNext(long now) {
         return slowed(now) ? nextAt - now : 0;
     }

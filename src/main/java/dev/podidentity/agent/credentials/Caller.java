@@ -11,15 +11,16 @@ import dev.podidentity.agent.verification.LivingPods;
 import java.util.Optional;
 
 /**
- * What a request has shown, and the identity that follows from it: one that does not follow cannot be made.
+ * A token, its verification, and the identity that follows from both. A caller whose identity does not follow cannot be
+ * created.
  *
  * @param token the token
- * @param verification what verifying that token gave; never a rejection
+ * @param verification the result of verifying this token; never a rejection
  * @param identity whose credentials the request may have
  */
 public record Caller(ServiceAccountToken token, Verification verification, Identity identity) {
 
-    /** @throws IllegalArgumentException if the token was rejected, or does not show the identity */
+    /** @throws IllegalArgumentException if the token was rejected, or does not prove the identity */
     public Caller {
         if (!(verification instanceof VerifiedClaims || verification instanceof NotVerified)) {
             throw new IllegalArgumentException("A rejected token shows nothing");
@@ -30,10 +31,10 @@ public record Caller(ServiceAccountToken token, Verification verification, Ident
     }
 
     /**
-     * Takes what was shown for as much as the scope allows: a workload if that was verified, else the exact token.
+     * Returns the widest identity that the scope allows: the workload if it was verified, otherwise the exact token.
      *
-     * @param verification what verifying that very token gave
-     * @param scope who shares
+     * @param verification the result of verifying this token
+     * @param scope which requests share credentials
      * @throws IllegalArgumentException if the token was rejected
      */
     public static Caller of(ServiceAccountToken token, Verification verification, CoalesceScope scope) {
@@ -64,38 +65,38 @@ public record Caller(ServiceAccountToken token, Verification verification, Ident
         return Identity.of(token).equals(identity);
     }
 
-    /** The same, sharing with nobody. */
+    /** Returns the same caller with the identity of its exact token. */
     Caller alone() {
         return new Caller(token, verification, Identity.of(token));
     }
 
-    /** What the token proves, if it was verified. */
+    /** Returns the proven claims, if the token was verified. */
     public Optional<VerifiedClaims> verified() {
         return verification instanceof VerifiedClaims claims ? Optional.of(claims) : Optional.empty();
     }
 
     /**
-     * The UID of the pod, or {@code ""}. Of a token that was not verified this is a claim, true only once EKS Auth has
-     * accepted the token; until then it may be used to turn the token away, and for nothing else.
+     * Returns the UID of the pod, or {@code ""}. For an unverified token this is a claim, which is true only once EKS Auth
+     * has accepted the token. Until then it may only be used to reject the token.
      */
     String podUid() {
         return verification instanceof VerifiedClaims claims ? claims.podUid() : token.claims().podUid();
     }
 
-    /** Whether another has shown the very same token. */
+    /** Returns whether another caller has presented the same token. */
     boolean sameToken(Caller other) {
         return token.fingerprint().equals(other.token.fingerprint());
     }
 
-    /** Whether the pod is known to be gone. */
+    /** Returns whether the pod is known to be deleted. */
     boolean gone(LivingPods living) {
         return !podUid().isEmpty() && living.gone(podUid(), token.issuedAt());
     }
 
     /**
-     * Whether an answer of EKS Auth names the namespace and the service account of the token. Where nobody has verified it the
-     * token's own claims are compared: EKS Auth, which has accepted the token by then, reads the same. Where verification is
-     * off, a token may name none.
+     * Returns whether a response of EKS Auth names the token's namespace and service account. For an unverified token, its
+     * own claims are compared: EKS Auth, which has accepted the token by then, reads the same ones. With verification off, a
+     * token may name none.
      */
     boolean namedBy(IssuedCredentials issued) {
         if (verification instanceof VerifiedClaims claims) {

@@ -14,19 +14,19 @@ import java.util.Optional;
 import java.util.function.Predicate;
 
 /**
- * The credentials that are kept, one entry an identity, bounded in number. When it is full the entry goes that was
- * asked for least recently: a node's pods ask often, so that is one whose pod is gone. Renewal is no use. Data only:
- * decides nothing about time but what it is told, and makes no calls.
+ * The cached credentials, one entry for each identity, bounded in number. A full cache evicts the least recently used entry;
+ * since pods ask often, its pod has probably been deleted. A renewal is not a use. Holds data only: it makes no calls, and
+ * decides nothing about time.
  *
- * <p>An entry that pods share keeps a token of each of them, to be renewed with and to know when the last one dies.
- * There are as many tokens in all as there may be entries. Beyond that the entry that has most of them forgets the pod
- * that asked least recently: only that it is one of those, as it finds the credentials again by its identity.
+ * <p>A shared entry keeps a token of each of its pods, for renewals and to notice when its last pod is deleted. The total
+ * number of tokens is limited to the number of entries. Beyond this, the entry with the most tokens forgets the pod that
+ * asked least recently. That pod still finds the credentials by its identity.
  *
- * <p>Not thread-safe: all of {@link CredentialService} runs on one event loop, and so does this.
+ * <p>Not thread-safe: like all of {@link CredentialService}, it is confined to the event loop.
  */
 final class CredentialCache {
 
-    /** More than a node's pods, of which EKS allows 250, so that a small cache does not forget one that lives. */
+    /** More than a node's pods, of which EKS allows 250, so that a small cache does not forget a running pod. */
     private static final int LEAST_TOKENS = 256;
 
     private final int capacity;
@@ -34,16 +34,19 @@ final class CredentialCache {
     private final Metrics metrics;
     private final Map<Identity, CacheEntry> entries = new LinkedHashMap<>();
     private final TokenIndex index;
-    /** Numbers the uses: to move an entry in a list at each would write to old objects, for the collector to look at. */
+    /**
+     * Numbers the uses. Moving an entry in a list on each use would write to old objects, which the collector would have to
+     * scan.
+     */
     private long uses;
-    /** Numbers the entries in the order in which they came, which is the map's. */
+    /** Numbers the entries in the order of creation, which is the map's order. */
     private long came;
     private long bytes;
     private int tokens;
 
     /**
-     * @param capacity how many entries; 0 keeps none
-     * @param index lists the tokens that are kept
+     * @param capacity maximum number of entries; 0 keeps none
+     * @param index lists the tokens of all entries
      */
     CredentialCache(int capacity, TokenIndex index, Metrics metrics) {
         this.capacity = capacity;
@@ -52,7 +55,7 @@ final class CredentialCache {
         this.metrics = metrics;
     }
 
-    /** The entry of the caller's identity, which counts as used and learns its token, or null. */
+    /** Returns the entry of the caller's identity, or null. Marks it as used, and learns the caller's token. */
     CacheEntry use(Caller caller) {
         CacheEntry entry = entries.get(caller.identity());
         if (entry == null) {
@@ -60,14 +63,17 @@ final class CredentialCache {
         }
         uses++;
         entry.use(uses);
-        // An exact token is the only one of its entry.
+        // The entry of an exact token has no other token.
         if (caller.identity() instanceof Identity.VerifiedWorkload && !entry.pods().askedAgain(caller)) {
             change(entry, () -> entry.pods().learn(caller));
         }
         return entry;
     }
 
-    /** Returns who has shown the token of these characters, if an entry holds it, or null; marks no entry as used. */
+    /**
+     * Returns the caller that has presented the token with these characters, if an entry holds it, or null. Marks no entry
+     * as used.
+     */
     Caller find(byte[] characters, int from, int to) {
         return index.find(characters, from, to);
     }
@@ -78,11 +84,11 @@ final class CredentialCache {
     }
 
     /**
-     * Takes in credentials that came. An entry that is there keeps its place in the order of use.
+     * Stores new credentials. An existing entry keeps its place in the order of use.
      *
-     * @param pods that live, and have asked for them or hold the token that they were fetched with; without any, the
-     *     credentials only renew an entry that is still there
-     * @param wanted whether a request asked for them; else they only renew an entry that is still there
+     * @param pods running pods that have asked for the credentials or own the token with which they were fetched; if there
+     *     are none, the credentials only renew an existing entry
+     * @param wanted whether a request asked for them; otherwise they only renew an existing entry
      */
     void store(
             Identity identity,
@@ -124,8 +130,8 @@ final class CredentialCache {
     }
 
     /**
-     * Takes a token that EKS Auth has refused out of the entries that hold it: there are two if it could not be verified
-     * at times. An entry goes with its last token. Looks at every entry, as {@link #podGone} does.
+     * Removes a token that EKS Auth has refused from the entries that hold it: there are two if it could be verified only at
+     * times. An entry is removed with its last token. Scans all entries, like {@link #podGone}.
      */
     void refused(Caller caller) {
         List<CacheEntry> holding =
@@ -140,8 +146,8 @@ final class CredentialCache {
     }
 
     /**
-     * Takes a dead pod's tokens out of all entries; an entry goes at once when none of its pods lives. Looks at every
-     * entry, which takes some tens of microseconds for 2,000 of them, as often as pods die.
+     * Removes a deleted pod's tokens from all entries; an entry is removed when none of its pods remains. Scans all entries,
+     * which takes tens of microseconds for 2,000, whenever a pod is deleted.
      */
     void podGone(String podUid, LivingPods living) {
         List<CacheEntry> shared =
@@ -156,7 +162,8 @@ final class CredentialCache {
     }
 
     /**
-     * Drops what can never be served again, or to none that lives: a death that nobody has told of shows here.
+     * Removes entries that can never be served again, or only to deleted pods, including pods whose deletion was not
+     * reported.
      *
      * @param nanos of the monotonic clock
      */
@@ -170,22 +177,22 @@ final class CredentialCache {
         report();
     }
 
-    /** All entries, in no order that matters; looking at them does not mark them as used. */
+    /** Returns all entries in no particular order, without marking them as used. */
     Collection<CacheEntry> entries() {
         return entries.values();
     }
 
     /**
-     * The next entries in the order in which they came.
+     * Returns the next entries in the order of creation.
      *
-     * @param number of the entry that they come after; 0 for the first
-     * @param most how many at most
+     * @param number the entry that precedes them; 0 for the first
+     * @param most the maximum number
      */
     List<CacheEntry> after(long number, int most) {
         return entries.values().stream().filter(entry -> entry.number() > number).limit(most).toList();
     }
 
-    /** How many tokens all entries hold. */
+    /** Returns the number of tokens of all entries. */
     int tokens() {
         return tokens;
     }
@@ -211,14 +218,14 @@ final class CredentialCache {
         metrics.evicted(cause);
     }
 
-    /** Looks at every entry, some tens of microseconds for 2,000, as often as a full cache takes in a new one. */
+    /** Scans all entries, tens of microseconds for 2,000, whenever a full cache stores a new one. */
     private CacheEntry leastRecentlyUsed() {
         return entries.values().stream()
                 .min(Comparator.comparingLong(CacheEntry::lastUse))
                 .orElseThrow();
     }
 
-    /** Changes the pods of an entry that is counted. */
+    /** Changes the pods of a counted entry. */
     private void change(CacheEntry entry, Runnable change) {
         long before = bytes;
         discount(entry);

@@ -14,8 +14,8 @@ import java.util.function.LongSupplier;
 import org.jboss.logging.Logger;
 
 /**
- * What the log and the metrics say of calls to EKS Auth. Warnings are limited in number: a pod that makes up tokens must
- * not fill the node's disk, and as many real failures have one cause. Confined to the event loop.
+ * Logs and counts calls to EKS Auth. Warnings are rate-limited: a pod that makes up tokens must not fill the node's disk,
+ * and many failures have a single cause. Confined to the event loop.
  */
 final class CredentialLog {
 
@@ -26,7 +26,7 @@ final class CredentialLog {
     private final Metrics metrics;
     private final LongSupplier nanos;
     private final TokenBucket warnings;
-    /** Warnings that were left out since the last one. */
+    /** Warnings omitted since the last one. */
     private long unwarned;
 
     CredentialLog(Metrics metrics, LongSupplier nanos) {
@@ -68,7 +68,7 @@ final class CredentialLog {
         }
     }
 
-    /** Calls for all identities have begun to fail. */
+    /** Calls for all identities have started to fail. */
     void outageBegan(TransientFailure failure) {
         metrics.outage(true);
         LOG.warnf("Calls to EKS Auth fail for all pods of this node; only occasional calls are made until one succeeds",
@@ -77,13 +77,13 @@ final class CredentialLog {
                 Field.of("said", failure.said().inWords()));
     }
 
-    /** EKS Auth has answered again. */
+    /** EKS Auth has responded again. */
     void outageEnded() {
         metrics.outage(false);
         LOG.infof("Calls to EKS Auth succeed again");
     }
 
-    /** EKS Auth has answered for another service account than the token's. */
+    /** EKS Auth has returned credentials of another service account. */
     void wrongSubject(Caller caller, IssuedCredentials issued) {
         metrics.wrongSubject();
         if (mayWarn()) {
@@ -106,7 +106,7 @@ final class CredentialLog {
                     Field.of("code", failure.code()),
                     Field.of("remedy", failure.message()),
                     Field.of("said", failure.said().inWords()),
-                    // Claims, and facts only if the token was verified.
+                    // Claims, which are facts only if the token was verified.
                     Field.of("namespace", flight.caller().token().claims().namespace()),
                     Field.of("serviceAccount", flight.caller().token().claims().serviceAccount()),
                     Field.of("pod", flight.caller().token().claims().pod()),

@@ -27,18 +27,17 @@ import java.util.function.LongSupplier;
 import java.util.function.Predicate;
 
 /**
- * Decides what a caller gets: credentials from the cache, a refusal that is remembered, or what comes of a {@link Flight}
- * that it joins or begins.
+ * Decides what a caller gets: cached credentials, a remembered refusal, or the result of a {@link Flight} that it joins or
+ * starts.
  *
- * <p>A request is answered within its deadline, whatever EKS Auth does; the flight that it waits for goes on without it.
- * After a failure it waits for the next call: an SDK that is told of the trouble at once uses up its retries at once.
- * All who wait get its end in the same instant. Transient trouble never takes away credentials that are valid; a refusal
- * does.
+ * <p>A request gets a response within its deadline, whatever EKS Auth does; its flight continues without it. After a
+ * failure, a request waits for the next call, because an SDK that gets the error immediately uses up its retries. All
+ * waiting requests get the result at the same time. Transient failures never remove valid credentials; a refusal does.
  *
- * <p>Pods that have proved one identity share its entry and its flights, and nothing that is wrong with one of them: a
- * token that EKS Auth has refused finds nothing that the others share, and is never used again.
+ * <p>Pods with the same proven identity share its entry and flights, but not each other's problems: a token that EKS Auth
+ * has refused finds nothing that the others share, and is never used again.
  *
- * <p>Confined to the event loop: every method must be called on it, and every answer is given on it.
+ * <p>Confined to the event loop: every method must be called on it, and every callback runs on it.
  */
 public final class CredentialService {
 
@@ -62,12 +61,12 @@ public final class CredentialService {
     private final boolean renews;
 
     /**
-     * @param settings what is configured
-     * @param living says of which pods no token is used any more
-     * @param limits is told of what a limit turns away
-     * @param clock tells the time that tokens and credentials expire by
-     * @param nanos a monotonic clock, for all that lasts
-     * @param loop to which this is confined
+     * @param settings the configuration
+     * @param living which pods' tokens must no longer be used
+     * @param limits receives rejections
+     * @param clock the clock for the expiry of tokens and credentials
+     * @param nanos a monotonic clock for durations
+     * @param loop the event loop to which this is confined
      * @param random from 0 to 1, for jitter
      */
     public CredentialService(
@@ -98,24 +97,24 @@ public final class CredentialService {
                 eksAuth, queue, retry, refusedTokens, living, metrics, limits, log, clock, nanos, loop, random);
     }
 
-    /** A request that waits for its answer. */
+    /** A request that waits for its result. */
     public interface Waiting {
 
-        /** Says that nobody is there for the answer any more. What the request set going goes on. */
+        /** The client has gone. What the request started continues. */
         void abandon();
     }
 
     /**
-     * Answers a request, at once or later.
+     * Handles a request, now or later.
      *
-     * @param caller what the request has shown
-     * @param source the address it came from
-     * @param deadline the time within which it is answered
-     * @param waited how much of that time is over
-     * @param answer is called exactly once, unless the request is abandoned first
+     * @param caller the proven identity
+     * @param source the client's address
+     * @param deadline the time within which it needs a result
+     * @param waited how much of this time has passed
+     * @param answer called exactly once, unless the request is abandoned first
      */
     public Waiting request(Caller caller, String source, Duration deadline, Duration waited, Consumer<Outcome> answer) {
-        // First: what others share is not for a token that EKS Auth does not accept.
+        // First, because a token that EKS Auth does not accept must not get what others share.
         Optional<PermanentFailure> refusedToken = refusal(caller);
         if (refusedToken.isPresent()) {
             return answered(answer, new Outcome.Failed(refusedToken.get(), CacheOutcome.REMEMBERED));
@@ -131,7 +130,7 @@ public final class CredentialService {
             return answered(answer, new Outcome.Failed(refusal.get(), CacheOutcome.REMEMBERED));
         }
         if (entry == null && caller.identity() instanceof Identity.VerifiedWorkload) {
-            // What EKS Auth issued for this very token while nobody could verify it.
+            // What EKS Auth issued for this exact token while it could not be verified.
             entry = cache.use(caller.alone());
             if (entry != null && entry.servable(now, nanosNow, renewal)) {
                 return answered(answer, hit(entry));
@@ -157,15 +156,15 @@ public final class CredentialService {
         return waiting;
     }
 
-    /** Returns who has shown the token of these characters and has cached credentials for it, or null. */
+    /** Returns the caller that has presented the token with these characters and has cached credentials, or null. */
     Caller find(byte[] characters, int from, int to) {
         return cache.find(characters, from, to);
     }
 
     /**
-     * Returns the credentials that {@link #request} would serve at once as a cache hit, or null. A hit counts as a use.
+     * Returns the credentials that {@link #request} would serve immediately as a cache hit, or null. A hit counts as a use.
      *
-     * @param caller what the request has shown
+     * @param caller the proven identity
      */
     Credentials hit(Caller caller, Instant now) {
         if (refusedTokens.contains(caller.token())) {
@@ -227,15 +226,15 @@ public final class CredentialService {
         return ANSWERED;
     }
 
-    /** Valid credentials are better than transient trouble. A refusal has taken them away. */
+    /** Valid credentials are better than a transient failure. A refusal has already removed them. */
     private static Outcome staleOr(Optional<Credentials> old, EksAuthFailure failure, CacheOutcome cache) {
         return old.<Outcome>map(credentials -> new Outcome.Served(credentials, CacheOutcome.STALE))
                 .orElseGet(() -> new Outcome.Failed(failure, cache));
     }
 
     /**
-     * Takes out of use all tokens of a pod that is gone, and the credentials that no other pod shares; turns away its
-     * requests that wait. Call it once the {@link LivingPods} say so too.
+     * Stops using all tokens of a deleted pod, drops the credentials that no other pod shares, and rejects its waiting
+     * requests. Call this when {@link LivingPods} reports the deletion too.
      *
      * @param podUid the pod's UID
      */
@@ -244,17 +243,17 @@ public final class CredentialService {
         List.copyOf(flights.all()).forEach(flight -> flight.podGone(podUid));
     }
 
-    /** Whether an entry is to be renewed now: it is due, and no call for it is under way. */
+    /** Returns whether an entry must be renewed now: it is due, and no call for it is in progress. */
     boolean due(CacheEntry entry, Instant now) {
         return entry.due(now, nanos.getAsLong(), renewal, living) && flights.find(entry.identity()) == null;
     }
 
-    /** Whether EKS Auth may be called for a renewal now. */
+    /** Returns whether EKS Auth may be called for a renewal now. */
     boolean allowsRenewal() {
         return queue.allowsRenewal();
     }
 
-    /** Starts to renew an entry that is {@link #due}, in the background. */
+    /** Starts to renew a {@link #due} entry in the background. */
     void renew(CacheEntry entry) {
         entry.renewable(clock.instant(), renewal, living).ifPresent(caller -> {
             // The renewer has paused.
@@ -265,17 +264,16 @@ public final class CredentialService {
         });
     }
 
-    /** How long the renewal of an entry has been due. */
+    /** Returns how long the renewal of an entry has been due. */
     Duration overdue(CacheEntry entry, Instant now) {
         return entry.overdue(now, nanos.getAsLong(), renewal, living);
     }
 
     /**
-     * What the cache holds, a part at a time: as many as are asked for, in the order in which they came. Marks nothing
-     * as used.
+     * Returns a part of the cache in the order of creation. Marks nothing as used.
      *
-     * @param number of the last one of the part before; 0 for the first part
-     * @param most how many at most
+     * @param number the last number of the previous part; 0 for the first part
+     * @param most the maximum number
      */
     public List<CachedIdentity.Numbered> look(long number, int most) {
         Instant now = clock.instant();
@@ -294,14 +292,14 @@ public final class CredentialService {
         cache.removeExpired(now, nanos.getAsLong(), living);
     }
 
-    /** Keeps what comes of flights. */
+    /** Stores the results of flights. */
     private final class Keeper implements Flight.Keeper {
 
         @Override
         public void issued(Flight flight, IssuedCredentials issued) {
             long now = nanos.getAsLong();
             Credentials credentials = Credentials.of(issued, clock.instant(), now);
-            // Kept even if it comes after the flight's end, for those who try again or wait for the next flight.
+            // Stored even if it arrives after the flight's end, for retries and for waiters of the next flight.
             Flight current = flights.find(flight.identity());
             List<Caller> sharing = new ArrayList<>(flight.living());
             if (current != null && current != flight) {

@@ -3,13 +3,13 @@ package dev.podidentity.agent.credentials;
 import java.time.Duration;
 
 /**
- * What is configured about getting and keeping credentials.
+ * The configuration of fetching and caching credentials.
  *
- * @param retention the age at which credentials are renewed at the latest; zero turns caching off
- * @param cacheSize how many identities are kept; zero turns caching off
- * @param renewalsPerSecond how many renewals may start in a second; zero turns renewal off
- * @param concurrentFetches how many calls for waiting pods may be under way at once
- * @param flightTimeout the time after which calls for one identity end, unless somebody waits for them
+ * @param retention maximum age of credentials before their renewal; zero turns off caching
+ * @param cacheSize maximum number of identities; zero turns off caching
+ * @param renewalsPerSecond maximum rate of renewals; zero turns off renewal
+ * @param concurrentFetches maximum number of concurrent calls for waiting pods
+ * @param flightTimeout time after which calls for one identity end, unless a request waits for them
  */
 public record CredentialSettings(
         Duration retention,
@@ -18,7 +18,7 @@ public record CredentialSettings(
         int concurrentFetches,
         Duration flightTimeout) {
 
-    /** How many entries the cache has room for. */
+    /** Returns the maximum number of entries. */
     int cacheCapacity() {
         return retention.isZero() ? 0 : cacheSize;
     }

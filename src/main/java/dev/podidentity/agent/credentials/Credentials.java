@@ -6,10 +6,10 @@ import java.time.Duration;
 import java.time.Instant;
 
 /**
- * Credentials as they are answered: encoded once, when they come.
+ * Credentials with their response, which is encoded once, when they arrive.
  *
- * @param answer what a pod's SDK reads, holding secrets
- * @param fetchedAt when they came, by this node's clock
+ * @param answer the response for a pod's SDK, which contains secrets
+ * @param fetchedAt when they arrived, by this node's clock
  * @param fetchedAtNanos the same, in nanoseconds of a monotonic clock
  * @param expiration when AWS stops accepting them
  * @param role the ARN of the assumed role's session
@@ -22,15 +22,15 @@ public record Credentials(EncodedAnswer answer, Instant fetchedAt, long fetchedA
                 .put("SecretAccessKey", issued.secretAccessKey())
                 .put("Token", issued.sessionToken())
                 .put("AccountId", issued.accountId())
-                // Whole seconds: some SDKs read no fractions.
+                // Whole seconds, because some SDKs cannot parse fractions.
                 .put("Expiration", Instant.ofEpochSecond(issued.expiration().getEpochSecond()).toString());
         return new Credentials(EncodedAnswer.of(json.toBuffer().getBytes()), now, nanos, issued.expiration(),
                 issued.roleArn());
     }
 
     /**
-     * Whether AWS still accepts them: by this node's clock, and by the time that has passed since they came, in case that
-     * clock has been set back since.
+     * Returns whether AWS still accepts them, by this node's clock and by the time since they arrived, in case the clock has
+     * been set back.
      *
      * @param nanos of the monotonic clock
      */
@@ -39,8 +39,8 @@ public record Credentials(EncodedAnswer answer, Instant fetchedAt, long fetchedA
     }
 
     /**
-     * How old they are: what this node's clock or the monotonic one says, whichever is more. If they differ, the former
-     * was or is wrong.
+     * Returns their age by this node's clock or the monotonic one, whichever is greater. If these differ, the former was or
+     * is wrong.
      *
      * @param nanos of the monotonic clock
      */

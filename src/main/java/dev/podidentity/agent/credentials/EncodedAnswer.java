@@ -6,8 +6,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
 /**
- * The whole HTTP/1.1 response that serves credentials, encoded once: status line, headers and body in one array. A
- * request that is served from the cache is sent a copy of it. Holds secrets; immutable.
+ * The complete HTTP/1.1 response that serves credentials, encoded once: status line, headers and body in one array. A cache
+ * hit sends a copy. Contains secrets; immutable.
  */
 public final class EncodedAnswer {
 
@@ -34,9 +34,9 @@ public final class EncodedAnswer {
     }
 
     /**
-     * Returns the response in one buffer, for the caller to release.
+     * Returns the response in one buffer; the caller releases it.
      *
-     * @param last whether to say that the connection is closed after it
+     * @param last whether to announce that the connection closes
      */
     public ByteBuf response(ByteBufAllocator buffers, boolean last) {
         if (!last) {
@@ -49,17 +49,17 @@ public final class EncodedAnswer {
                 .writeBytes(bytes, place, bytes.length - place);
     }
 
-    /** A copy of the body alone: JSON in UTF-8. */
+    /** Returns a copy of the body: JSON in UTF-8. */
     public byte[] body() {
         return Arrays.copyOfRange(bytes, bodyStart, bytes.length);
     }
 
-    /** How many bytes it takes. */
+    /** Returns its size in bytes. */
     int size() {
         return bytes.length;
     }
 
-    /** Leaves the secrets out. */
+    /** Omits the secrets. */
     @Override
     public String toString() {
         return "EncodedAnswer[" + bytes.length + " bytes]";

@@ -3,10 +3,10 @@ package dev.podidentity.agent.credentials;
 import java.time.Instant;
 
 /**
- * A call to EKS Auth that failed. Holds no secret.
+ * A failed call to EKS Auth. Holds no secret.
  *
  * @param at when it ended
- * @param code the error's name
+ * @param code the error code
  * @param message what to do, and what EKS Auth said
  */
 public record FailedCall(Instant at, String code, String message) {}

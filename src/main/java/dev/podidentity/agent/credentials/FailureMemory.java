@@ -8,18 +8,18 @@ import java.time.Duration;
 import java.util.Optional;
 
 /**
- * Recent failures. A refusal is answered for a while without a call, so that an SDK's instant retries cost nothing. After
- * transient trouble no call is made for a pause, for which requests wait. Bounded: the failure that was looked up least
- * recently is forgotten first. Goes by a monotonic clock, so that a failure that a wrong clock has caused does not outlive
- * its correction. Confined to the event loop.
+ * Remembers recent failures. A refusal is returned for a while without a call, so that an SDK's immediate retries cost
+ * nothing. After a transient failure no call is made for a pause, and requests wait. Bounded: the least recently used
+ * failure is forgotten first. Uses a monotonic clock, so that a failure caused by a wrong clock does not outlive the
+ * correction. Confined to the event loop.
  */
 final class FailureMemory {
 
     /** Two for each pod of the largest node. */
     static final int CAPACITY = 512;
-    /** An identity for which nobody asked in that time starts anew. */
+    /** An identity without requests for this long starts afresh. */
     private static final long FORGOTTEN_AFTER = Duration.ofMinutes(1).toNanos();
-    /** Trouble that is over sooner is not worth a line in the log, unless somebody got no credentials for it. */
+    /** Failures that end sooner are not logged, unless a request failed because of them. */
     private static final Duration WORTH_A_LINE = Duration.ofSeconds(2);
 
     private final RetryPolicy policy;
@@ -30,23 +30,23 @@ final class FailureMemory {
     }
 
     /**
-     * What is done about transient trouble.
+     * The reaction to a transient failure.
      *
      * @param pause the time until the next call
-     * @param worthALine whether it is to be logged: it is new, or has lasted twice as long as when it was logged last
+     * @param worthALine whether to log it: it is new, or has lasted twice as long as when it was last logged
      */
     record Remark(Duration pause, boolean worthALine) {}
 
     /**
-     * Transient trouble of an identity.
+     * The transient failure of an identity.
      *
-     * @param failure what happened last
+     * @param failure the last failure
      * @param pause the time until the next call; zero if it may be made now
      */
     record Trouble(TransientFailure failure, Duration pause) {}
 
     /**
-     * The refusal that is still to be answered, if there is one.
+     * Returns the remembered refusal, if there is one.
      *
      * @param now nanoseconds of a monotonic clock
      */
@@ -58,7 +58,7 @@ final class FailureMemory {
     }
 
     /**
-     * The transient trouble of an identity that was not seen to end.
+     * Returns the transient failure of an identity that has not succeeded since.
      *
      * @param now nanoseconds of a monotonic clock
      */
@@ -71,11 +71,11 @@ final class FailureMemory {
     }
 
     /**
-     * Remembers a refusal, for longer than the one before.
+     * Remembers a refusal, for longer than the previous one.
      *
      * @param now nanoseconds of a monotonic clock
      * @param random from 0 to 1
-     * @return whether it is worth a line in the log
+     * @return whether to log it
      */
     boolean refused(Identity identity, PermanentFailure refusal, long now, double random) {
         Optional<Remembered> before = before(identity, refusal, now);
@@ -85,10 +85,10 @@ final class FailureMemory {
     }
 
     /**
-     * Remembers that a call met transient trouble.
+     * Remembers a transient failure of a call.
      *
      * @param now nanoseconds of a monotonic clock
-     * @param outage whether all identities fail, so that it is not for this one to pause
+     * @param outage whether all identities fail, so that this one need not pause
      * @param random from 0 to 1
      */
     Remark failed(Identity identity, TransientFailure failure, long now, boolean outage, double random) {
@@ -99,8 +99,8 @@ final class FailureMemory {
     }
 
     /**
-     * Whether it is worth a line in the log that the calls for an identity end in transient trouble, as there was none yet, or it
-     * has lasted twice as long.
+     * Returns whether to log the transient failure of an identity's calls: it is new, or has lasted twice as long as when it
+     * was last logged.
      *
      * @param now nanoseconds of a monotonic clock
      */
@@ -134,7 +134,7 @@ final class FailureMemory {
         failures.remove(identity);
     }
 
-    /** What an identity has met since it last succeeded, if it is of the same class. */
+    /** Returns the failure of an identity since its last success, if it is of the given class. */
     private Optional<Remembered> before(Identity identity, EksAuthFailure failure, long now) {
         return Optional.ofNullable(failures.get(identity))
                 .filter(remembered -> !forgotten(remembered, now))
@@ -146,10 +146,10 @@ final class FailureMemory {
     }
 
     /**
-     * @param since when the first of the failures in a row came
-     * @param step how many there were in a row; counted for refusals only
+     * @param since when the first of these consecutive failures occurred
+     * @param step the number of consecutive failures; counted for refusals only
      * @param until when the pause or the memory ends
-     * @param nextLine when another line in the log is worth it
+     * @param nextLine when to log it again
      */
     private record Remembered(EksAuthFailure failure, long since, int step, long until, long nextLine) {
 

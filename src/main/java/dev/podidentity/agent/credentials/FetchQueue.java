@@ -16,39 +16,42 @@ import java.util.Optional;
 import java.util.function.LongSupplier;
 
 /**
- * Decides which flight may call EKS Auth, and when. A bounded number of calls for waiting pods run at once; the ones
- * beyond wait in a queue for each source address, served round-robin. A flight pays for every five calls with a permit of
- * the source whose turn it is, and gives its first one back if credentials come of it: so a source has a hundred failing
- * flights at once and ten a second after that, however many calls are under way. While EKS Auth throttles, the whole node goes
- * by {@link CallPace}, and while it fails for everybody, by {@link Outage}. What may wait is bounded by the size of its
- * tokens. Confined to the event loop.
+ * Decides which flight may call EKS Auth, and when. The number of concurrent calls for waiting pods is limited; further ones
+ * wait in a queue for each source address, served round-robin. A flight pays for every five calls with a permit of the
+ * source whose turn it is, and success returns the first one. A source can therefore have a hundred failing flights at the
+ * same time and ten more per second, however many calls are in progress. While EKS Auth throttles, {@link CallPace} limits
+ * the whole node, and while all calls fail, {@link Outage} does. The size of waiting tokens is limited. Confined to the
+ * event loop.
  */
 final class FetchQueue {
 
-    /** Some eight hundred flights with tokens of the usual size, 1 to 2 KiB. Part of the heap's budget: decision 10. */
+    /** About eight hundred flights with tokens of the usual size, 1 to 2 KiB. Part of the heap's budget: decision 10. */
     static final long MOST_BYTES = 2560L * 1024;
-    /** Those of all pods of a node, which may have its address. */
+    /** Enough for all pods of a node, which may share its address. */
     static final long MOST_BYTES_PER_SOURCE = 1024L * 1024;
-    /** What each source may hold even when others have taken all: a flight with the largest usual token. */
+    /** What each source may hold regardless of the others: a flight with the largest usual token. */
     static final long RESERVED_PER_SOURCE = 6L * 1024;
-    /** About what a flight takes beside its token. */
+    /** Approximate size of a flight in addition to its token. */
     static final int OVERHEAD = 1024;
-    /** By source, as each made-up token is an identity of its own: remembering its refusal does not stop the next one. */
+    /**
+     * For each source, because each made-up token is an identity of its own, and remembering its refusal does not stop the
+     * next one.
+     */
     static final int FAILURES_PER_SECOND = 10;
     static final int FAILURES_AT_ONCE = 100;
-    /** A call that fails is repeated while somebody waits. */
+    /** A failed call is retried while a request waits. */
     static final int CALLS_FOR_A_PERMIT = 5;
     /**
-     * How many flights may wait for each permit of their source that may be given back. A call takes some tens of
-     * milliseconds, so that a permit serves more than that within the time that a request waits.
+     * How many flights may wait for each permit of their source that may be returned. A call takes tens of milliseconds, so
+     * a permit serves more flights than this within a request's deadline.
      */
     private static final int WAITING_FOR_EACH_PERMIT = 4;
-    /** The time in which a source gets one permit more. */
+    /** The time in which a source gets one more permit. */
     private static final long UNTIL_NEXT_PERMIT = Duration.ofSeconds(1).toNanos() / FAILURES_PER_SECOND;
 
     private final Shares shares = new Shares(MOST_BYTES, MOST_BYTES_PER_SOURCE, RESERVED_PER_SOURCE);
     private final SourceRateLimit permits = new SourceRateLimit(FAILURES_PER_SECOND, FAILURES_AT_ONCE);
-    /** How many flights of a source hold a permit that they may give back. */
+    /** How many flights of a source hold a permit that they may return. */
     private final Map<String, Integer> holding = new HashMap<>();
     private final FairQueue<Flight> queue;
     private final CallPace pace;
@@ -57,11 +60,11 @@ final class FetchQueue {
     private final CredentialLog log;
     private final LongSupplier nanos;
     private final Timers timers;
-    /** Serves the queue when a permit or the pace allows more. */
+    /** Serves the queue when a permit or the pace allows another call. */
     private Optional<Timers.Timer> nextTurn = Optional.empty();
 
     /**
-     * @param slots how many calls for waiting pods run at once
+     * @param slots maximum number of concurrent calls for waiting pods
      * @param nanos a monotonic clock
      */
     FetchQueue(int slots, Metrics metrics, CredentialLog log, LongSupplier nanos, Timers timers) {
@@ -74,10 +77,10 @@ final class FetchQueue {
     }
 
     /**
-     * Counts a flight in, unless its source must not begin one.
+     * Admits a flight, unless its source has reached a limit.
      *
      * @param bytes the size of its token
-     * @return the limit that it would exceed; empty if it was counted in
+     * @return the limit that it would exceed; empty if it was admitted
      */
     Optional<Limit> admit(String source, int bytes) {
         if (permits.exhausted(source, nanos.getAsLong()) && queue.waiting(source) >= mostWaiting(source)) {
@@ -86,13 +89,13 @@ final class FetchQueue {
         return shares.take(source, bytes + OVERHEAD) ? Optional.empty() : Optional.of(Limit.FETCHES);
     }
 
-    /** What a source is told that has reached a limit. */
+    /** Returns the failure for a source that has reached a limit. */
     static TransientFailure tooMany() {
         return new TransientFailure(TransientFailure.Reason.THROTTLED,
                 "Too many calls to EKS Auth are waiting or have failed for this source address: try again");
     }
 
-    /** Counts a flight out that was counted in. */
+    /** Removes an admitted flight. */
     void leave(String source, int bytes) {
         shares.give(source, bytes + OVERHEAD);
     }
@@ -103,19 +106,19 @@ final class FetchQueue {
         metrics.fetchesQueued(queue.waiting());
     }
 
-    /** Takes a flight out of a source's queue; does nothing if it is not there. */
+    /** Removes a flight from a source's queue, if it is there. */
     void withdraw(String source, Flight flight) {
         queue.withdraw(source, flight);
         metrics.fetchesQueued(queue.waiting());
     }
 
-    /** A call that a flight was let make has ended. */
+    /** A call of an admitted flight has ended. */
     void done() {
         queue.done();
         metrics.fetchesQueued(queue.waiting());
     }
 
-    /** Whether a renewal may call EKS Auth now. While calls are limited, waiting pods come first. */
+    /** Returns whether a renewal may call EKS Auth now. While calls are limited, waiting pods have precedence. */
     boolean allowsRenewal() {
         long now = nanos.getAsLong();
         boolean limited = pace.slowed(now) || outage.lasts();
@@ -126,12 +129,12 @@ final class FetchQueue {
         return Math.max(pace.untilNext(now), outage.untilNext(now));
     }
 
-    /** Whether calls wait because they fail for all identities. */
+    /** Returns whether calls wait because they fail for all identities. */
     boolean outage() {
         return outage.lasts();
     }
 
-    /** Whether calls wait because EKS Auth throttles. */
+    /** Returns whether calls wait because EKS Auth throttles. */
     boolean throttled() {
         return pace.slowed(nanos.getAsLong());
     }
@@ -160,13 +163,13 @@ final class FetchQueue {
         }
     }
 
-    /** A flight that has paid is over. */
+    /** A flight that has paid has ended. */
     void settle(String payer, boolean succeeded) {
         if (succeeded) {
             permits.giveBack(payer);
         }
         holding.computeIfPresent(payer, (key, flights) -> flights == 1 ? null : flights - 1);
-        // Others of the source may have waited for its permit, or for the last one that could be given back.
+        // Other flights of the source may have waited for its permit, or for the last one that could be returned.
         queue.serve();
         metrics.fetchesQueued(queue.waiting());
     }
@@ -203,7 +206,7 @@ final class FetchQueue {
         return true;
     }
 
-    /** How many flights of a source may wait while it has no permit. */
+    /** Returns how many flights of a source may wait while it has no permit. */
     private int mostWaiting(String source) {
         return WAITING_FOR_EACH_PERMIT * holding.getOrDefault(source, 0);
     }
