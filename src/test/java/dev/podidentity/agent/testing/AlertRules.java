@@ -12,9 +12,9 @@ import java.util.stream.Stream;
 import org.yaml.snakeyaml.Yaml;
 
 /**
- * The rules of the PrometheusRule object in {@code kubernetes/prometheus}.
+ * Holds the rules of the PrometheusRule object in {@code kubernetes/prometheus}.
  *
- * @param spec the object's, which is what Prometheus itself reads as a file of rules
+ * @param spec the object's spec, which has the same format as a Prometheus rule file
  */
 public record AlertRules(Map<String, Object> spec) {
 
@@ -22,14 +22,13 @@ public record AlertRules(Map<String, Object> spec) {
     public static final Path DASHBOARD = Path.of("kubernetes/prometheus/dashboard.json");
 
     /**
-     * One alert.
+     * Describes one alert.
      *
-     * @param name of the alert
-     * @param expression in PromQL
-     * @param severity its label
-     * @param summary its annotation
-     * @param description its annotation
-     * @param runbook its annotation
+     * @param expression the PromQL expression
+     * @param severity the value of the label {@code severity}
+     * @param summary the annotation {@code summary}
+     * @param description the annotation {@code description}
+     * @param runbook the annotation {@code runbook_url}
      */
     public record Alert(
             String name, String expression, String severity, String summary, String description, String runbook) {
@@ -69,10 +68,10 @@ public record AlertRules(Map<String, Object> spec) {
     }
 
     /**
-     * The same with other expressions and other times for which they must hold.
+     * Returns a copy with changed expressions and hold times.
      *
-     * @param expression changes each expression
-     * @param wait stands in place of each time
+     * @param expression maps each expression to its replacement
+     * @param wait replaces each {@code for} duration
      */
     public AlertRules with(UnaryOperator<String> expression, String wait) {
         List<Map<String, Object>> changed = rules()
@@ -86,7 +85,7 @@ public record AlertRules(Map<String, Object> spec) {
         return new AlertRules(Map.of("groups", List.of(Map.of("name", "changed", "rules", changed))));
     }
 
-    /** Writes them as Prometheus reads them. */
+    /** Writes the rules as a Prometheus rule file. */
     public void writeTo(Path file) {
         try {
             Files.writeString(file, new Yaml().dump(spec));
@@ -95,7 +94,7 @@ public record AlertRules(Map<String, Object> spec) {
         }
     }
 
-    /** Whether a program of Debian's package prometheus is there. */
+    /** Returns whether a program from Debian's {@code prometheus} package is on the {@code PATH}. */
     public static boolean installed(String program) {
         return Stream.of(System.getenv("PATH").split(":")).anyMatch(folder -> Files.isExecutable(Path.of(folder, program)));
     }

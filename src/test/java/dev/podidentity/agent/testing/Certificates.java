@@ -11,7 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
-/** A certificate authority and a server's certificate of it, made with the JDK's keytool. */
+/** Creates a certificate authority and a server certificate that it signs, with the JDK's keytool. */
 public final class Certificates {
 
     private static final String PASSWORD = "changeit";
@@ -20,7 +20,7 @@ public final class Certificates {
     private final Path directory;
     private final Path store;
 
-    /** @param names what the server's certificate is for, such as {@code ip:127.0.0.1} */
+    /** @param names the subject alternative names of the server certificate, such as {@code ip:127.0.0.1} */
     public static Certificates make(Path directory, String names) throws IOException, InterruptedException {
         Certificates made = new Certificates(directory);
         made.keytool("-genkeypair", "-alias", "ca", "-keyalg", "EC", "-dname", "CN=kubernetes", "-ext", "bc:c", "-validity", "2");
@@ -35,12 +35,12 @@ public final class Certificates {
         this.store = directory.resolve("store.p12");
     }
 
-    /** The authority in PEM format. */
+    /** Returns the CA certificate file, in PEM format. */
     public Path authority() {
         return directory.resolve("ca.crt");
     }
 
-    /** What a server shows. */
+    /** Returns server options that present the server certificate. */
     public HttpServerOptions server() {
         return new HttpServerOptions()
                 .setSsl(true)

@@ -35,10 +35,10 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
 
 /**
- * fabric8's mock of an API server, in which objects can be created, read, changed and deleted. It serves watches over
- * WebSockets only; a real server also serves them over plain HTTP, one event a line. So a server in front of it hands
- * everything on, and watches in that way. The mock also reads field selectors in a way of its own, so it gets none, and
- * answers with all objects. Any thread.
+ * Wraps fabric8's mock API server, in which objects can be created, read, updated and deleted. The mock serves watches over
+ * WebSockets only, but a real server also streams them over plain HTTP, one event per line. A server in front of the mock
+ * therefore forwards all requests and translates watches. It also strips field selectors, which the mock does not interpret
+ * as Kubernetes does, so responses contain all objects. May be called on any thread.
  */
 public final class CrudApiServer implements AutoCloseable {
 
@@ -57,7 +57,7 @@ public final class CrudApiServer implements AutoCloseable {
     private volatile Optional<String> token = Optional.empty();
     private HttpServer front;
 
-    /** @param options {@link Certificates#server()}, or new ones for plain HTTP */
+    /** @param options {@link Certificates#server()} for HTTPS, or default options for plain HTTP */
     public CrudApiServer(HttpServerOptions options) {
         Map<ServerRequest, Queue<ServerResponse>> expectations = new HashMap<>();
         mock = new KubernetesMockServer(
@@ -72,52 +72,52 @@ public final class CrudApiServer implements AutoCloseable {
         return await(vertx.createHttpServer(options).requestHandler(this::handle).listen(port, HOST));
     }
 
-    /** What the agent's {@code --api-server} is to be. */
+    /** Returns the URL to pass to the agent as {@code --api-server}. */
     public URI url() {
         return URI.create((options.isSsl() ? "https://" : "http://") + HOST + ':' + front.actualPort());
     }
 
-    /** Answers with 401 whoever does not show this token. */
+    /** Responds with 401 to every request that does not present this bearer token. */
     public void requireToken(String bearer) {
         token = Optional.of(bearer);
     }
 
-    /** Answers a path in another way than from the objects. Runs on the server's event loop. */
+    /** Overrides the response for a path. The handler runs on the server's event loop. */
     public void answer(String path, Consumer<HttpServerRequest> with) {
         answers.put(path, with);
     }
 
-    /** Answers a path with a status and a body. */
+    /** Responds to requests for a path with this status and body. */
     public void answer(String path, int status, String body) {
         answer(path, request -> request.response().setStatusCode(status).end(body));
     }
 
-    /** Answers a path from the objects again. */
+    /** Removes the override for a path, so that the stored objects are served again. */
     public void answerFromObjects(String path) {
         answers.remove(path);
     }
 
-    /** What came so far: method and path of each request, such as {@code GET /openid/v1/jwks}. */
+    /** Returns the method and path of each request received so far, such as {@code GET /openid/v1/jwks}. */
     public List<String> received() {
         return List.copyOf(received);
     }
 
-    /** How many of {@link #received()} are this one. */
+    /** Returns how many requests with this method and path were received. */
     public int received(String methodAndPath) {
         return Collections.frequency(received, methodAndPath);
     }
 
-    /** Closes all connections and accepts no more; the objects stay. */
+    /** Closes all connections and stops listening. The objects are kept. */
     public void stop() {
         await(front.close());
     }
 
-    /** Listens at the same place again after {@link #stop()}. */
+    /** Listens on the same port again after {@link #stop()}. */
     public void restart() {
         front = listen(front.actualPort());
     }
 
-    /** What arranges its objects. */
+    /** Returns a client that creates and changes the stored objects. */
     public KubernetesClient client() {
         return client;
     }
@@ -137,7 +137,7 @@ public final class CrudApiServer implements AutoCloseable {
         }
     }
 
-    /** As every API server has it. */
+    /** Returns the {@code Date} header, which every API server sends. */
     private static String date() {
         return DateTimeFormatter.RFC_1123_DATE_TIME.format(Instant.now().atOffset(ZoneOffset.UTC));
     }
@@ -176,7 +176,7 @@ public final class CrudApiServer implements AutoCloseable {
                     response.closeHandler(closed -> socket.close());
                     socket.textMessageHandler(event -> response.write(event + '\n'));
                     socket.closeHandler(closed -> response.end());
-                    // A real server sends its headers at once.
+                    // A real server sends its headers immediately.
                     response.write("\n");
                 })
                 .onFailure(thrown -> request.connection().close());

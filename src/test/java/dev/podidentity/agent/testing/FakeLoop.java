@@ -4,8 +4,8 @@ import java.util.ArrayDeque;
 import java.util.concurrent.Executor;
 
 /**
- * An event loop that runs a task at once, or, as a real one does, after the task that gave it. A task that throws does
- * not keep the others from running; its exception is thrown after them.
+ * Runs each task immediately, or, like a real event loop, after the running task if that one submitted it. An exception in
+ * one task does not prevent the others from running; it is rethrown after them.
  */
 public final class FakeLoop implements Executor {
 

@@ -10,7 +10,7 @@ import java.util.Comparator;
 import java.util.PriorityQueue;
 import java.util.function.LongSupplier;
 
-/** Time that stands still until a test advances it, and the timers that go with it. */
+/** Provides a clock and timers that stand still until a test advances them. */
 public final class FakeTime implements Timers {
 
     public static final Instant START = Instant.parse("2026-01-01T00:00:00Z");
@@ -18,7 +18,7 @@ public final class FakeTime implements Timers {
     private final PriorityQueue<Task> tasks =
             new PriorityQueue<>(Comparator.comparing(Task::due).thenComparing(Task::number));
     private Instant now = START;
-    /** How far the wall clock is ahead of the true time. */
+    /** By how much the wall clock is ahead of the true time. */
     private Duration error = Duration.ZERO;
     private long scheduled;
 
@@ -30,7 +30,7 @@ public final class FakeTime implements Timers {
         return Duration.between(START, now);
     }
 
-    /** Runs what falls due in that time, each task at its own time, and those that they schedule. */
+    /** Advances the time and runs each task that becomes due, at its own time, including tasks scheduled by others. */
     public void advance(Duration duration) {
         Instant until = now.plus(duration);
         while (!tasks.isEmpty() && !tasks.peek().due.isAfter(until)) {
@@ -45,17 +45,17 @@ public final class FakeTime implements Timers {
         advance(Duration.ofMillis(millis));
     }
 
-    /** Sets the wall clock wrong, or right again. The monotonic clock, timers and {@link #now} go on as before. */
+    /** Sets the error of the wall clock. The monotonic clock, the timers and {@link #now} are unaffected. */
     public void setClockAhead(Duration by) {
         error = by;
     }
 
-    /** How far the wall clock is ahead of the true time. */
+    /** Returns by how much the wall clock is ahead of the true time. */
     public Duration error() {
         return error;
     }
 
-    /** How many tasks have neither run nor been cancelled. */
+    /** Returns the number of tasks that have neither run nor been cancelled. */
     public int pending() {
         return tasks.size();
     }
@@ -91,7 +91,7 @@ public final class FakeTime implements Timers {
         return () -> elapsed().toNanos();
     }
 
-    /** Equal only to itself, so that cancelling takes out this very task. */
+    /** Has identity equality, so that cancelling removes exactly this task. */
     private static final class Task {
 
         private final Instant due;

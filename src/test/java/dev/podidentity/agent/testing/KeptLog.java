@@ -9,7 +9,7 @@ import org.junit.jupiter.api.extension.AfterEachCallback;
 import org.junit.jupiter.api.extension.BeforeEachCallback;
 import org.junit.jupiter.api.extension.ExtensionContext;
 
-/** Keeps what a class logs while a test runs, and writes none of it. */
+/** Captures what a class logs during a test, and keeps it out of the test output. */
 public final class KeptLog extends Handler implements BeforeEachCallback, AfterEachCallback {
 
     private final Logger logger;
@@ -19,7 +19,7 @@ public final class KeptLog extends Handler implements BeforeEachCallback, AfterE
         logger = Logger.getLogger(of.getName());
     }
 
-    /** Level and message of each line. */
+    /** Returns the level and message of each line. */
     public List<String> lines() {
         return lines;
     }

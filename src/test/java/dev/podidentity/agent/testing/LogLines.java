@@ -9,7 +9,7 @@ import java.util.logging.Logger;
 import org.jboss.logmanager.ExtHandler;
 import org.jboss.logmanager.ExtLogRecord;
 
-/** What one class logs at INFO and above while this is open: levels, messages and fields. */
+/** Captures the level, message and fields of what one class logs at INFO and above, until closed. */
 public final class LogLines extends ExtHandler {
 
     private final Logger logger;
@@ -20,7 +20,7 @@ public final class LogLines extends ExtHandler {
         logger.addHandler(this);
     }
 
-    /** The lines so far, such as {@code WARN A message [key=value]}. */
+    /** Returns the lines so far, such as {@code WARN A message [key=value]}. */
     public List<String> all() {
         return List.copyOf(lines);
     }

@@ -20,10 +20,10 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Supplier;
 
-/** A real event loop with a time that stands still. What is tested runs on the loop, the test outside. */
+/** Provides a real event loop and a fake clock. The code under test runs on the loop; the test runs outside it. */
 public final class LoopFixture implements AutoCloseable {
 
-    /** Long: a test fails by it only if something is broken. */
+    /** Long enough that a test exceeds it only if something is broken. */
     private static final long PATIENCE_SECONDS = 30;
 
     public final Vertx vertx = Vertx.vertx(new VertxOptions()
@@ -34,17 +34,17 @@ public final class LoopFixture implements AutoCloseable {
         task.run();
         return null;
     }, false);
-    /** Confined to the loop. */
+    /** Accessed only on the loop. */
     public final FakeTime time = new FakeTime();
-    /** The event loop, with timers that follow {@link #time}. */
+    /** The event loop, with timers driven by {@link #time}. */
     public final TestLoop timedLoop = new TestLoop(time, loop);
 
     private final List<ApiServer> apis = new ArrayList<>();
 
     /**
-     * A client of an API server whose time is {@link #time}; it lives as long as this.
+     * Creates an API server client that takes its time from {@link #time}. It is closed together with this fixture.
      *
-     * @param serviceAccount the directory with the agent's own token and authority
+     * @param serviceAccount the directory with the agent's own token and CA certificate
      */
     public ApiServer api(URI url, Path serviceAccount) {
         ApiServer api = new ApiServer(vertx, new ApiServerAddress(url, serviceAccount), timedLoop, worker, time.nanos());
@@ -52,41 +52,41 @@ public final class LoopFixture implements AutoCloseable {
         return api;
     }
 
-    /** A client of an API server by plain HTTP, which asks for no token. */
+    /** Creates a client of a plain HTTP API server that requires no token. */
     public ApiServer api(URI url) {
         return api(url, Path.of("no-service-account"));
     }
 
-    /** What a future that is made on the loop completes with. */
+    /** Creates a future on the loop, waits for it and returns its result. */
     public <T> T result(Supplier<Future<T>> made) {
         try {
             return outcome(made).get(PATIENCE_SECONDS, TimeUnit.SECONDS);
         } catch (ExecutionException e) {
-            throw new AssertionError("It failed: " + e.getCause().getMessage(), e.getCause());
+            throw new AssertionError("The future failed: " + e.getCause().getMessage(), e.getCause());
         } catch (InterruptedException | TimeoutException e) {
-            throw new AssertionError("It never ended", e);
+            throw new AssertionError("The future did not complete in time", e);
         }
     }
 
-    /** The failure that a future that is made on the loop ends with. */
+    /** Creates a future on the loop, waits for it and returns its failure. */
     public CallFailure failure(Supplier<? extends Future<?>> made) {
         return failure(outcome(made::get));
     }
 
     public CallFailure failure(CompletableFuture<?> outcome) {
         try {
-            throw new AssertionError("It did not fail: " + outcome.get(PATIENCE_SECONDS, TimeUnit.SECONDS));
+            throw new AssertionError("The future did not fail but completed with " + outcome.get(PATIENCE_SECONDS, TimeUnit.SECONDS));
         } catch (ExecutionException e) {
             if (e.getCause() instanceof CallFailure failure) {
                 return failure;
             }
-            throw new AssertionError("It failed with something else", e.getCause());
+            throw new AssertionError("The future failed with an unexpected exception", e.getCause());
         } catch (InterruptedException | TimeoutException e) {
-            throw new AssertionError("It never ended", e);
+            throw new AssertionError("The future did not complete in time", e);
         }
     }
 
-    /** Starts something on the loop. */
+    /** Creates a future on the loop, without waiting for it. */
     public <T> CompletableFuture<T> outcome(Supplier<? extends Future<? extends T>> made) {
         CompletableFuture<T> outcome = new CompletableFuture<>();
         loop.execute(() -> made.get().onComplete(result -> {
@@ -99,7 +99,7 @@ public final class LoopFixture implements AutoCloseable {
         return outcome;
     }
 
-    /** Runs something on the loop and waits for its end. */
+    /** Runs a task on the loop, waits for it and returns its result. */
     public <T> T call(Supplier<T> task) {
         return result(() -> Future.succeededFuture(task.get()));
     }
@@ -115,7 +115,7 @@ public final class LoopFixture implements AutoCloseable {
         run(() -> time.advance(duration));
     }
 
-    /** Waits until something is so on the loop, looking again after whatever the loop does next. */
+    /** Waits until a condition holds. It is checked on the loop, every millisecond. */
     public void until(Supplier<Boolean> condition) {
         CompletableFuture<Void> seen = new CompletableFuture<>();
         loop.execute(() -> look(condition, seen));
@@ -123,7 +123,7 @@ public final class LoopFixture implements AutoCloseable {
             seen.get(PATIENCE_SECONDS, TimeUnit.SECONDS);
         } catch (InterruptedException | ExecutionException | TimeoutException e) {
             seen.cancel(false);
-            throw new AssertionError("It was never so", e);
+            throw new AssertionError("The condition was not met in time", e);
         }
     }
 

@@ -11,7 +11,7 @@ import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
 
-/** An HTTP server that does what a test says, on an event loop of its own. */
+/** Runs an HTTP server, on its own event loop, that responds as a test tells it to. */
 public final class ScriptedServer implements AutoCloseable {
 
     private final Vertx vertx = Vertx.vertx(new VertxOptions()
@@ -37,17 +37,17 @@ public final class ScriptedServer implements AutoCloseable {
         server.listen(0, host).toCompletionStage().toCompletableFuture().join();
     }
 
-    /** What becomes of each request from now on; runs on the server's event loop. */
+    /** Sets the handler for all further requests. It runs on the server's event loop. */
     public void answer(Consumer<HttpServerRequest> with) {
         script = with;
     }
 
-    /** Answers each request from now on with a status and a body. */
+    /** Responds to all further requests with this status and body. */
     public void answer(int status, String body) {
         answer(request -> request.response().setStatusCode(status).end(body));
     }
 
-    /** Hands everything after a request on to a port of this machine, and back; to be called by a script. */
+    /** Tunnels the connection of a CONNECT request to a local port, in both directions. To be called from a handler. */
     public void tunnel(HttpServerRequest request, int port) {
         request.toNetSocket().onSuccess(socket -> {
             socket.pause();

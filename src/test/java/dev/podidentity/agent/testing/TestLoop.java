@@ -5,7 +5,7 @@ import dev.podidentity.agent.loop.Timers;
 import java.time.Duration;
 import java.util.concurrent.Executor;
 
-/** An event loop made of a test's own timers and whatever runs its tasks. */
+/** Combines a test's timers and executor into an event loop. */
 public record TestLoop(Timers timers, Executor executor) implements Loop {
 
     @Override

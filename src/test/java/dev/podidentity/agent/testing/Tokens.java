@@ -11,38 +11,38 @@ import java.time.ZoneOffset;
 import java.util.Base64;
 import java.util.List;
 
-/** Tokens that look like projected ones. Nobody has signed them: the agent does not look at the signature. */
+/** Creates tokens that look like projected service account tokens, but have no valid signature. */
 public final class Tokens {
 
     public static final String AUDIENCE = "pods.eks.amazonaws.com";
-    /** What kubelet asks for. */
+    /** The lifetime that the EKS webhook requests for projected tokens. */
     private static final long LIFETIME_SECONDS = 86_400;
     private static final byte[] SIGNATURE = "nobody has signed this".getBytes(StandardCharsets.UTF_8);
 
     private Tokens() {}
 
-    /** A compact JWT of any header and claims, JSON or not. */
+    /** Encodes a header and claims, which need not be valid JSON, as a compact JWT. */
     public static String jwt(String header, String claims) {
         return base64(header) + '.' + base64(claims) + '.' + base64(SIGNATURE);
     }
 
-    /** A token of a pod, issued at an instant and valid for a day. */
+    /** Creates a pod's token that is issued at this instant and valid for a day. */
     public static String valid(Instant now, String pod) {
         return jwt(header().encode(), claims(now, pod).encode());
     }
 
-    /** The same, as the agent reads it. */
+    /** Creates the same token and parses it as the agent does. */
     public static ServiceAccountToken read(Instant now, String pod) {
         return (ServiceAccountToken) new TokenReader(AUDIENCE, Clock.fixed(now, ZoneOffset.UTC))
                 .read(List.of(valid(now, pod)));
     }
 
-    /** The header of a valid token, to be changed at will. */
+    /** Returns the header of a valid token, for a test to modify. */
     public static JsonObject header() {
         return new JsonObject().put("alg", "RS256").put("kid", "key-1");
     }
 
-    /** The claims of a valid token, to be changed at will. */
+    /** Returns the claims of a valid token, for a test to modify. */
     public static JsonObject claims(Instant now, String pod) {
         return new JsonObject()
                 .put("aud", new JsonArray().add(AUDIENCE))
