@@ -23,7 +23,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** The folder tree is the architecture: dependencies between its packages go one way. */
+/** Checks that dependencies between the agent's packages go one way, as the folder tree suggests. */
 class ArchitectureTest {
 
     private static final String ROOT = "dev.podidentity.agent";
@@ -31,24 +31,24 @@ class ArchitectureTest {
             .withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
             .importPackages(ROOT);
 
-    /** What each package may use; what is not listed here has to be, with a reason, when it comes. */
+    /** Returns the packages that each package may use. A new dependency must be added here, with a reason. */
     static Stream<Arguments> packages() {
         return Stream.of(
-                // Failures become answers in http, so it knows their types; it asks network who else has its ports.
+                // Maps failures to responses, so it knows their types; asks network which other processes use its ports.
                 arguments("http", Set.of(
                         "token", "verification", "credentials", "eksauth", "network", "loop", "config", "observe")),
                 arguments("credentials", Set.of("eksauth", "token", "verification", "loop", "config", "observe")),
                 arguments("eksauth", Set.of("token", "outbound", "config", "observe")),
-                // What tokens and pods are judged by comes from the API server, and Events tell of EKS Auth's refusals.
+                // Gets signing keys, token reviews and pods from the API server, and reports EKS Auth's refusals as Events.
                 arguments("cluster", Set.of(
                         "apiserver", "verification", "token", "eksauth", "outbound", "loop", "config", "observe")),
                 arguments("apiserver", Set.of("outbound", "loop", "config", "observe")),
                 arguments("verification", Set.of("token", "outbound", "loop", "config", "observe")),
                 arguments("token", Set.of("config", "observe")),
                 arguments("cli", Set.of("config", "observe")),
-                // Looks at all that the agent needs, and at nothing of how it serves.
+                // Checks everything that the agent needs, but does not depend on how the agent serves.
                 arguments("doctor", Set.of("cli", "apiserver", "eksauth", "network", "outbound", "loop", "config")),
-                // What is logged once in a while is bounded by the kit of loop, which uses nothing.
+                // Limits repeated log lines with classes of loop, which depends on no other package.
                 arguments("observe", Set.of("loop", "config")),
                 arguments("config", Set.of()),
                 arguments("outbound", Set.of()),
@@ -100,7 +100,7 @@ class ArchitectureTest {
         noClasses().should().dependOnClassesThat().resideInAPackage("dev.podidentity.emulator..").check(AGENT);
     }
 
-    /** Anyone can write another's name into a token: only what has verified one, or asked the API server, may say whose it is. */
+    /** Anyone can put any name into a token, so only code that verifies it or asks the API server may create verified claims. */
     @Test
     void letsNobodyClaimToHaveVerifiedAToken() {
         noClasses()
@@ -112,7 +112,7 @@ class ArchitectureTest {
                 .check(AGENT);
     }
 
-    /** One class gives the parser one key and one algorithm. Elsewhere, jose4j reads keys and nothing else. */
+    /** Only one class gives the parser a key and an algorithm. All other classes use jose4j only to read keys. */
     @Test
     void doesNotLetTokensChooseTheirAlgorithm() {
         noClasses()
@@ -127,14 +127,14 @@ class ArchitectureTest {
                 .check(AGENT);
     }
 
-    /** The parser would fetch keys by itself, blocking and without bounds, from any location that it is given. */
+    /** Given a location, the parser would fetch keys itself, with blocking calls and without limits. */
     @Test
     void givesTheParserNoLocationOfKeys() {
         classes()
                 .that()
                 .haveFullyQualifiedName(ROOT + ".verification.TokenParser")
                 .should()
-                .onlyCallMethodsThat(DescribedPredicate.describe("set no key but one that is known", method ->
+                .onlyCallMethodsThat(DescribedPredicate.describe("set only a known key", method ->
                         !method.getOwner().getName().equals("io.smallrye.jwt.auth.principal.JWTAuthContextInfo")
                                 || Set.of("setPublicVerificationKey", "setSignatureAlgorithm", "setIssuedBy",
                                         "setExpectedAudience", "setClockSkew", "setMaxTimeToLiveSecs")
@@ -160,7 +160,7 @@ class ArchitectureTest {
                 .check(AGENT);
     }
 
-    /** The part of a class's package below the root; empty for the root itself. */
+    /** Returns the first segment of a class's package below the root, or an empty string for the root itself. */
     private static String packageOf(JavaClass type) {
         String below = type.getPackageName().substring(ROOT.length());
         return below.isEmpty() ? "" : below.substring(1).split("\\.")[0];

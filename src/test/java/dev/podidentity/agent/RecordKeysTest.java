@@ -41,8 +41,8 @@ import javax.tools.ToolProvider;
 import org.junit.jupiter.api.Test;
 
 /**
- * A native executable interprets the {@code hashCode} and {@code equals} that a record has by itself, for microseconds each
- * time: records that are keys of maps, or members of sets, write both out.
+ * Checks that records used as map keys or set members write out {@code hashCode} and {@code equals}, because a native executable
+ * interprets the generated methods, which takes microseconds per call.
  */
 class RecordKeysTest {
 
@@ -58,7 +58,7 @@ class RecordKeysTest {
 
     @Test
     void seesTheKeysThatTheAgentIsKnownToHave() {
-        // In a map, behind a sealed interface; as its component; in RecentKeys; in a set that is the value of a map.
+        // Used in a map, behind a sealed interface; as a component of that key; in RecentKeys; in a set that is a map's value.
         assertThat(new Rule(AGENT).keys().keySet()).contains(
                 ROOT + ".credentials.Identity$VerifiedWorkload",
                 ROOT + ".token.TokenFingerprint",
@@ -89,7 +89,7 @@ class RecordKeysTest {
 
     private record InSignature(String name) {}
 
-    /** Lacks equals. */
+    /** Has no written-out equals. */
     private record Half(String name) {
 
         @Override
@@ -117,10 +117,10 @@ class RecordKeysTest {
         }
     }
 
-    /** No key. */
+    /** Is not used as a key. */
     private record Value(String name) {}
 
-    /** A container of its own, which no list names. */
+    /** A custom container, which the rule must recognize without being told about it. */
     private static final class Cache<V, K> {
 
         private final Map<K, V> entries = new HashMap<>();
@@ -140,11 +140,11 @@ class RecordKeysTest {
         }
     }
 
-    /** What the fields and the signatures of some classes say are keys. */
+    /** Finds the keys in the fields and signatures of a set of classes. */
     private static final class Rule {
 
         private final JavaClasses classes;
-        /** The type parameters that are keys, of the containers among the classes. */
+        /** The indexes of the type parameters that are keys, by container class. */
         private final Map<String, Set<Integer>> containers = new HashMap<>();
 
         Rule(JavaClasses classes) {
@@ -158,7 +158,7 @@ class RecordKeysTest {
             }
         }
 
-        /** A class that has a map keyed by a parameter of its own is a keyed container too. */
+        /** Treats a class as a keyed container too if one of its fields is a container keyed by one of its type parameters. */
         private boolean findKeyParameters(JavaClass type) {
             Set<Integer> known = containers.computeIfAbsent(type.getName(), name -> new HashSet<>());
             int before = known.size();
@@ -175,7 +175,7 @@ class RecordKeysTest {
             return known.size() > before;
         }
 
-        /** The records that are keys, or are parts of keys, by their names. */
+        /** Returns the records that are keys or parts of keys, by name. */
         Map<String, JavaClass> keys() {
             Map<String, JavaClass> records = new HashMap<>();
             for (JavaClass type : classes) {
@@ -189,7 +189,7 @@ class RecordKeysTest {
             return records;
         }
 
-        /** A record, those that an interface may be, and those that their components hold. */
+        /** Adds a record or the record subtypes of an interface, and the records in their components. */
         private void addRecords(JavaClass type, Map<String, JavaClass> records) {
             if (!classes.contain(type.getName())) {
                 return;
@@ -220,7 +220,7 @@ class RecordKeysTest {
             return keyedByFirst ? Set.of(0) : containers.getOrDefault(container.getName(), Set.of());
         }
 
-        /** The keys that do not write out both methods in their source, in order. */
+        /** Returns the keys that do not write out both methods in their source, sorted. */
         Set<String> broken(Path sources) throws IOException {
             Set<String> broken = new TreeSet<>(keys().keySet());
             broken.removeAll(writtenOut(sources));
@@ -228,7 +228,7 @@ class RecordKeysTest {
         }
     }
 
-    /** The records below a folder whose source has both methods. */
+    /** Returns the records in a folder whose source contains both methods. */
     private static Set<String> writtenOut(Path sources) throws IOException {
         JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
         try (StandardJavaFileManager files = compiler.getStandardFileManager(null, null, null);

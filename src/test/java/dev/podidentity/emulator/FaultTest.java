@@ -253,7 +253,7 @@ class FaultTest {
         return names.length == 1 ? answer.getValue(field) : answer.getJsonObject(names[0]).getValue(names[1]);
     }
 
-    /** A call over a bare socket, which shows how the connection ends. */
+    /** Makes a call over a plain socket, which shows how the connection ends. */
     private static Socket call() throws IOException {
         String body = RawClient.body(token);
         Socket socket = new Socket("127.0.0.1", emulator.endpoint().getPort());

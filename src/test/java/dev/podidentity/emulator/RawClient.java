@@ -20,10 +20,10 @@ import software.amazon.awssdk.http.SdkHttpRequest;
 import software.amazon.awssdk.http.auth.aws.signer.AwsV4HttpSigner;
 import software.amazon.awssdk.http.auth.spi.signer.HttpSigner;
 
-/** Calls that the SDK would not make: signed by it, but sent as they are, once, and with the bare answer. */
+/** Makes calls that the SDK would not make: the SDK signs them, but they are sent once, unchanged, and return a raw response. */
 final class RawClient {
 
-    /** Those that the HTTP client sets itself, to the same values. */
+    /** The headers that the HTTP client itself sets, to the same values. */
     private static final Set<String> OF_THE_CLIENT = Set.of("host", "content-length");
 
     private final HttpClient http = HttpClient.newBuilder().connectTimeout(Duration.ofSeconds(5)).build();
@@ -83,7 +83,7 @@ final class RawClient {
         return emulator.endpoint().resolve("/clusters/" + emulator.clusterName() + "/assume-role-for-pod-identity");
     }
 
-    /** With what a call is signed. */
+    /** The parameters with which a call is signed. */
     record Signing(AwsCredentials credentials, String region, String service, Clock clock) {
 
         static Signing of(EksAuthEmulator emulator) {

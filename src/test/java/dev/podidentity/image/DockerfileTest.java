@@ -12,7 +12,7 @@ import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
-/** The Dockerfile and the build's own image say the same. */
+/** Checks that the Dockerfile and the image that the build creates agree. */
 class DockerfileTest {
 
     private static final Path DOCKERFILE = Path.of("image/Dockerfile");

@@ -52,7 +52,7 @@ class ExecutableTest {
         assertThatThrownBy(() -> Executable.read(script)).isInstanceOf(IOException.class).hasMessageContaining("script");
     }
 
-    /** A file with an ELF header, a header of something that is loaded, and one of the interpreter if there is one. */
+    /** Writes a file with an ELF header, a program header of type LOAD, and one for the interpreter unless it is null. */
     private Path elf(short machine, String interpreter) throws IOException {
         ByteBuffer elf = ByteBuffer.allocate(512).order(ByteOrder.LITTLE_ENDIAN);
         elf.putInt(0, 0x464c457f).put(4, (byte) 2).put(5, (byte) 1).putShort(18, machine);

@@ -9,7 +9,7 @@ class FileCapabilityTest {
 
     @Test
     void permitsPortsBelow1024AndSettingUpTheNetworkAndIsNotEffective() {
-        // Revision 2 with no flag; permitted bits 10 and 12, inheritable none; and the upper halves of both.
+        // Revision 2 without the effective flag; permitted bits 10 and 12; no inheritable bits; the upper halves of both sets.
         assertThat(HexFormat.of().formatHex(FileCapability.attribute()))
                 .isEqualTo("00000002" + "00140000" + "00000000" + "00000000" + "00000000");
     }

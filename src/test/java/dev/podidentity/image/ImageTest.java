@@ -10,7 +10,7 @@ import java.util.Optional;
 import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.junit.jupiter.api.Test;
 
-/** The archive of a small image, read as an engine reads it. */
+/** Reads the archive of a small image as a container engine does. */
 class ImageTest {
 
     private static final Instant CREATED = Instant.parse("2026-01-02T03:04:05Z");

@@ -16,11 +16,11 @@ import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.apache.commons.compress.archivers.tar.TarArchiveInputStream;
 
 /**
- * An archive as an engine reads it: from the index on, by digest. To read it is to check it; what does not have the
- * digest, size or media type that is promised, or is named by nothing, fails the test.
+ * Reads an image archive as a container engine does, from the index by digest. Reading also verifies it: the test fails if the
+ * digest, size or media type of a file is not as declared, or if nothing refers to the file.
  *
- * @param index the one entry of the index, which describes the manifest
- * @param layer the layer as it is stored
+ * @param index the only entry of the index, which describes the manifest
+ * @param layer the layer as stored, compressed
  */
 public record OciLayout(JsonObject index, JsonObject manifest, JsonObject config, byte[] layer, JsonArray forDocker) {
 
@@ -46,16 +46,16 @@ public record OciLayout(JsonObject index, JsonObject manifest, JsonObject config
         assertThat(config.getJsonArray("history")).hasSize(1);
 
         JsonArray forDocker = new JsonArray(Buffer.buffer(files.remove("manifest.json")));
-        assertThat(files).as("files that nothing names").isEmpty();
+        assertThat(files).as("files to which nothing refers").isEmpty();
         return new OciLayout(index, manifest, config, layer, forDocker);
     }
 
-    /** What an engine is to run, and as whom. */
+    /** Returns the runtime configuration, such as the entry point and the user. */
     public JsonObject runtime() {
         return config.getJsonObject("config");
     }
 
-    /** The entries of the layer, in their order. */
+    /** Returns the entries of the layer, in order. */
     public Map<String, TarArchiveEntry> entries() {
         Map<String, TarArchiveEntry> entries = new LinkedHashMap<>();
         try (TarArchiveInputStream tar = new TarArchiveInputStream(new ByteArrayInputStream(gunzip(layer)))) {

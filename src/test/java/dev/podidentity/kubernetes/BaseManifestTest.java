@@ -33,12 +33,12 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** What {@code kubectl apply -k kubernetes/base} sends, held to the API, to the agent, and to what the agent may have. */
+/** Checks what {@code kubectl apply -k kubernetes/base} sends against the Kubernetes API, the agent and its privileges. */
 class BaseManifestTest {
 
     private static final Path BASE = Path.of("kubernetes/base");
 
-    /** Mappings whose keys are free. */
+    /** Fields whose values are maps with arbitrary keys. */
     private static final Set<String> FREE =
             Set.of("labels", "matchLabels", "annotations", "data", "requests", "limits");
 
@@ -117,9 +117,9 @@ class BaseManifestTest {
             assertThat(security.getPrivileged()).isFalse();
             assertThat(security.getAllowPrivilegeEscalation()).isFalse();
             assertThat(security.getReadOnlyRootFilesystem()).isTrue();
-            assertThat(security.getSeccompProfile()).as("the pod's holds").isNull();
+            assertThat(security.getSeccompProfile()).as("inherited from the pod").isNull();
             assertThat(container.getVolumeMounts()).isEmpty();
-            assertThat(container.getCommand()).as("the image's entry point").isEmpty();
+            assertThat(container.getCommand()).as("the image's entry point is used").isEmpty();
         });
         assertThat(pod.getSecurityContext().getSeccompProfile().getType()).isEqualTo("RuntimeDefault");
         assertThat(pod.getVolumes()).isEmpty();
@@ -144,7 +144,7 @@ class BaseManifestTest {
         });
         assertThat(pod.getPriorityClassName()).isEqualTo("system-node-critical");
         assertThat(pod.getHostNetwork()).isTrue();
-        assertThat(pod.getDnsPolicy()).as("CoreDNS may not be there yet").isEqualTo("Default");
+        assertThat(pod.getDnsPolicy()).as("CoreDNS may not be running yet").isEqualTo("Default");
         assertThat(pod.getAffinity().getNodeAffinity().getRequiredDuringSchedulingIgnoredDuringExecution().getNodeSelectorTerms())
                 .singleElement()
                 .satisfies(term -> assertThat(term.getMatchExpressions()).containsExactlyInAnyOrder(
@@ -154,7 +154,7 @@ class BaseManifestTest {
                                 "eks.amazonaws.com/compute-type", "NotIn", List.of("fargate", "auto", "hybrid"))));
     }
 
-    /** The API takes exactly one of the two that is not 0. */
+    /** The API requires exactly one of {@code maxSurge} and {@code maxUnavailable} to be nonzero. */
     @Test
     void startsTheNewAgentBesideTheOldOneOnATenthOfTheNodesAtATime() {
         assertThat(daemonSet.getSpec().getUpdateStrategy().getType()).isEqualTo("RollingUpdate");
@@ -185,7 +185,7 @@ class BaseManifestTest {
                 .containsExactly("/healthz", "/readyz");
     }
 
-    /** Over HTTP the old agent could answer, and would be stopped before the new one serves. */
+    /** An HTTP probe could reach the old agent, which Kubernetes would then stop before the new agent serves. */
     @Test
     void holdsTheNewAgentForStartedWhenItListensItselfAndGivesItTimeToFindCredentials()
             throws ReflectiveOperationException, IOException {

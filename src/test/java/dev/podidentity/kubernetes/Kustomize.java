@@ -14,12 +14,12 @@ import org.yaml.snakeyaml.LoaderOptions;
 import org.yaml.snakeyaml.Yaml;
 import org.yaml.snakeyaml.constructor.SafeConstructor;
 
-/** {@code kubectl kustomize}, which renders what {@code kubectl apply -k} sends. */
+/** Runs {@code kubectl kustomize}, which renders what {@code kubectl apply -k} sends. */
 public final class Kustomize {
 
     private Kustomize() {}
 
-    /** The rendered documents. Where there is no kubectl, the test is skipped. */
+    /** Returns the rendered documents. Skips the test if kubectl is not installed. */
     public static List<Map<String, Object>> render(Path directory) {
         Process kubectl = start(directory);
         try {

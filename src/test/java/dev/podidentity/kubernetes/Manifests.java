@@ -16,9 +16,9 @@ import java.util.Map;
 import java.util.stream.Stream;
 
 /**
- * What {@code kubectl apply -k} sends for a directory.
+ * Holds what {@code kubectl apply -k} sends for a directory.
  *
- * @param documents as they are sent
+ * @param documents the documents as they are sent
  */
 record Manifests(List<Map<String, Object>> documents) {
 
@@ -58,7 +58,7 @@ record Manifests(List<Map<String, Object>> documents) {
         return pod().getInitContainers().get(0);
     }
 
-    /** What the ConfigMap that the agent's container reads puts in its environment. */
+    /** Returns the environment variables that the agent's container takes from its ConfigMap. */
     Map<String, String> environment() {
         ConfigMap map = only(ConfigMap.class);
         assertThat(agent().getEnvFrom()).singleElement().satisfies(source ->
@@ -66,13 +66,13 @@ record Manifests(List<Map<String, Object>> documents) {
         return map.getData();
     }
 
-    /** The names of all that can be set about the agent. */
+    /** Returns the names of all settings of the agent. */
     static Stream<String> properties() {
         return Arrays.stream(AgentConfig.class.getDeclaredMethods())
                 .map(method -> method.getName().replaceAll("(?=[A-Z])", "-").toLowerCase(Locale.ROOT));
     }
 
-    /** The variables by which it can be set. */
+    /** Returns the environment variables of all settings. */
     static List<String> variables() {
         return properties().map(name -> "AGENT_" + name.replace('-', '_').toUpperCase(Locale.ROOT)).toList();
     }

@@ -22,7 +22,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What the overlays for other nodes add to the base, and that they leave the rest as it is. */
+/** Checks what the overlays for other nodes add to the base, and that they change nothing else. */
 class OverlayManifestTest {
 
     private static final Path KUBERNETES = Path.of("kubernetes");
@@ -103,7 +103,7 @@ class OverlayManifestTest {
                 entry("AWS_SHARED_CREDENTIALS_FILE", mount.getMountPath() + "/credentials"));
     }
 
-    /** The file is root's. */
+    /** Only root can read the credentials file. */
     @ParameterizedTest
     @ValueSource(strings = {"hybrid", "hybrid-bottlerocket"})
     void hybridNodesAgentIsRootWithNothingButTheRightToBindPort80(String name) {

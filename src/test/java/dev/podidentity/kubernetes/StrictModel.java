@@ -15,8 +15,8 @@ import io.fabric8.kubernetes.api.model.rbac.ClusterRoleBinding;
 import java.util.Map;
 
 /**
- * Reads manifests into the model of the Kubernetes API and fails at a field that the API does not have, which an API
- * server would drop with a warning that nobody reads.
+ * Parses manifests into the Kubernetes API model and fails on unknown fields, which an API server would drop with a warning
+ * that is easy to miss.
  */
 final class StrictModel {
 
@@ -32,7 +32,7 @@ final class StrictModel {
     private static final ObjectMapper MAPPER = new ObjectMapper()
             .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
             .setAnnotationIntrospector(new JacksonAnnotationIntrospector() {
-                /** The model's classes keep what they do not know in a map; without it, it is an error. */
+                /** Disables the map in which the model's classes keep unknown fields, so that these are errors. */
                 @Override
                 public Boolean hasAnySetter(Annotated member) {
                     return false;
@@ -41,11 +41,11 @@ final class StrictModel {
 
     private StrictModel() {}
 
-    /** @throws IllegalArgumentException naming the field or the kind that is not known */
+    /** @throws IllegalArgumentException if a field or the kind is unknown; the message names it */
     static HasMetadata read(Map<String, ?> document) {
         String kind = document.get("apiVersion") + " " + document.get("kind");
         if (!KINDS.containsKey(kind)) {
-            throw new IllegalArgumentException("No such kind: " + kind);
+            throw new IllegalArgumentException("Unknown kind: " + kind);
         }
         return MAPPER.convertValue(document, KINDS.get(kind));
     }

@@ -43,7 +43,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What {@code kubectl apply -k kubernetes/verified} sends: the base, what its features need, and no more. */
+/** Checks that {@code kubectl apply -k kubernetes/verified} sends the base, what its features need, and no more. */
 class VerifiedManifestTest {
 
     private static final Path KUBERNETES = Path.of("kubernetes");
@@ -60,7 +60,7 @@ class VerifiedManifestTest {
         verified = Manifests.of(KUBERNETES.resolve("verified"));
     }
 
-    /** Each feature, its file and all that this allows. */
+    /** Returns each feature, its file and everything that the file allows. */
     static Stream<Arguments> rules() {
         return Stream.of(
                 arguments("keys", "core/keys.yaml", "nonResourceURLs=/openid/v1/jwks verbs=get"),
@@ -95,7 +95,7 @@ class VerifiedManifestTest {
                         "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding");
     }
 
-    /** Each policy, and what it is about. */
+    /** Returns each policy and the resources that it restricts. */
     static Stream<Arguments> policies() {
         return Stream.of(
                 arguments("events", List.of("events")),
@@ -115,7 +115,7 @@ class VerifiedManifestTest {
         assertThat(policy.getFailurePolicy()).isEqualTo("Fail");
         assertThat(policy.getMatchConstraints().getResourceRules()).singleElement().satisfies(rule -> {
             assertThat(rule.getApiGroups()).containsExactly("");
-            assertThat(rule.getApiVersions()).as("with a wildcard, types are not checked").containsExactly("v1");
+            assertThat(rule.getApiVersions()).as("a wildcard would disable type checking").containsExactly("v1");
             assertThat(rule.getOperations()).containsExactly("*");
             assertThat(rule.getResources()).containsExactlyElementsOf(resources);
         });
@@ -124,7 +124,7 @@ class VerifiedManifestTest {
                 .singleElement()
                 .satisfies(binding -> {
                     assertThat(binding.getSpec().getValidationActions()).containsExactly("Deny");
-                    assertThat(binding.getSpec().getMatchResources()).as("which would narrow it").isNull();
+                    assertThat(binding.getSpec().getMatchResources()).as("resources that would narrow the policy").isNull();
                 });
         assertThat(policy.getValidations()).isNotEmpty().extracting(Validation::getMessage).doesNotContainNull();
     }
@@ -210,14 +210,14 @@ class VerifiedManifestTest {
         assertThat(verified.agent().getEnv()).singleElement().satisfies(variable -> {
             assertThat(variable.getName()).isEqualTo("NODE_NAME");
             assertThat(variable.getValueFrom().getFieldRef().getFieldPath()).isEqualTo("spec.nodeName");
-            assertThat(variable.getValueFrom().getFieldRef().getApiVersion()).as("what client-side apply makes of it")
+            assertThat(variable.getValueFrom().getFieldRef().getApiVersion()).as("the API server's default, set explicitly")
                     .isEqualTo("v1");
         });
         assertThat(verified.agent().getVolumeMounts()).extracting(VolumeMount::getName).containsExactly("api-token", "keys");
         assertThat(pod.getVolumes()).extracting(Volume::getName).containsExactlyInAnyOrder("api-token", "keys");
         assertThat(security.getFsGroup()).isEqualTo(GROUP);
 
-        // When: these are taken away
+        // When: the token, the keys and the node's name are removed
         Manifests rest = Manifests.of(KUBERNETES.resolve("verified"));
         PodSpec plain = rest.pod();
         plain.getSecurityContext().setFsGroup(null);
@@ -226,7 +226,7 @@ class VerifiedManifestTest {
         plain.getContainers().get(0).setVolumeMounts(List.of());
         plain.getContainers().get(0).setEnvFrom(base.agent().getEnvFrom());
 
-        // Then: the rest is the base's, with all that it says of security
+        // Then: the rest equals the base, including its security settings
         assertThat(plain).isEqualTo(base.pod());
         assertThat(rest.only(ServiceAccount.class)).isEqualTo(base.only(ServiceAccount.class));
     }
@@ -248,7 +248,7 @@ class VerifiedManifestTest {
         assertThat(verified.agent().getSecurityContext().getRunAsGroup()).isEqualTo(GROUP);
         assertThat(sources).hasSize(2);
         assertThat(sources.get(0).getServiceAccountToken().getPath()).isEqualTo("token");
-        assertThat(sources.get(0).getServiceAccountToken().getAudience()).as("the API server's own").isNull();
+        assertThat(sources.get(0).getServiceAccountToken().getAudience()).as("the API server's default audience").isNull();
         assertThat(sources.get(0).getServiceAccountToken().getExpirationSeconds()).isEqualTo(3600);
         assertThat(sources.get(1).getConfigMap().getName()).isEqualTo("kube-root-ca.crt");
         assertThat(sources.get(1).getConfigMap().getItems()).extracting("key", "path")
@@ -388,7 +388,7 @@ class VerifiedManifestTest {
                 .contains(tuple("startupTaint", '"' + key + '"'));
     }
 
-    /** The first block of the README's YAML that contains this. */
+    /** Returns the first YAML block of the README that contains a text. */
     private static String block(String text) throws IOException {
         return Pattern.compile("(?s)```yaml\n(.*?)```")
                 .matcher(Files.readString(KUBERNETES.resolve("README.md")))
@@ -399,7 +399,7 @@ class VerifiedManifestTest {
                 .orElseThrow();
     }
 
-    /** A directory with this kustomization, as if it were beside {@code verified}. */
+    /** Writes a kustomization that works as if its directory were next to {@code verified}. */
     private static Path overlay(Path directory, String kustomization) throws IOException {
         Path relative = directory.toRealPath().relativize(KUBERNETES.toRealPath());
         Files.writeString(
@@ -416,7 +416,7 @@ class VerifiedManifestTest {
                 .getSpec();
     }
 
-    /** The regular expression for the name of the one whose requests a policy is about. */
+    /** Returns the regular expression for the users whose requests a policy restricts. */
     private static Pattern username(ValidatingAdmissionPolicySpec policy) {
         assertThat(policy.getMatchConditions()).hasSize(1);
         Matcher condition = Pattern.compile("request\\.userInfo\\.username\\.matches\\(\"([^\"]+)\"\\)")
@@ -440,7 +440,7 @@ class VerifiedManifestTest {
                 .orElseThrow();
     }
 
-    /** All that a rule says, so that nothing in it goes unseen. */
+    /** Returns every part of a rule as text, so that nothing in it is overlooked. */
     private static String text(PolicyRule rule) {
         StringBuilder text = new StringBuilder();
         part(text, "apiGroups", rule.getApiGroups());
@@ -457,7 +457,7 @@ class VerifiedManifestTest {
         }
     }
 
-    /** The agent's configuration as it reads it from this environment, with a cluster's name. */
+    /** Returns the configuration that the agent reads from the manifests' environment variables, with a cluster name added. */
     private static AgentConfig read(Manifests manifests) {
         Map<String, String> properties = new HashMap<>();
         manifests.environment().forEach((variable, value) -> properties.put(

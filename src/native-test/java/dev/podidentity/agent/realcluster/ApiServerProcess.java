@@ -24,7 +24,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
-/** A kube-apiserver in a process of its own, on a port that it keeps when it is started again. */
+/** Runs kube-apiserver in a separate process, on a port that is kept when it restarts. */
 final class ApiServerProcess implements AutoCloseable {
 
     private static final Duration PATIENCE = Duration.ofSeconds(120);
@@ -35,26 +35,26 @@ final class ApiServerProcess implements AutoCloseable {
     private Process process;
     private KubernetesClient administrator;
 
-    /** Makes one that does not run yet; its directory may hold what another one has left. */
+    /** Creates a server without starting it. Its directory may contain the data of an earlier server. */
     ApiServerProcess(Path directory) {
         this.directory = directory;
         this.port = freePort();
     }
 
-    /** Starts it and waits until it is ready. */
+    /** Starts the server and waits until it is ready. */
     ApiServerProcess start(String... kubeApiserverFlags) {
         flags = List.of(kubeApiserverFlags);
         return restart();
     }
 
-    /** Starts it with the flags that it had, and waits until it is ready. */
+    /** Starts the server with the same flags as before and waits until it is ready. */
     ApiServerProcess restart() {
         Process started = launch();
         awaitReady(started);
         return this;
     }
 
-    /** Starts it with the flags that it had, and does not wait. */
+    /** Starts the server with the same flags as before, without waiting. */
     Process launch() {
         List<String> command = new ArrayList<>(List.of("start", directory.toString(), "--secure-port=" + port));
         command.addAll(flags);
@@ -62,7 +62,7 @@ final class ApiServerProcess implements AutoCloseable {
         return process;
     }
 
-    /** Waits until /readyz is 200. */
+    /** Waits until {@code /readyz} responds with 200. */
     static String awaitReady(Process started) {
         return CompletableFuture.supplyAsync(() -> firstLine(started), task -> {
                     Thread thread = new Thread(task, "api-server-output");
@@ -78,7 +78,7 @@ final class ApiServerProcess implements AutoCloseable {
                 new BufferedReader(new InputStreamReader(started.getInputStream(), StandardCharsets.UTF_8))) {
             String line = lines.readLine();
             if (line == null || !line.startsWith("ready ")) {
-                throw new IllegalStateException("kube-apiserver does not start; its log is beside its data; it said " + line);
+                throw new IllegalStateException("kube-apiserver does not start: see the logs in its directory; it printed " + line);
             }
             return line.substring("ready ".length());
         } catch (IOException e) {
@@ -86,7 +86,7 @@ final class ApiServerProcess implements AutoCloseable {
         }
     }
 
-    /** Starts the program, which ends when its input does: when this process closes it or is no more. */
+    /** Starts the program. It ends when its standard input is closed, so it does not outlive this process. */
     static Process run(Path directory, List<String> arguments) {
         List<String> command = new ArrayList<>(List.of(GoProgram.API_SERVER.get().toString()));
         command.addAll(arguments);
@@ -120,7 +120,7 @@ final class ApiServerProcess implements AutoCloseable {
         return directory.resolve("admin.kubeconfig");
     }
 
-    /** A client of somebody who may do everything; lives as long as this. */
+    /** Returns a client with all permissions. It is closed together with this server. */
     synchronized KubernetesClient administrator() {
         if (administrator == null) {
             administrator = new KubernetesClientBuilder()
@@ -130,14 +130,14 @@ final class ApiServerProcess implements AutoCloseable {
         return administrator;
     }
 
-    /** Runs kubectl as the administrator; gives its output, and fails if it does. */
+    /** Runs kubectl as the administrator and returns its output. Fails the test if kubectl fails. */
     String kubectl(String... arguments) {
         Kubectl ran = tryKubectl(arguments);
         assertThat(ran.exitCode()).as(ran.output()).isZero();
         return ran.output();
     }
 
-    /** Runs kubectl as the administrator. */
+    /** Runs kubectl as the administrator and returns its exit code and output. */
     Kubectl tryKubectl(String... arguments) {
         List<String> command = new ArrayList<>(List.of(GoProgram.API_SERVER.get().toString(), "kubectl"));
         command.addAll(List.of(arguments));
@@ -157,13 +157,13 @@ final class ApiServerProcess implements AutoCloseable {
         }
     }
 
-    /** The requests of somebody that were answered, in the order of the audit log. */
+    /** Returns the completed requests of a user, in the order of the audit log. */
     List<Audited> audited(String user) {
         try (Stream<String> lines = Files.lines(directory.resolve("audit.log"))) {
             return lines.filter(line -> line.contains('"' + user + '"') && line.endsWith("}"))
                     .map(JsonObject::new)
                     .filter(entry -> entry.getJsonObject("user").getString("username").equals(user))
-                    // A watch is logged at its start and at its end; all else once.
+                    // A watch is logged at its start and at its end; any other request is logged once.
                     .filter(entry -> entry.getString("verb").equals("watch")
                             == entry.getString("stage").equals("ResponseStarted"))
                     .map(Audited::of)
@@ -173,14 +173,14 @@ final class ApiServerProcess implements AutoCloseable {
         }
     }
 
-    /** How often agents have asked for something, such as to {@code list} what has a node's name in its path. */
+    /** Returns how many requests with this verb, such as {@code list}, and a path that contains a text agents have made. */
     long agentsCalls(String verb, String inPath) {
         return audited(RealCluster.AGENT_USER).stream()
                 .filter(call -> call.verb().equals(verb) && call.path().contains(inPath))
                 .count();
     }
 
-    /** Ends it as a crash would: at once. One that is asked to stop waits a minute for its watches. */
+    /** Ends the server immediately, like a crash. A graceful shutdown would wait a minute for watches. */
     void kill() {
         process.destroyForcibly();
         try {
@@ -191,12 +191,12 @@ final class ApiServerProcess implements AutoCloseable {
         }
     }
 
-    /** Stops its threads: connections stay open, and nobody answers. */
+    /** Suspends the process, so that connections stay open but no request gets a response. */
     void freeze() {
         signal("STOP");
     }
 
-    /** Lets it go on after {@link #freeze}. */
+    /** Resumes the process after {@link #freeze}. */
     void thaw() {
         signal("CONT");
     }
@@ -213,7 +213,7 @@ final class ApiServerProcess implements AutoCloseable {
         }
     }
 
-    /** Gives this one the certificates of another, and so the same authority. */
+    /** Copies the certificates of another server, so that both have the same certificate authority. */
     ApiServerProcess withCertificatesOf(ApiServerProcess other) {
         try {
             Files.createDirectories(directory);
@@ -244,15 +244,15 @@ final class ApiServerProcess implements AutoCloseable {
         }
     }
 
-    /** How kubectl ended, and what it wrote. */
+    /** The exit code of kubectl, and its standard output and standard error. */
     record Kubectl(int exitCode, String output) {}
 
     /**
-     * A request as the audit log has it.
+     * A request in the audit log.
      *
-     * @param verb of Kubernetes, such as {@code watch}
-     * @param path with its query
-     * @param status of HTTP
+     * @param verb the Kubernetes verb, such as {@code watch}
+     * @param path the path with its query
+     * @param status the HTTP status
      */
     record Audited(String verb, String path, int status, String userAgent) {
 

@@ -24,7 +24,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** The Helm chart: what it makes, held to the overlays of kustomize and to a real API server, and what it refuses. */
+/** Compares the chart's objects with the kustomize overlays, applies them to a real API server, and checks what is rejected. */
 @NeedsRealCluster
 class ChartIT {
 
@@ -39,7 +39,7 @@ class ChartIT {
         GoProgram.HELM.get();
     }
 
-    /** What an overlay is made of, with the settings that it leaves to others, and the values that do the same. */
+    /** Returns kustomizations, the settings that they leave to the user, and the equivalent chart values. */
     static Stream<Arguments> alike() {
         return Stream.of(
                 arguments("resources: [%s/eks]", "", ""),
@@ -84,9 +84,9 @@ class ChartIT {
     void isTakenByTheApiServerWithoutAWarning(String values, RealCluster cluster) {
         // Given
         PrometheusOperator.define(cluster.api());
-        // Not in kube-system, where the manifests' DaemonSet may be, whose selector cannot be changed.
+        // Not in kube-system, where the DaemonSet of the manifests may exist; its selector is immutable.
         String namespace = cluster.namespace();
-        // A dry run makes none, and without it the pod of the chart's test is refused.
+        // A dry run does not create the service account, and the API server rejects the pod of the chart's test without it.
         cluster.api().kubectl("create", "serviceaccount", "eks-pod-identity-agent", "--namespace", namespace, "--save-config");
         Path file = cluster.file(
                 "chart-" + values.hashCode() + ".yaml", Helm.template(set(values, "--namespace", namespace)));
@@ -171,7 +171,7 @@ class ChartIT {
         assertThat(ran.errors()).contains("There is no value " + known(name) + ".", "Is " + nearest + " meant?");
     }
 
-    /** The part of a path that is refused: the first one that is not known. */
+    /** Returns the part of a path that is rejected, which ends with the first unknown name. */
     private static String known(String name) {
         return switch (name) {
             case "agent.additionalArg.-v" -> "agent.additionalArg";
@@ -229,7 +229,7 @@ class ChartIT {
         assertThat(ran.errors()).contains("values don't meet the specifications of the schema", "at '" + place + "'");
     }
 
-    /** Each value, a setting that is not its default, and what the objects then have. */
+    /** Returns each value, a setting other than its default, and a text that the objects then contain. */
     static Stream<Arguments> effects() {
         String verified = VERIFIED + "jwks";
         return Stream.of(
@@ -287,7 +287,7 @@ class ChartIT {
                 arguments("daemonsets.cloud.affinity", "daemonsets.cloud.affinity.podAffinity.x=y", "podAffinity"));
     }
 
-    /** A text with an exclamation mark is one that must no longer be there. */
+    /** A text that starts with an exclamation mark must no longer be present. */
     @ParameterizedTest(name = "{0}")
     @MethodSource("effects")
     void doesWhatEachValueSays(String name, String values, String text) {
@@ -313,14 +313,14 @@ class ChartIT {
                 new JsonObject(Files.readString(Helm.CHART.resolve("values.schema.json"))), paths);
         String template = Files.readString(Helm.CHART.resolve("templates/_names.tpl"));
 
-        // Then: the three DaemonSets have the same values
+        // Then: every value has a case, given that the three DaemonSets have the same values
         assertThat(paths.stream().filter(path -> !path.matches("daemonsets\\.hybrid.*")))
                 .containsExactlyInAnyOrderElementsOf(effects().map(each -> (String) each.get()[0]).toList());
         assertThat(Pattern.compile("(?m)^- ([a-zA-Z.]+)$").matcher(template).results().map(name -> name.group(1)))
                 .containsExactlyInAnyOrderElementsOf(paths.stream().filter(path -> !path.startsWith("daemonsets.")).toList());
     }
 
-    /** The paths of values that have a type in the schema; each must have one, and each in the schema must be a value. */
+    /** Adds the paths of all values. Each value must be in the schema, and each property of the schema must be a value. */
     private static void leaves(String prefix, Map<String, Object> values, JsonObject schema, Set<String> paths) {
         JsonObject properties = schema.getJsonObject("properties");
         assertThat(values.keySet()).as(prefix).isEqualTo(properties.fieldNames());
@@ -336,7 +336,7 @@ class ChartIT {
         });
     }
 
-    /** Values of the reference's chart that this one does not have. */
+    /** Uses values of the reference agent's chart that this chart does not have. */
     @ParameterizedTest
     @CsvSource(delimiter = '|', value = {
         "agent.command            | the image's entry point is the agent",

@@ -17,18 +17,18 @@ import org.yaml.snakeyaml.Yaml;
 import org.yaml.snakeyaml.constructor.SafeConstructor;
 
 /**
- * Objects as they are compared, whether kustomize made them or Helm. How the agent is told its settings is not: kustomize
- * uses a ConfigMap, and the chart variables and flags. What the settings then are is compared.
+ * Converts objects to a form in which those of kustomize and Helm can be compared. How the agent gets its settings is ignored,
+ * because kustomize uses a ConfigMap and the chart uses variables and flags. The resulting settings are compared.
  */
 final class ComparableObjects {
 
-    /** Helm's own, and the ones that tell one release from another. */
+    /** The labels of Helm itself and those that distinguish releases. */
     private static final Set<String> LABELS_OF_HELM = Set.of(
             "app.kubernetes.io/instance", "app.kubernetes.io/managed-by", "app.kubernetes.io/version", "helm.sh/chart");
 
     private ComparableObjects() {}
 
-    /** The objects, by kind and name, and the settings of each DaemonSet's agent. */
+    /** Returns the objects by kind and name, and the settings of each DaemonSet's agent. */
     static Map<String, Object> read(String yaml) {
         List<Map<String, Object>> objects = documents(yaml);
         Map<String, Map<String, Object>> configMaps = new TreeMap<>();
@@ -41,7 +41,7 @@ final class ComparableObjects {
         for (Map<String, Object> object : objects) {
             withoutLabelsOfHelm(object);
             if (((String) object.get("kind")).startsWith("ValidatingAdmissionPolicy")) {
-                // It has none, which not every kustomize knows.
+                // The kind is cluster-scoped, which some versions of kustomize do not know.
                 mapping(object.get("metadata")).remove("namespace");
                 withoutLayout(object);
             }
@@ -80,7 +80,7 @@ final class ComparableObjects {
         }
     }
 
-    /** Expressions mean the same however they are broken into lines. */
+    /** Normalizes whitespace in expressions, because line breaks do not change their meaning. */
     private static void withoutLayout(Object node) {
         if (node instanceof Map<?, ?>) {
             mapping(node).replaceAll((key, value) ->
@@ -91,7 +91,7 @@ final class ComparableObjects {
         }
     }
 
-    /** Takes the settings out of a DaemonSet: those of its ConfigMap, variables and flags that are not the default. */
+    /** Removes the settings from a DaemonSet and returns those of its ConfigMap, variables and flags that are not the default. */
     private static Map<String, String> takeSettings(Map<String, Object> daemonSet, Map<String, Map<String, Object>> configMaps) {
         Map<String, Object> template = mapping(mapping(daemonSet.get("spec")).get("template"));
         Map<String, Object> agent = mapping(list(mapping(template.get("spec")).get("containers")).get(0));

@@ -16,42 +16,41 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
 /**
- * A program that is built from Go's modules, once, in some minutes, into a directory that outlives {@code target}; another
- * version of its sources goes into another directory.
+ * Describes a program that is built from Go modules. A build takes several minutes, so it happens once, into a directory outside
+ * {@code target}. Each version of the sources has its own directory.
  *
- * @param name of the executable
+ * @param name the name of the executable
  * @param sources the directory of its module
  * @param main the package of its main function
- * @param linkerFlags for the linker
+ * @param linkerFlags the flags for the linker
  */
 record GoProgram(String name, Path sources, String main, String linkerFlags) {
 
-    /** kube-apiserver with etcd, and kubectl. */
+    /** A program that contains kube-apiserver, etcd and kubectl. */
     static final GoProgram API_SERVER = new GoProgram("api-server", Path.of("src", "native-test", "go").toAbsolutePath(), ".",
             "-s -w -X k8s.io/component-base/version.gitVersion=v1.35.4"
                     + " -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=35");
 
-    /** Helm. */
     static final GoProgram HELM = new GoProgram(
             "helm", Path.of("src", "native-test", "helm").toAbsolutePath(), "helm.sh/helm/v4/cmd/helm", "-s -w");
 
-    /** The system property that names the directory; the Maven profile {@code cluster} sets it. */
+    /** The system property for the directory of built programs. The Maven profile {@code cluster} sets it. */
     static final String CACHE = "cluster.cache";
 
     private static final Duration BUILD_PATIENCE = Duration.ofMinutes(25);
     private static final Duration PATIENCE = Duration.ofSeconds(60);
 
-    /** Why it cannot be had here; empty if it can. */
+    /** Returns why the program is not available here, or empty if it is. */
     Optional<String> missing() {
         if (System.getProperty(CACHE) == null) {
-            return Optional.of("needs a kube-apiserver: mvn verify -Pcluster");
+            return Optional.of("Needs a kube-apiserver: run mvn verify -Pcluster");
         }
         return Files.exists(built()) || thereIsGo()
                 ? Optional.empty()
-                : Optional.of("needs Go 1.25 or later, to build " + name);
+                : Optional.of("Needs Go 1.25 or later to build " + name);
     }
 
-    /** Asked where the sources are, an old Go fails if it cannot get the version that they need. */
+    /** Runs {@code go} in the source directory, where an old Go fails if it cannot download the version that the module needs. */
     private boolean thereIsGo() {
         try {
             Process go = new ProcessBuilder("go", "version").directory(sources.toFile()).redirectErrorStream(true)
@@ -69,7 +68,7 @@ record GoProgram(String name, Path sources, String main, String linkerFlags) {
         }
     }
 
-    /** The executable, which is built if it is not there. */
+    /** Returns the executable, and builds it first if it does not exist. */
     Path get() {
         synchronized (GoProgram.class) {
             return builtIfNeeded();
@@ -91,7 +90,7 @@ record GoProgram(String name, Path sources, String main, String linkerFlags) {
         return program;
     }
 
-    /** Beside its place, to which it is moved whole: a build that is interrupted leaves nothing there. */
+    /** Builds the program in a temporary directory and then moves it, so that an interrupted build leaves nothing behind. */
     private void build(Path program) throws IOException, InterruptedException {
         Files.createDirectories(program.getParent());
         Path unfinished = Files.createTempDirectory(program.getParent(), "build-");
@@ -103,10 +102,10 @@ record GoProgram(String name, Path sources, String main, String linkerFlags) {
             Process process = go.directory(sources.toFile()).redirectErrorStream(true).redirectOutput(log.toFile()).start();
             try {
                 if (!process.waitFor(BUILD_PATIENCE.toSeconds(), TimeUnit.SECONDS)) {
-                    throw new IOException("Building " + name + " takes over " + BUILD_PATIENCE);
+                    throw new IOException("Building " + name + " takes longer than " + BUILD_PATIENCE);
                 }
             } finally {
-                // Not only then: a test that takes too long is interrupted.
+                // Also needed when a test that exceeds its timeout is interrupted.
                 process.descendants().forEach(ProcessHandle::destroyForcibly);
                 process.destroyForcibly();
             }
@@ -136,7 +135,7 @@ record GoProgram(String name, Path sources, String main, String linkerFlags) {
         return Path.of(System.getProperty(CACHE), hash(), name);
     }
 
-    /** Of all that the program is made of. */
+    /** Returns a hash of everything from which the program is built. */
     private String hash() {
         try (Stream<Path> files = Files.list(sources)) {
             MessageDigest digest = MessageDigest.getInstance("SHA-256");

@@ -12,14 +12,14 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 
-/** Helm, with the chart of this repository. */
+/** Runs Helm with the chart of this repository. */
 final class Helm {
 
     static final Path CHART = Path.of("kubernetes", "chart").toAbsolutePath();
 
     private Helm() {}
 
-    /** What {@code helm template} makes of the chart, without its test. */
+    /** Returns the output of {@code helm template} and fails the test if Helm fails. */
     static String template(String... arguments) {
         Ran ran = tryTemplate(arguments);
         assertThat(ran.exitCode()).as(ran.errors()).isZero();
@@ -40,7 +40,7 @@ final class Helm {
             Path directory = RealCluster.directory("helm");
             Path errors = directory.resolve("errors");
             ProcessBuilder helm = new ProcessBuilder(command).redirectError(errors.toFile());
-            // It keeps its own files below these.
+            // Helm keeps its own files in directories that these variables determine.
             helm.environment().put("HOME", directory.toString());
             helm.environment().keySet().removeIf(name -> name.startsWith("HELM_") || name.startsWith("XDG_"));
             helm.environment().putAll(environment);
@@ -55,6 +55,6 @@ final class Helm {
         }
     }
 
-    /** How it ended, and what it wrote to standard output and standard error. */
+    /** The exit code of Helm, its standard output and its standard error. */
     record Ran(int exitCode, String output, String errors) {}
 }

@@ -20,7 +20,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/** The commands of {@code kubernetes/README.md}, word for word, on a cluster where nothing is installed. */
+/** Runs the commands of {@code kubernetes/README.md} verbatim, on a cluster where nothing is installed. */
 @NeedsRealCluster
 class InstallPageIT {
 
@@ -28,7 +28,7 @@ class InstallPageIT {
     private static final List<String> BLOCKS;
 
     private static RealCluster cluster;
-    /** What a person has cloned. */
+    /** A copy of the repository, as a user would clone it. */
     private static Path clone;
 
     static {
@@ -76,7 +76,7 @@ class InstallPageIT {
         // When
         paste("kubectl delete -k kubernetes/my-cluster");
 
-        // Then: the page's other way, where nothing is left of the first
+        // Then: Helm, the page's other method, works when nothing is left of the first
         assumeThat(GoProgram.HELM.missing()).isEmpty();
         tool("helm", GoProgram.HELM.get().toString());
         String helm = paste(command(BLOCKS.get(1), "helm install"));
@@ -85,7 +85,7 @@ class InstallPageIT {
                 .containsOnly("my-repository/eks-pod-identity-agent:" + BuildInfo.current().version());
     }
 
-    /** One of a block's commands, with the lines that go on with it. */
+    /** Returns a command of a block, with its continuation lines. */
     private static String command(String block, String start) {
         return Pattern.compile("(?m)^" + start + "(?:.*\\\\\n)*.*$").matcher(block).results().findFirst().orElseThrow().group();
     }
@@ -101,7 +101,7 @@ class InstallPageIT {
                 .toList();
     }
 
-    /** Has a shell do what a person pastes into it. */
+    /** Runs commands in a shell, as if a user pasted them, and returns the output. */
     private static String paste(String commands) throws IOException {
         ProcessBuilder shell = new ProcessBuilder("bash", "-c", commands).directory(clone.toFile()).redirectErrorStream(true);
         shell.environment().put("PATH", clone.resolve("bin") + ":" + shell.environment().get("PATH"));

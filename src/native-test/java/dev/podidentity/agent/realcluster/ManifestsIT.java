@@ -11,11 +11,11 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What the API server itself says of the manifests. */
+/** Checks that a real API server accepts the manifests. */
 @NeedsRealCluster
 class ManifestsIT {
 
-    /** The overlays that {@code kubernetes/README.md} tells people to write, by what they are for. */
+    /** Returns the overlays that {@code kubernetes/README.md} tells users to write, each with its purpose. */
     static Stream<Arguments> overlays() {
         return Stream.of(
                 Arguments.of("base", "resources: [%s/base]"),
@@ -72,7 +72,7 @@ class ManifestsIT {
                         .satisfies(name -> assertThat(selector).contains("- " + name.replace("DaemonSet ", "") + "\n")));
     }
 
-    /** A field that the API server fills in itself would be another manager's. */
+    /** Detects fields that the API server sets by default, because these would belong to another field manager. */
     @ParameterizedTest
     @ValueSource(strings = {"resources: [%s/base]", "resources: [%s/verified]", "resources: [%s/hybrid-bottlerocket]"})
     void aServerSideApplyAfterAClientSideOneDoesNotConflict(String overlay, RealCluster cluster) {

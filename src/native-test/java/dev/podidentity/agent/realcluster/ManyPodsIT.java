@@ -26,14 +26,14 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/** A full node of a cluster of many. */
+/** Tests a full node in a large cluster. */
 @NeedsRealCluster
 class ManyPodsIT {
 
     private static final int HERE = 250;
     private static final int ELSEWHERE = 5_000;
     private static final int MADE_AND_DELETED = 500;
-    /** Of each pod here, in its specification, which the agent does not ask for. */
+    /** The size of each local pod's specification, which the agent does not request. */
     private static final int SPECIFICATION_BYTES = 100_000;
     private static final int AT_ONCE = 8;
     private static final Duration PATIENCE = Duration.ofSeconds(120);
@@ -65,7 +65,7 @@ class ManyPodsIT {
         THREADS.shutdownNow();
     }
 
-    /** Does something so often, some at once. */
+    /** Runs an action a number of times, several at once. */
     private static <T> List<T> each(int times, IntFunction<T> action) {
         List<Callable<T>> tasks = IntStream.range(0, times)
                 .mapToObj(number -> (Callable<T>) () -> action.apply(number)).toList();
@@ -94,23 +94,23 @@ class ManyPodsIT {
         try (TcpProxy way = new TcpProxy(cluster.api().port()); AgentProcess agent = node.agent(way.url(), "--pod-watch")) {
             RealNode.awaitWatch(agent);
 
-            // Then: with the agent's own
+            // Then: the known pods include the agent's own pod
             assertThat(known(agent)).isEqualTo(HERE + 1);
             assertThat(calls()).isNotEmpty().allSatisfy(call -> {
                 assertThat(call.status()).isEqualTo(200);
                 assertThat(call.path()).contains("fieldSelector=spec.nodeName%3D" + node.name());
                 assertThat(call.userAgent()).startsWith("eks-pod-identity-agent/");
             });
-            assertThat(way.received()).as("bytes, of which the specifications alone would be a hundred times as many")
+            assertThat(way.received()).as("bytes received; the specifications alone would be ten times the limit")
                     .isLessThan(SPECIFICATION_BYTES * HERE / 10L);
             long afterList = way.received();
             long memory = anonymousMemory(agent);
 
-            // When: the watch tells of a change of each
+            // When: the watch reports a change of each pod
             each(HERE, number -> cluster.administrator().resource(pods.get(number)).edit(now -> new PodBuilder(now)
                     .editMetadata().addToLabels("changed", "yes").endMetadata().build()));
             Pod last = node.pod(namespace, "last");
-            Wait.until("the last one is known", () -> known(agent) == HERE + 2);
+            Wait.until("the agent knows the last pod", () -> known(agent) == HERE + 2);
 
             // Then
             assertThat(way.received() - afterList).isLessThan(SPECIFICATION_BYTES * HERE / 10L);
@@ -138,7 +138,7 @@ class ManyPodsIT {
 
             // When
             List<Pod> young = each(MADE_AND_DELETED, number -> node.pod(namespace, "young-" + number));
-            Wait.until("all are known", PATIENCE, () -> known(agent) == before + MADE_AND_DELETED);
+            Wait.until("the agent knows all pods", PATIENCE, () -> known(agent) == before + MADE_AND_DELETED);
             String first = cluster.token(young.get(0));
             String last = cluster.token(young.get(MADE_AND_DELETED - 1));
             assertThat(ask(agent, first).status()).isEqualTo(200);
@@ -148,7 +148,7 @@ class ManyPodsIT {
             });
 
             // Then
-            Wait.until("all are gone", PATIENCE, () -> known(agent) == before);
+            Wait.until("the agent has forgotten the deleted pods", PATIENCE, () -> known(agent) == before);
             askUntil(403, agent, first);
             askUntil(403, agent, last);
             assertThat(agent.metric("pod_identity_pods_synced")).isOne();
@@ -157,10 +157,10 @@ class ManyPodsIT {
         }
     }
 
-    /** Much less than the specifications of the pods; said of the executable alone, as a JVM takes what it is given. */
+    /** Asserts that memory grows by less than the pods' specifications. Skipped on a JVM, which uses all the memory it may. */
     private static void assertTakesNothing(AgentProcess agent, long memoryBefore) {
         if (System.getProperty("agent.executable") != null) {
-            assertThat(anonymousMemory(agent) - memoryBefore).as("bytes more than before")
+            assertThat(anonymousMemory(agent) - memoryBefore).as("growth of memory in bytes")
                     .isLessThan((long) SPECIFICATION_BYTES * HERE);
         }
     }

@@ -11,14 +11,14 @@ import org.junit.jupiter.api.extension.ExecutionCondition;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.extension.ExtensionContext;
 
-/** Skips a class of tests, with the reason, where there is no real API server to run them with. */
+/** Skips a test class, with the reason, if no real API server is available. */
 @Target(ElementType.TYPE)
 @Retention(RetentionPolicy.RUNTIME)
 @ExtendWith({NeedsRealCluster.Condition.class, SharedCluster.class})
 @Timeout(300)
 @interface NeedsRealCluster {
 
-    /** Looks for one. */
+    /** Checks whether the API server has been or can be built. */
     final class Condition implements ExecutionCondition {
 
         @Override
@@ -26,7 +26,7 @@ import org.junit.jupiter.api.extension.ExtensionContext;
             Optional<String> missing = GoProgram.API_SERVER.missing();
             return missing.isPresent()
                     ? ConditionEvaluationResult.disabled(missing.get())
-                    : ConditionEvaluationResult.enabled("There is a kube-apiserver");
+                    : ConditionEvaluationResult.enabled("A kube-apiserver is available");
         }
     }
 }

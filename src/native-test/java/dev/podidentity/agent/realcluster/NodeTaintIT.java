@@ -14,8 +14,8 @@ import org.junit.jupiter.api.parallel.Execution;
 import org.junit.jupiter.api.parallel.ExecutionMode;
 
 /**
- * The startup taint, with the admission policy that lets the agent do nothing else to its node. What the policy refuses is in
- * {@link PolicyEnforcementIT}.
+ * Tests the removal of the startup taint under the admission policy that allows the agent no other change of its node.
+ * {@link PolicyEnforcementIT} tests what the policy rejects.
  */
 @NeedsRealCluster
 class NodeTaintIT {
@@ -75,7 +75,7 @@ class NodeTaintIT {
     @Test
     @Execution(ExecutionMode.CONCURRENT)
     void whatOthersChangeMeanwhileIsNotUndone() {
-        // Given: somebody who adds a taint after the other
+        // Given: a client that adds one taint after another
         RealNode node = cluster.node(STARTUP).mount();
         AtomicBoolean removed = new AtomicBoolean();
         CompletableFuture<Integer> changes = CompletableFuture.supplyAsync(() -> {

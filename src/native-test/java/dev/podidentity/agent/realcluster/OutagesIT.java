@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.parallel.Execution;
 import org.junit.jupiter.api.parallel.ExecutionMode;
 
-/** What becomes of the pods while the API server is away, each case beside the others. */
+/** Checks that pods are served while the API server is unreachable. The cases run concurrently. */
 @NeedsRealCluster
 @Timeout(420)
 class OutagesIT {
@@ -27,10 +27,10 @@ class OutagesIT {
     private static final String EXPIRED = "pod_identity_pod_watch_ends_total{cause=\"expired\",}";
     private static final Taint STARTUP = new Taint("NoSchedule", "pods.eks.amazonaws.com/agent-not-ready", null, null);
     private static final Duration PACE = Duration.ofMillis(100);
-    /** Three minutes of silence, and the time of this machine. */
+    /** Three minutes of silence, plus a margin for a slow machine. */
     private static final Duration SILENCE_NOTICED = Duration.ofSeconds(225);
 
-    /** A node's pods, of which one is dead and the agent knows it. */
+    /** The pods of a node, one of which has been deleted, as the agent knows. */
     private static final class Pods {
 
         private final RealCluster cluster;
@@ -41,7 +41,7 @@ class OutagesIT {
         private final String credentials;
         private final String deadToken;
         private final String forged;
-        /** Of a pod that nobody knows yet. */
+        /** The token of a pod that has not used the agent yet. */
         private final String young;
 
         Pods(RealCluster cluster, RealNode node, AgentProcess agent) {
@@ -61,7 +61,7 @@ class OutagesIT {
             young = cluster.token(youngPod);
         }
 
-        /** Asks as pods do, for a while: everybody gets what is theirs the whole time. */
+        /** Sends the pods' requests for a while and asserts that each one always gets the right response. */
         void assertServedFor(Duration time) {
             long end = System.nanoTime() + time.toNanos();
             do {
@@ -72,13 +72,13 @@ class OutagesIT {
 
         void assertServed() {
             for (String each : List.of(token, secondToken, young)) {
-                assertThat(ask(agent, each).body()).as("what the pods of the service account share").isEqualTo(credentials);
+                assertThat(ask(agent, each).body()).as("credentials shared by the service account's pods").isEqualTo(credentials);
             }
             assertThat(ask(agent, deadToken).status()).isEqualTo(403);
             assertThat(ask(agent, forged).status()).isEqualTo(400);
         }
 
-        /** Whether the agent hears of what happens. */
+        /** Asserts that the agent notices the deletion of a pod. */
         void assertDeathIsHeard() {
             cluster.forceDelete(living);
             askUntil(403, agent, token);
@@ -106,7 +106,7 @@ class OutagesIT {
                 cluster.api().restart();
 
                 // Then
-                Wait.until("the pods are watched again", () -> agent.metric(SYNCED) == 1);
+                Wait.until("the agent watches the pods again", () -> agent.metric(SYNCED) == 1);
                 pods.assertServed();
                 pods.assertDeathIsHeard();
             }
@@ -127,11 +127,11 @@ class OutagesIT {
                 assertThat(cluster.api().agentsCalls("list", node.name())).isOne();
                 second.start(flags);
 
-                // When: a pod dies meanwhile
+                // When: a pod is deleted while the agent's API server is down
                 cluster.api().kill();
                 second.administrator().pods().resource(pods.living).withGracePeriod(0).delete();
                 cluster.etcd().compact(second.directory());
-                assertThat(ask(agent, pods.token).body()).as("what is not known lives").isEqualTo(pods.credentials);
+                assertThat(ask(agent, pods.token).body()).as("the agent does not know of it yet").isEqualTo(pods.credentials);
                 cluster.api().restart();
 
                 // Then
@@ -169,7 +169,7 @@ class OutagesIT {
         }
     }
 
-    /** Connections stay open and nothing comes, as behind a firewall that has forgotten them. */
+    /** Connections stay open but carry nothing, as when a firewall has lost their state. */
     @Test
     @Execution(ExecutionMode.CONCURRENT)
     void aNetworkThatLosesEverything(RealCluster cluster) {
@@ -184,7 +184,7 @@ class OutagesIT {
 
             // Then
             pods.assertServed();
-            Wait.until("the silence is noticed", SILENCE_NOTICED, () -> agent.metric(SYNCED) == 0);
+            Wait.until("the agent notices the silence", SILENCE_NOTICED, () -> agent.metric(SYNCED) == 0);
             pods.assertServed();
 
             // When
@@ -193,7 +193,7 @@ class OutagesIT {
             // Then
             askUntil(403, agent, pods.token);
             assertThat(ask(agent, pods.young).status()).isEqualTo(200);
-            assertThat(cluster.api().agentsCalls("list", node.name())).as("it goes on from what it knows").isOne();
+            assertThat(cluster.api().agentsCalls("list", node.name())).as("the watch resumes without another list").isOne();
         }
     }
 
@@ -220,12 +220,12 @@ class OutagesIT {
                 askUntil(403, agent, pods.token);
                 assertThat(ask(agent, pods.young).status()).isEqualTo(200);
                 assertThat(second.agentsCalls("watch", node.name())).isPositive();
-                assertThat(second.agentsCalls("list", node.name())).as("it goes on from what it knows").isZero();
+                assertThat(second.agentsCalls("list", node.name())).as("the watch resumes without another list").isZero();
             }
         }
     }
 
-    /** It says 403 to everybody until it has read the cluster's roles: too short a time to catch a real one in. */
+    /** A starting API server responds with 403 until it has read the cluster's roles, too briefly to test with a real one. */
     @Test
     @Execution(ExecutionMode.CONCURRENT)
     void anApiServerThatHasJustStartedRefusesEverybody(RealCluster cluster) {
@@ -234,8 +234,8 @@ class OutagesIT {
                 TcpProxy way = new TcpProxy(starting.port());
                 AgentProcess agent = node.agent(way.url(), "--token-verification", "jwks", "--pod-watch", "--events",
                         "--startup-taint", STARTUP.getKey())) {
-            // When: each of keys, pods and node
-            Wait.until("all features have asked", () -> starting.refused().containsAll(List.of(
+            // When: the requests for keys, pods and the node have all been refused
+            Wait.until("all features have sent a request", () -> starting.refused().containsAll(List.of(
                     "/openid/v1/jwks", "/api/v1/pods", "/api/v1/nodes/" + node.name())));
             way.leadTo(cluster.api().port());
             way.pass();
@@ -245,7 +245,7 @@ class OutagesIT {
             node.awaitVerified(agent);
             Wait.until("the taint is removed", () -> !node.taints().contains(STARTUP));
             assertThat(agent.lines("The agent may not watch the pods")).isZero();
-            // An answer that was cut off by the change of servers is another trouble, and may be told.
+            // A response that the change of servers cut off is another problem, which may be logged.
             assertThat(agent.lines("The startup taint cannot be removed", "HTTP 403")).isZero();
         }
     }

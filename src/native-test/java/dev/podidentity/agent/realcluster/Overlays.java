@@ -7,7 +7,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Collectors;
 
-/** Overlays as people write them on top of {@code kubernetes/}. */
+/** Writes overlays of {@code kubernetes/} as users would. */
 final class Overlays {
 
     private static final Path MANIFESTS = Path.of("kubernetes").toAbsolutePath();
@@ -15,16 +15,16 @@ final class Overlays {
     private Overlays() {}
 
     /**
-     * Writes one into a directory of the cluster's.
+     * Writes an overlay into a new directory of the cluster.
      *
      * @param content its first lines, in which {@code %s} stands for the directory of the manifests
-     * @param literals what it adds to the agent's environment
+     * @param literals the variables that it adds to the agent's environment
      */
     static Path write(RealCluster cluster, String content, List<String> literals) {
         try {
             Path all = Files.createDirectories(cluster.api().directory().toRealPath().resolve("overlays"));
             Path directory = Files.createTempDirectory(all, "overlay-");
-            // kustomize takes no absolute paths.
+            // kustomize does not accept absolute paths.
             String manifests = directory.relativize(MANIFESTS.toRealPath()).toString();
             Files.writeString(directory.resolve("kustomization.yaml"), content.replace("%s", manifests) + """
 

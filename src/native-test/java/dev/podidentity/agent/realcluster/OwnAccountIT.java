@@ -16,16 +16,16 @@ import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The token and the certificate authority that kubelet mounts into the agent's pod: replaced, expired, bad. */
+/** Tests replaced, expired and invalid tokens and CA certificates, which kubelet mounts into the agent's pod. */
 @NeedsRealCluster
 class OwnAccountIT {
 
     private static final String VERIFIED = "pod_identity_token_verifications_total{verdict=\"verified\",}";
     private static final String API_SERVER = "pod_identity_token_verifications_total{verdict=\"api_server\",}";
     private static final String AWAY = "The API server cannot review tokens";
-    /** The files are read anew after a minute. */
+    /** More than the minute after which the agent reads the files again. */
     private static final Duration READ_ANEW = Duration.ofSeconds(120);
-    /** The API server accepts a token for a minute more, and remembers for some seconds that it has. */
+    /** More than the time for which the API server still accepts an expired token: a minute, plus some seconds of caching. */
     private static final Duration EXPIRED = Duration.ofSeconds(150);
 
     private final RealCluster cluster;
@@ -43,11 +43,11 @@ class OwnAccountIT {
         return agent;
     }
 
-    /** Whether the API server reviews tokens for the agent, by one that it has never seen. */
+    /** Returns whether the API server reviews tokens for the agent, determined with a new token. */
     private boolean reviews(RealNode node, AgentProcess agent) {
         double before = agent.metric(VERIFIED);
         Pod pod = node.pod(namespace, "pod-" + System.nanoTime());
-        assertThat(ask(agent, cluster.token(pod)).status()).as("the pod is served all the same").isEqualTo(200);
+        assertThat(ask(agent, cluster.token(pod)).status()).as("the pod is served regardless").isEqualTo(200);
         return agent.metric(VERIFIED) > before;
     }
 
@@ -59,13 +59,13 @@ class OwnAccountIT {
             // Given
             String oldToken = node.agentToken();
 
-            // When: the old one is good no more
+            // When: the old token becomes invalid
             node.replaceAgentPod();
             node.mount("token", node.agentToken());
-            Wait.until("the API server refuses the old one", () -> refused(oldToken));
+            Wait.until("the API server rejects the old token", () -> refused(oldToken));
 
             // Then
-            Wait.until("tokens are reviewed", () -> reviews(node, agent));
+            Wait.until("the API server reviews tokens", () -> reviews(node, agent));
             assertThat(agent.lines("\"level\":\"warning\"", "(HTTP 401)")).isZero();
             Pod pod = node.pod(namespace, "mortal-" + System.nanoTime());
             String token = cluster.token(pod);
@@ -89,9 +89,9 @@ class OwnAccountIT {
                 .withLifetime(Duration.ofSeconds(15))));
         try (AgentProcess agent = reviewingAgent(node)) {
             // When
-            Wait.until("the token is expired", EXPIRED, () -> !reviews(node, agent));
+            Wait.until("the agent's token has expired", EXPIRED, () -> !reviews(node, agent));
             double unjudged = agent.metric(API_SERVER);
-            Wait.until("tokens are judged by EKS Auth", () -> !reviews(node, agent) && agent.metric(API_SERVER) > unjudged);
+            Wait.until("tokens are left to EKS Auth to verify", () -> !reviews(node, agent) && agent.metric(API_SERVER) > unjudged);
 
             // Then
             assertThat(agent.lines("\"level\":\"warning\"", AWAY, "HTTP 401")).isOne();
@@ -100,7 +100,7 @@ class OwnAccountIT {
             node.mount("token", node.agentToken());
 
             // Then
-            Wait.until("tokens are reviewed", () -> reviews(node, agent));
+            Wait.until("the API server reviews tokens", () -> reviews(node, agent));
             agent.awaitLine(line -> line.contains("The API server reviews tokens again"));
         }
     }
@@ -120,7 +120,7 @@ class OwnAccountIT {
             node.mount("token", node.agentToken());
 
             // Then
-            Wait.until("tokens are reviewed", () -> reviews(node, agent));
+            Wait.until("the API server reviews tokens", () -> reviews(node, agent));
             RealNode.awaitWatch(agent);
         }
     }
@@ -139,7 +139,7 @@ class OwnAccountIT {
             node.mount();
 
             // Then
-            Wait.until("tokens are reviewed", () -> reviews(node, agent));
+            Wait.until("the API server reviews tokens", () -> reviews(node, agent));
             RealNode.awaitWatch(agent);
         }
     }
@@ -155,7 +155,7 @@ class OwnAccountIT {
                 String token = own.token(pod);
                 String credentials = ask(agent, token).body();
 
-                // When: the API server comes back with a certificate of another authority
+                // When: the API server restarts with a certificate from another authority
                 own.api().kill();
                 for (String name : Stream.of("ca.crt", "server.crt", "server.key", "admin.crt", "admin.key").toList()) {
                     Files.delete(own.api().directory().resolve(name));
@@ -163,7 +163,7 @@ class OwnAccountIT {
                 own.api().restart();
 
                 // Then
-                Wait.until("the server is not trusted", () -> agent.lines("\"level\":\"warning\"",
+                Wait.until("the agent does not trust the server", () -> agent.lines("\"level\":\"warning\"",
                         "The pods of this node cannot be watched", "ca.crt is the certificate authority of this cluster") == 1);
                 assertThat(ask(agent, token).body()).isEqualTo(credentials);
 
@@ -171,7 +171,7 @@ class OwnAccountIT {
                 node.mount("ca.crt", Files.readString(own.api().authority()));
 
                 // Then
-                Wait.until("the pods are watched again", READ_ANEW, () -> agent.metric("pod_identity_pods_synced") == 1);
+                Wait.until("the agent watches the pods again", READ_ANEW, () -> agent.metric("pod_identity_pods_synced") == 1);
                 assertThat(ask(agent, token).body()).isEqualTo(credentials);
                 own.api().kubectl("delete", "pod", "--namespace", pod.getMetadata().getNamespace(), "cart-1", "--force",
                         "--grace-period=0");

@@ -15,7 +15,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** Events on pods, which the admission policy of {@code kubernetes/verified} restricts to those that the agent sends. */
+/** Tests Events on pods. The admission policy of {@code kubernetes/verified} allows only those that the agent sends. */
 @NeedsRealCluster
 class PodEventsIT {
 
@@ -64,11 +64,11 @@ class PodEventsIT {
         return cluster.api().agentsCalls("create", "/namespaces/" + namespace + "/events");
     }
 
-    /** Waits until the agent has sent all that it had to before this: it sends Events one after the other. */
+    /** Waits until the agent has sent all earlier Events, by waiting for one that is queued after them. */
     private void awaitSent() {
         Pod last = pod("last");
         ask(agent, cluster.token(last));
-        Wait.until("the last Event is there", () -> events().stream()
+        Wait.until("the last Event exists", () -> events().stream()
                 .anyMatch(event -> event.getInvolvedObject().getName().equals("last")));
     }
 
@@ -168,9 +168,9 @@ class PodEventsIT {
             // When
             askOften(cluster.token(pod("cart-1")), 403);
             askOften(cluster.token(pod("cart-2")), 403);
-            Wait.until("both are refused", () -> posts() == 2);
+            Wait.until("both Events are rejected", () -> posts() == 2);
             askOften(cluster.token(pod("cart-1b")), 403);
-            Wait.until("all are refused", () -> posts() == 3);
+            Wait.until("all Events are rejected", () -> posts() == 3);
 
             // Then
             assertThat(agent.awaitLine(line -> line.contains("The API server rejects an Event")))

@@ -36,7 +36,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** What an API server lets the agent's service account do once {@code kubernetes/verified} is applied to it. */
+/** Tests what an API server allows the agent's service account after {@code kubernetes/verified} is applied. */
 @NeedsRealCluster
 class PolicyEnforcementIT {
 
@@ -46,10 +46,10 @@ class PolicyEnforcementIT {
     private static final Taint OTHER = new Taint("NoExecute", "example.com/other", "2026-01-01T00:00:00Z", "x");
     private static final Taint ANOTHER = new Taint("NoSchedule", "example.com/another", null, null);
     private static final String TAINTS = "/spec/taints";
-    /** The startup taint, which comes first. */
+    /** A patch that removes the startup taint, which is the first taint. */
     private static final String REMOVE = remove(TAINTS + "/0");
     private static final int FORBIDDEN = 403;
-    /** How the API server answers what a policy refuses. */
+    /** The status with which the API server responds to requests that a policy rejects. */
     private static final int INVALID = 422;
 
     private static KubernetesClient administrator;
@@ -65,17 +65,17 @@ class PolicyEnforcementIT {
         awaitPolicies();
     }
 
-    /** Waits until both are enforced, some time after they are created. */
+    /** Waits until both policies are enforced, which happens some time after they are created. */
     private static void awaitPolicies() {
         Node probe = node();
         try (KubernetesClient unbound = client(token(null))) {
-            Wait.until("the policy of nodes is enforced",
+            Wait.until("the policy for nodes is enforced",
                     () -> patch(unbound, probe, change("replace", TAINTS, List.of())) != 0);
             Event event = new EventBuilder()
                     .withNewMetadata().withGenerateName("probe-").withNamespace("default").endMetadata()
                     .withNewInvolvedObject().withKind("Pod").withNamespace("default").endInvolvedObject()
                     .build();
-            Wait.until("the policy of Events is enforced", () -> create(unbound, event) != 0);
+            Wait.until("the policy for Events is enforced", () -> create(unbound, event) != 0);
         }
         administrator.resource(probe).delete();
     }
@@ -109,7 +109,7 @@ class PolicyEnforcementIT {
         List<Taint> taints = node.getSpec().getTaints();
         List<Taint> others = taints.subList(1, taints.size());
 
-        // When: as the agent says it
+        // When: the agent's own patch, with its test operation
         int status = patch(agent, node, change("test", TAINTS, taints) + ',' + change("replace", TAINTS, others));
 
         // Then
@@ -123,7 +123,7 @@ class PolicyEnforcementIT {
         // Given
         administrator.resource(node).edit(edited -> new NodeBuilder(edited).editSpec().withTaints(STARTUP).endSpec().build());
 
-        // When: as the agent says it
+        // When: the agent's own patch, with its test operation
         int status = patch(agent, node, change("test", TAINTS, List.of(STARTUP)) + ',' + remove(TAINTS));
 
         // Then
@@ -131,7 +131,7 @@ class PolicyEnforcementIT {
         assertThat(fresh(node).getSpec().getTaints()).isEmpty();
     }
 
-    /** What could be changed of a node without the startup taint. */
+    /** Returns changes of a node without the startup taint, none of which the policy allows. */
     static Stream<Arguments> changes() {
         return Stream.of(
                 arguments("cordon", change("add", "/spec/unschedulable", true)),
@@ -160,14 +160,14 @@ class PolicyEnforcementIT {
     @ParameterizedTest(name = "{0}")
     @MethodSource("changes")
     void nothingElseOfTheNodeIsChanged(String what, String change) {
-        // When: together with what is allowed
+        // When: the change comes together with the allowed one
         int together = patch(agent, node, REMOVE + ',' + change);
 
         // Then
         assertThat(together).isEqualTo(INVALID);
         assertThat(fresh(node)).isEqualTo(node);
 
-        // When: alone, where the startup taint is gone
+        // When: the change comes alone, after the startup taint is gone
         assertThat(patch(administrator, node, REMOVE)).isZero();
         Node before = fresh(node);
         int alone = patch(agent, node, change);
@@ -221,7 +221,7 @@ class PolicyEnforcementIT {
         assertThat(create(agent, new EventBuilder(event())
                 .editSource().withHost(null).endSource()
                 .withReportingInstance(null)
-                .build())).as("one that does not know its node").isZero();
+                .build())).as("status for an Event without a node").isZero();
     }
 
     static Stream<Arguments> otherEvents() {
@@ -299,7 +299,7 @@ class PolicyEnforcementIT {
         assertThat(refused(() -> agent.raw("/metrics"))).isEqualTo(FORBIDDEN);
     }
 
-    /** As the agent creates them. */
+    /** Returns an Event as the agent creates it. */
     private Event event() {
         return new EventBuilder()
                 .withNewMetadata().withGenerateName("cart-1.").withNamespace("default").endMetadata()
@@ -331,7 +331,7 @@ class PolicyEnforcementIT {
         return administrator.nodes().withName(node.getMetadata().getName()).get();
     }
 
-    /** A token of the agent's service account, of a pod if there is one. */
+    /** Requests a token of the agent's service account, bound to a pod unless that is null. */
     private static String token(Pod pod) {
         TokenRequestBuilder request = new TokenRequestBuilder().withNewSpec().withExpirationSeconds(3600L).endSpec();
         if (pod != null) {
@@ -364,7 +364,7 @@ class PolicyEnforcementIT {
         return "{\"op\":\"remove\",\"path\":\"" + path + "\"}";
     }
 
-    /** The status with which a JSON patch is refused, or 0. */
+    /** Sends a JSON patch and returns the status with which it is rejected, or 0. */
     private static int patch(KubernetesClient client, Node node, String operations) {
         return refused(() -> client.nodes().withName(node.getMetadata().getName())
                 .patch(PatchContext.of(PatchType.JSON), '[' + operations + ']'));

@@ -9,7 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 
-/** The Prometheus Operator's definitions of its kinds, which Go's modules hold too. */
+/** Provides the CustomResourceDefinitions of the Prometheus Operator, from its Go module. */
 final class PrometheusOperator {
 
     private static final Path MODULE = Path.of("src", "native-test", "prometheus-operator");
@@ -18,11 +18,11 @@ final class PrometheusOperator {
 
     private PrometheusOperator() {}
 
-    /** Lets the API server know PodMonitor and PrometheusRule. May be done any number of times. */
+    /** Defines PodMonitor and PrometheusRule on an API server. Idempotent. */
     static void define(ApiServerProcess api) {
         Path definitions = directory().resolve("example").resolve("prometheus-operator-crd");
         for (String kind : new String[] {"podmonitors", "prometheusrules"}) {
-            // Too large for the annotation that a client-side apply makes.
+            // The definitions are too large for the annotation that a client-side apply adds.
             api.kubectl("apply", "--server-side", "-f",
                     definitions.resolve("monitoring.coreos.com_" + kind + ".yaml").toString());
             api.kubectl("wait", "--for=condition=established", "--timeout=" + PATIENCE.toSeconds() + "s",

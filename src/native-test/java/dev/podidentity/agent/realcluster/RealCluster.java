@@ -33,15 +33,15 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 
 /**
- * A cluster with a real API server, in which {@code kubernetes/verified} is applied, and an EKS Auth that accepts its tokens: the
- * API server signs with the keys of the emulated one. {@link dev.podidentity.agent.Cluster} is the one with a fake API server,
- * which can be made to answer anything.
+ * Runs a real API server, with {@code kubernetes/verified} applied, and an emulated EKS Auth that accepts its tokens, because the
+ * API server signs with the emulator's keys. {@link dev.podidentity.agent.Cluster} has a fake API server instead, which can be
+ * made to return any response.
  */
 final class RealCluster implements AutoCloseable {
 
     static final String AGENT = "eks-pod-identity-agent";
     static final String SYSTEM = "kube-system";
-    /** The agent, as the API server calls it. */
+    /** The agent's user name on the API server. */
     static final String AGENT_USER = "system:serviceaccount:" + SYSTEM + ':' + AGENT;
     static final String AUDIENCE = "pods.eks.amazonaws.com";
     static final String SERVICE_ACCOUNT = "cart";
@@ -55,17 +55,17 @@ final class RealCluster implements AutoCloseable {
     private final ApiServerProcess api;
     private final AtomicInteger nodes = new AtomicInteger();
     private final Map<String, AgentProcess> agents = new ConcurrentHashMap<>();
-    /** Where it is not in the API server's process. */
+    /** The etcd, if it does not run in the API server's process. */
     private Optional<Etcd> etcd = Optional.empty();
 
-    /** Starts one whose API server signs with RS256 and publishes the key for ES256 too. */
+    /** Starts a cluster whose API server signs with RS256 and also publishes the ES256 key. */
     static RealCluster start(Path directory) {
         RealCluster cluster = new RealCluster(directory);
         cluster.api.start(cluster.signing(Algorithm.RS256, Algorithm.RS256, Algorithm.ES256));
         return cluster.apply();
     }
 
-    /** Makes one whose API server does not run yet. */
+    /** Creates a cluster without starting its API server. */
     RealCluster(Path directory) {
         this.directory = directory;
         this.api = new ApiServerProcess(directory.resolve("api-server"));
@@ -79,14 +79,14 @@ final class RealCluster implements AutoCloseable {
         }
     }
 
-    /** Makes one with two API servers, which do not run yet, on an etcd that does. */
+    /** Creates a cluster with a running, separate etcd, which two API servers can share. Starts neither API server. */
     static RealCluster onAnEtcdOfItsOwn(Path directory) {
         RealCluster cluster = new RealCluster(directory);
         cluster.etcd = Optional.of(Etcd.start(directory.resolve("etcd")));
         return cluster;
     }
 
-    /** A new directory that is kept, as the logs in it help to find out what went wrong. */
+    /** Creates a directory that is not deleted afterwards, because the logs in it help to diagnose failures. */
     static Path directory(String name) {
         try {
             Path all = Files.createDirectories(Path.of("target", "real-cluster").toAbsolutePath());
@@ -96,7 +96,7 @@ final class RealCluster implements AutoCloseable {
         }
     }
 
-    /** Another API server of the same cluster. */
+    /** Creates another API server for this cluster, without starting it. */
     ApiServerProcess secondApi() {
         return new ApiServerProcess(directory.resolve("second-api-server")).withCertificatesOf(api);
     }
@@ -105,7 +105,7 @@ final class RealCluster implements AutoCloseable {
         return etcd.orElseThrow();
     }
 
-    /** Flags of an API server that signs tokens with one key and accepts those of several. */
+    /** Returns the flags of an API server that signs tokens with one key and accepts those of several keys. */
     String[] signing(Algorithm with, Algorithm... accepted) {
         List<String> flags = new ArrayList<>();
         flags.add("--service-account-issuer=" + ISSUER);
@@ -115,12 +115,12 @@ final class RealCluster implements AutoCloseable {
         return flags.toArray(String[]::new);
     }
 
-    /** Applies the manifests of this repository, and lets the agent have tokens reviewed too. */
+    /** Applies the manifests of this repository and also permits the agent to have tokens reviewed. */
     RealCluster apply() {
         Path manifests = Path.of("kubernetes", "verified").toAbsolutePath();
         api.kubectl("apply", "-k", manifests.toString());
         try {
-            // kustomize takes no absolute paths.
+            // kustomize does not accept absolute paths.
             Path overlay = Files.createDirectories(directory.toRealPath().resolve("token-review"));
             Path relative = overlay.relativize(manifests.toRealPath());
             Files.writeString(overlay.resolve("kustomization.yaml"), """
@@ -137,12 +137,12 @@ final class RealCluster implements AutoCloseable {
         return this;
     }
 
-    /** Applies objects that are given as YAML. */
+    /** Applies objects in YAML. */
     void apply(String yaml) {
         api.kubectl("apply", "-f", file("applied-" + UUID.randomUUID() + ".yaml", yaml).toString());
     }
 
-    /** Writes a file of this cluster's. */
+    /** Writes a file into this cluster's directory. */
     Path file(String name, String content) {
         try {
             return Files.writeString(directory.resolve(name), content);
@@ -163,14 +163,14 @@ final class RealCluster implements AutoCloseable {
         return api.administrator();
     }
 
-    /** A node with the agent's service account on it. */
+    /** Creates and registers a node on which an agent can run. */
     RealNode node(Taint... taints) {
         RealNode node = unregisteredNode();
         register(node.name(), taints);
         return node;
     }
 
-    /** The same before its kubelet has registered it. */
+    /** Creates a node that its kubelet has not registered yet. */
     RealNode unregisteredNode() {
         String name = "node-" + nodes.incrementAndGet() + '-' + UUID.randomUUID().toString().substring(0, 8);
         return new RealNode(this, name, directory.resolve(name));
@@ -184,7 +184,7 @@ final class RealCluster implements AutoCloseable {
                 .create();
     }
 
-    /** A namespace that nobody else uses, with a service account that has an association. */
+    /** Creates a new namespace that contains a service account with an association. */
     String namespace() {
         String name = "ns-" + UUID.randomUUID().toString().substring(0, 13);
         administrator().namespaces().resource(new NamespaceBuilder().withNewMetadata().withName(name).endMetadata().build())
@@ -201,7 +201,7 @@ final class RealCluster implements AutoCloseable {
                 .create();
     }
 
-    /** A pod that is about to run on a node; fields that a scheduler and an admission would fill are filled. */
+    /** Returns a builder for a pod on a node, with the fields set that the scheduler and admission would set. */
     static PodBuilder podOn(String node, String namespace, String serviceAccount, String name) {
         return new PodBuilder()
                 .withNewMetadata().withName(name).withNamespace(namespace).endMetadata()
@@ -213,7 +213,7 @@ final class RealCluster implements AutoCloseable {
                 .endSpec();
     }
 
-    /** Creates a pod and has it run. */
+    /** Creates a pod and sets its phase to Running. */
     Pod run(Pod pod) {
         Pod created = administrator().resource(pod).create();
         return phase(created, "Running");
@@ -225,12 +225,12 @@ final class RealCluster implements AutoCloseable {
                 .build());
     }
 
-    /** Ends a pod as {@code kubectl delete --force} does. */
+    /** Deletes a pod as {@code kubectl delete --force} does. */
     void forceDelete(Pod pod) {
         administrator().pods().resource(pod).withGracePeriod(0).delete();
     }
 
-    /** A new token of a pod for EKS Auth, as its kubelet asks for it. */
+    /** Requests a new token of a pod, by default for EKS Auth, as kubelet does. */
     String token(Pod pod, String... audiences) {
         TokenRequestBuilder request = new TokenRequestBuilder()
                 .withNewSpec()
@@ -241,7 +241,7 @@ final class RealCluster implements AutoCloseable {
         return request(pod.getMetadata().getNamespace(), pod.getSpec().getServiceAccountName(), request.build());
     }
 
-    /** A token that is bound to no pod. */
+    /** Requests a token that is not bound to a pod. */
     String unboundToken(String namespace, String serviceAccount) {
         return request(namespace, serviceAccount, new TokenRequestBuilder()
                 .withNewSpec().withExpirationSeconds(TOKEN_SECONDS).withAudiences(AUDIENCE).endSpec()
@@ -253,7 +253,7 @@ final class RealCluster implements AutoCloseable {
                 .getStatus().getToken();
     }
 
-    /** What a token of a pod says, to be changed and minted with the API server's key: it asks for none that is expired. */
+    /** Returns a pod's claims, to modify and sign with the API server's key, as the API server issues no expired tokens. */
     dev.podidentity.emulator.TokenRequest claims(Pod pod) {
         String account = pod.getSpec().getServiceAccountName();
         String namespace = pod.getMetadata().getNamespace();
@@ -277,7 +277,7 @@ final class RealCluster implements AutoCloseable {
         deleteData();
     }
 
-    /** Has what an agent writes among the logs. */
+    /** Includes an agent's output in the logs of this cluster. */
     AgentProcess logged(String node, AgentProcess agent) {
         agents.put(node + "-agent-" + agent.pid() + ".log", agent);
         return agent;
@@ -287,7 +287,7 @@ final class RealCluster implements AutoCloseable {
         agents.forEach((name, agent) -> file(name, String.join("\n", agent.output())));
     }
 
-    /** Leaves the logs: etcd's data takes over 100 MB. */
+    /** Deletes etcd's data, which takes over 100 MB, but keeps the logs. */
     private void deleteData() {
         try (Stream<Path> files = Files.walk(directory)) {
             for (Path file : files.filter(each -> each.toString().contains(ETCD_DATA))
@@ -300,7 +300,7 @@ final class RealCluster implements AutoCloseable {
         }
     }
 
-    /** An etcd in a process of its own. */
+    /** Runs etcd in a separate process. */
     static final class Etcd implements AutoCloseable {
 
         private final Process process;
@@ -320,9 +320,9 @@ final class RealCluster implements AutoCloseable {
         }
 
         /**
-         * Makes it forget all versions but the last.
+         * Compacts the history, so that only the latest revision is left.
          *
-         * @param log the directory for what that writes
+         * @param log the directory for the log of the compaction
          */
         void compact(Path log) {
             assertThat(ApiServerProcess.run(log, List.of("compact", url)).onExit().join().exitValue()).isZero();

@@ -17,8 +17,8 @@ import java.util.Optional;
 import java.util.UUID;
 
 /**
- * A node of a {@link RealCluster}: its agent's pod, the service account that kubelet mounts into that, and the pods that the
- * agent serves.
+ * Represents a node of a {@link RealCluster}, with its agent's pod, the service account files that kubelet mounts into it, and
+ * the pods that the agent serves.
  */
 final class RealNode {
 
@@ -39,12 +39,12 @@ final class RealNode {
         return name;
     }
 
-    /** The directory with the agent's token and the API server's authority. */
+    /** Returns the directory with the agent's token and the API server's CA certificate. */
     Path serviceAccount() {
         return serviceAccount;
     }
 
-    /** The agent's pod here, which is created if it is not there. */
+    /** Returns the agent's pod on this node, and creates it first if it does not exist. */
     Pod agentPod() {
         if (agentPod.isEmpty()) {
             agentPod = Optional.of(cluster.run(RealCluster.podOn(name, RealCluster.SYSTEM, RealCluster.AGENT,
@@ -53,19 +53,19 @@ final class RealNode {
         return agentPod.get();
     }
 
-    /** Creates the agent's pod anew, so that the tokens of the old one are good no more. */
+    /** Replaces the agent's pod, which invalidates the tokens of the old pod. */
     Pod replaceAgentPod() {
         agentPod.ifPresent(cluster::forceDelete);
         agentPod = Optional.empty();
         return agentPod();
     }
 
-    /** A token for the API server, as kubelet gives it to the agent. */
+    /** Requests a token for the API server, as kubelet does for the agent. */
     String agentToken() {
         return cluster.token(agentPod(), RealCluster.ISSUER);
     }
 
-    /** Mounts what the agent needs to call the API server. */
+    /** Mounts the files that the agent needs to call the API server. */
     RealNode mount() {
         mount("token", agentToken());
         try {
@@ -76,7 +76,7 @@ final class RealNode {
         return this;
     }
 
-    /** Puts a file into the mounted directory at once, as kubelet does. */
+    /** Replaces a file in the mounted directory atomically, as kubelet does. */
     void mount(String file, String content) {
         try {
             Path young = Files.writeString(Files.createDirectories(serviceAccount).resolve(file + ".new"), content);
@@ -86,12 +86,12 @@ final class RealNode {
         }
     }
 
-    /** Starts the agent here, and waits until it can call EKS Auth. */
+    /** Starts the agent on this node and waits until it can call EKS Auth. */
     AgentProcess agent(String... flags) {
         return agent(cluster.api().url(), flags);
     }
 
-    /** Starts one that finds the API server elsewhere. */
+    /** Starts an agent with another API server URL. */
     AgentProcess agent(URI apiServer, String... flags) {
         if (Files.notExists(serviceAccount)) {
             mount();
@@ -103,7 +103,7 @@ final class RealNode {
         return cluster.logged(name, AgentProcess.start(cluster.eksAuth(), environment, all.toArray(String[]::new)));
     }
 
-    /** Starts one that has everything switched on but Events and the taint, and waits until all of it works. */
+    /** Starts an agent with JWKS verification and the pod watch, and waits until both work. */
     AgentProcess verifyingAgent(String... flags) {
         return verifyingAgent(cluster.api().url(), flags);
     }
@@ -121,24 +121,24 @@ final class RealNode {
         agent.awaitLine(line -> line.contains("Watching the pods of this node"));
     }
 
-    /** Waits until the agent verifies a token in time; where its code is cold, the first ones take longer than it waits. */
+    /** Waits until the agent verifies a token in time. Before its code is warm, verification can exceed the agent's timeout. */
     void awaitVerified(AgentProcess agent) {
         String namespace = cluster.namespace();
         cluster.eksAuth().disassociate(namespace, RealCluster.SERVICE_ACCOUNT);
         String token = cluster.token(pod(namespace, "warm-up"));
         double before = agent.metric(VERIFIED);
-        Wait.until("a token is verified", () -> {
+        Wait.until("the agent verifies a token", () -> {
             ask(agent, token);
             return agent.metric(VERIFIED) > before;
         });
     }
 
-    /** The taints that it has now, of which the API server itself gives it one. */
+    /** Returns the current taints, one of which the API server itself adds. */
     List<Taint> taints() {
         return cluster.administrator().nodes().withName(name).get().getSpec().getTaints();
     }
 
-    /** A pod of this node that runs, of the service account that has an association. */
+    /** Runs a pod on this node, with the service account that has an association. */
     Pod pod(String namespace, String podName) {
         return pod(namespace, RealCluster.SERVICE_ACCOUNT, podName);
     }
@@ -155,8 +155,8 @@ final class RealNode {
         }
     }
 
-    /** Asks until the answer has this status, as it may take a while until the agent hears of something. */
+    /** Repeats a request until the response has this status, because the agent may take a while to notice a change. */
     static RawHttp.Answer askUntil(int status, AgentProcess agent, String token) {
-        return Wait.until("the answer is " + status, () -> ask(agent, token), answer -> answer.status() == status);
+        return Wait.until("the status is " + status, () -> ask(agent, token), answer -> answer.status() == status);
     }
 }

@@ -7,7 +7,7 @@ import io.vertx.core.net.PemKeyCertOptions;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
-/** What an API server is before it has read the cluster's roles: it has its certificate, and answers 403 to everybody. */
+/** Simulates an API server that has not read the cluster's roles yet, with a valid certificate and 403 for every request. */
 final class RefusingApiServer implements AutoCloseable {
 
     private static final String FORBIDDEN = "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
@@ -31,7 +31,7 @@ final class RefusingApiServer implements AutoCloseable {
                 .listen(0, "127.0.0.1").toCompletionStage().toCompletableFuture().join();
     }
 
-    /** Starts one with the certificate of another. */
+    /** Starts a server with the certificate of another. */
     static RefusingApiServer start(ApiServerProcess real) {
         return new RefusingApiServer(real);
     }
@@ -40,7 +40,7 @@ final class RefusingApiServer implements AutoCloseable {
         return server.actualPort();
     }
 
-    /** The paths that somebody has asked for. */
+    /** Returns the paths of the requests so far. */
     Set<String> refused() {
         return refused;
     }

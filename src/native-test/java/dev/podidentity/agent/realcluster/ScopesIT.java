@@ -26,7 +26,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Who gets credentials, and whose, in each scope and with each way to verify tokens. */
+/** Tests which tokens get which credentials, for each scope of coalescing and each method of token verification. */
 @NeedsRealCluster
 class ScopesIT {
 
@@ -34,16 +34,16 @@ class ScopesIT {
 
     private static RealCluster cluster;
 
-    /** Of the way that a test is run in. */
+    /** The verification method of the current configuration. */
     private String verification;
 
     private String scope;
     private RealNode node;
     private AgentProcess agent;
-    /** In which the test makes its pods. */
+    /** The namespace of the test's pods. */
     private String namespace;
 
-    /** A way to run the agent, and the agent that runs so. */
+    /** A configuration of the agent, and the agent that runs with it. */
     private record Way(String verification, String scope, RealNode node, AgentProcess agent) {
 
         static Way start(String verification, String scope) {
@@ -60,7 +60,7 @@ class ScopesIT {
         }
     }
 
-    /** A test that is run once in each way. */
+    /** Marks a test that runs once per configuration. */
     @Target(ElementType.METHOD)
     @Retention(RetentionPolicy.RUNTIME)
     @ParameterizedTest(name = "{0}")
@@ -146,7 +146,7 @@ class ScopesIT {
         // Then
         assertThat(after.status()).isEqualTo(200);
         assertThat(after.body().equals(before.body())).isEqualTo(!scope.equals("token"));
-        assertThat(ask(agent, token).body()).as("the old one is good until it expires").isEqualTo(before.body());
+        assertThat(ask(agent, token).body()).as("the old token is valid until it expires").isEqualTo(before.body());
     }
 
     @InEachWay
@@ -212,7 +212,7 @@ class ScopesIT {
         assertRefused(ask(agent, expired), 400, "The token expired at");
     }
 
-    /** So that the test above fails for its reason: the API server and EKS Auth accept what is minted here. */
+    /** Proves that the test above rejects tokens for the right reason: the API server and EKS Auth accept tokens minted here. */
     @InEachWay
     void aTokenMintedWithTheApiServersKeyIsGood(Way way) {
         use(way);
@@ -246,8 +246,8 @@ class ScopesIT {
         cluster.administrator().serviceAccounts().inNamespace(namespace).withName(RealCluster.SERVICE_ACCOUNT).delete();
         cluster.createServiceAccount(namespace, RealCluster.SERVICE_ACCOUNT);
 
-        // When: the authenticator of the API server may remember the old one for some seconds
-        Answer young = Wait.until("the new one's token is good",
+        // When: the API server's authenticator may cache the old service account for some seconds
+        Answer young = Wait.until("the new service account's token is accepted",
                 () -> ask(agent, cluster.token(pod("cart-" + System.nanoTime()))), answer -> answer.status() == 200);
         Answer old = ask(agent, ofTheOldOne);
 
@@ -255,7 +255,7 @@ class ScopesIT {
         assertThat(beforeAll.status()).isEqualTo(200);
         assertThat(young.body()).isNotEqualTo(beforeAll.body());
         if (verification.equals("jwks")) {
-            assertThat(old.status()).as("its signature is good, and EKS Auth takes it").isEqualTo(200);
+            assertThat(old.status()).as("its signature is valid, and EKS Auth accepts it").isEqualTo(200);
             assertThat(old.body()).isNotEqualTo(young.body());
         } else {
             assertThat(old.status()).isEqualTo(400);
@@ -338,9 +338,9 @@ class ScopesIT {
         String token = cluster.token(pod);
         Answer before = ask(agent, token);
 
-        // When: nobody but a kubelet ends it
+        // When: the pod is terminating until a kubelet ends it
         cluster.administrator().pods().resource(pod).withGracePeriod(30).delete();
-        // What the agent hears after that has told it of that.
+        // Once the agent knows of this later deletion, it also knows of the earlier change.
         Pod later = pod("cart-2");
         String laterToken = cluster.token(later);
         ask(agent, laterToken);

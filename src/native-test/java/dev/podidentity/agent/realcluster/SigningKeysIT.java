@@ -20,7 +20,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The keys with which the API server signs tokens: rotated, withdrawn, of another kind, and kept over a restart. */
+/** Tests the API server's signing keys: rotation, withdrawal, another algorithm, and keys kept across a restart. */
 @NeedsRealCluster
 class SigningKeysIT {
 
@@ -57,7 +57,7 @@ class SigningKeysIT {
         second = node.pod(namespace, "cart-2");
     }
 
-    /** Starts the API server anew with other keys. */
+    /** Restarts the API server with other keys. */
     private static void startSigning(Algorithm with, Algorithm... accepted) {
         cluster.api().kill();
         cluster.api().start(cluster.signing(with, accepted));
@@ -74,14 +74,14 @@ class SigningKeysIT {
             String oldToken = cluster.token(pod);
             String credentials = ask(agent, oldToken).body();
 
-            // When: ES256 after RS256
+            // When: the signing key changes from RS256 to ES256
             startSigning(Algorithm.ES256, Algorithm.ES256, Algorithm.RS256);
             String newToken = cluster.token(second);
 
             // Then
             assertThat(ForgedTokens.header(newToken).getString("alg")).isEqualTo("ES256");
             assertThat(keyId(newToken)).isNotEqualTo(keyId(oldToken));
-            Wait.until("the new key is known", () -> ask(agent, newToken).body().equals(credentials));
+            Wait.until("the agent knows the new key", () -> ask(agent, newToken).body().equals(credentials));
             assertThat(ask(agent, oldToken).body()).isEqualTo(credentials);
             assertThat(ask(agent, cluster.mint(cluster.claims(pod).withAlgorithm(Algorithm.RS256))).body())
                     .as("the old key is still published").isEqualTo(credentials);
@@ -97,17 +97,17 @@ class SigningKeysIT {
             String old = cluster.mint(cluster.claims(second).withAlgorithm(Algorithm.RS256));
             assertThat(ask(agent, old).body()).isEqualTo(credentials);
 
-            // When: the agent asks for keys, as a token has come whose key it does not know
+            // When: a token with an unknown key makes the agent fetch the keys again
             startSigning(Algorithm.ES256, Algorithm.ES256);
             String unknown = new ForgedTokens().signed(old, "unknown");
-            Wait.until("the key is not known any more", () -> {
+            Wait.until("the agent no longer knows the key", () -> {
                 ask(agent, unknown);
                 double before = agent.metric(UNKNOWN_KEY);
                 ask(agent, old);
                 return agent.metric(UNKNOWN_KEY) > before;
             });
 
-            // Then: EKS Auth judges it
+            // Then: the token is left to EKS Auth to verify
             String its = ask(agent, cluster.mint(cluster.claims(second).withAlgorithm(Algorithm.RS256))).body();
             assertThat(new JsonObject(its).getString("AccessKeyId")).isNotNull();
             assertThat(its).isNotEqualTo(credentials);
@@ -115,7 +115,7 @@ class SigningKeysIT {
         }
     }
 
-    /** As in a switch from one to the other: the API server signs for both with the same key. */
+    /** During a change of issuers, the API server signs for both with the same key. */
     @Test
     void aTokenOfASecondIssuerStandsForItselfAndEksAuthJudgesIt() {
         try (AgentProcess agent = node.verifyingAgent()) {
@@ -131,7 +131,7 @@ class SigningKeysIT {
             String newToken = cluster.token(second);
             double before = agent.metric(OTHER_ISSUER);
 
-            // Then: this one knows the first issuer alone
+            // Then: the emulated EKS Auth accepts only the first issuer
             assertThat(ask(agent, newToken).status()).isEqualTo(400);
             assertThat(agent.metric(OTHER_ISSUER)).isGreaterThan(before);
             assertThat(cluster.eksAuth().calls(newToken)).isOne();
@@ -144,7 +144,7 @@ class SigningKeysIT {
         // Given
         Path file = state.resolve("keys.json");
         try (AgentProcess first = node.verifyingAgent("--keys-file", file.toString())) {
-            Wait.until("the keys are kept", () -> Files.exists(file));
+            Wait.until("the agent has saved the keys", () -> Files.exists(file));
         }
         String token = cluster.token(pod);
         String secondToken = cluster.token(second);
@@ -152,7 +152,7 @@ class SigningKeysIT {
 
         // When
         try (AgentProcess agent = node.agent("--token-verification", "jwks", "--pod-watch", "--keys-file", file.toString())) {
-            Wait.until("tokens are verified", () -> {
+            Wait.until("the agent verifies tokens", () -> {
                 double before = agent.metric(VERIFIED);
                 ask(agent, token);
                 return agent.metric(VERIFIED) > before;
@@ -182,7 +182,7 @@ class SigningKeysIT {
 
             // Then
             RealNode.awaitWatch(agent);
-            Wait.until("tokens are verified", Duration.ofSeconds(90), () -> {
+            Wait.until("the agent verifies tokens", Duration.ofSeconds(90), () -> {
                 double before = agent.metric(VERIFIED);
                 ask(agent, cluster.token(pod));
                 return agent.metric(VERIFIED) > before;

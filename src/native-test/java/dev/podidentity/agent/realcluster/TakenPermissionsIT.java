@@ -15,7 +15,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Each permission that {@code kubernetes/verified} grants, taken away: it turns off what it is for, and nothing else. */
+/** Removes each permission that {@code kubernetes/verified} grants, which must turn off its own feature and nothing else. */
 @NeedsRealCluster
 class TakenPermissionsIT {
 
@@ -47,12 +47,12 @@ class TakenPermissionsIT {
         try {
             awaitForbidden(cluster, permission);
 
-            // When: the first refusals may be of an API server that has just started
+            // When: the agent must allow for an API server that has just started, so it does not warn at the first refusal
             try (AgentProcess agent = node.agent(flags.toArray(String[]::new))) {
                 if (flags.contains("--events")) {
                     node.awaitVerified(agent);
                 }
-                Wait.until("it is warned", () -> {
+                Wait.until("the agent logs a warning", () -> {
                     assertThat(ask(agent, token).status()).isEqualTo(200);
                     assertThat(ask(agent, noAssociation).status()).isEqualTo(403);
                     return agent.lines("\"level\":\"warning\"", rule) > 0;
@@ -61,7 +61,7 @@ class TakenPermissionsIT {
                 // Then
                 assertThat(ask(agent, token).status()).isEqualTo(200);
                 assertThat(agent.lines("\"level\":\"warning\"", rule, "(HTTP 403)")).isOne();
-                assertThat(agent.lines("give its service account a role")).as("nothing else is missing").isOne();
+                assertThat(agent.lines("give its service account a role")).as("no other permission is missing").isOne();
                 given().port(agent.port("probes")).get("/readyz").then().statusCode(200);
             }
         } finally {
@@ -71,7 +71,7 @@ class TakenPermissionsIT {
         }
     }
 
-    /** Those that grant it; an API server lets every service account read its keys, unless somebody takes that away. */
+    /** Returns the bindings that grant a permission. By default, an API server also lets every service account read its keys. */
     private static List<ClusterRoleBinding> bindings(RealCluster cluster, String permission) {
         Stream<String> names = permission.equals("keys")
                 ? Stream.of("eks-pod-identity-agent-keys", "system:service-account-issuer-discovery")
@@ -79,7 +79,7 @@ class TakenPermissionsIT {
         return names.map(name -> cluster.administrator().rbac().clusterRoleBindings().withName(name).get()).toList();
     }
 
-    /** The API server hears of its roles from itself, somewhat later. */
+    /** Waits until the API server applies the change, because it updates its view of the roles with a delay. */
     private static void awaitForbidden(RealCluster cluster, String permission) {
         String[] question = switch (permission) {
             case "keys" -> new String[] {"get", "/openid/v1/jwks"};
@@ -92,6 +92,6 @@ class TakenPermissionsIT {
                         Stream.of("auth", "can-i", "--as=" + RealCluster.AGENT_USER, "--as-group=system:serviceaccounts"),
                         Stream.of(question))
                 .toArray(String[]::new);
-        Wait.until("the permission is gone", () -> cluster.api().tryKubectl(asked).output().strip().endsWith("no"));
+        Wait.until("the permission is removed", () -> cluster.api().tryKubectl(asked).output().strip().endsWith("no"));
     }
 }

@@ -13,8 +13,8 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * A way to an API server that can lead to another one, or to nowhere. It passes bytes and counts them; what they mean is between
- * the two ends, as they are encrypted.
+ * Forwards connections to an API server, and can redirect them to another or drop all traffic. It counts the bytes from the
+ * server, but cannot read them, because they are encrypted.
  */
 final class TcpProxy implements AutoCloseable {
 
@@ -41,23 +41,23 @@ final class TcpProxy implements AutoCloseable {
         return URI.create("https://127.0.0.1:" + listener.getLocalPort());
     }
 
-    /** Leads new connections to another port. */
+    /** Forwards new connections to another port. */
     void leadTo(int port) {
         target = port;
     }
 
-    /** Takes all bytes and passes none, as a network that loses packets: connections stay open, and new ones are taken. */
+    /** Drops all bytes, like a network that loses packets. Connections stay open, and new ones are accepted. */
     void swallow() {
         swallowing = true;
     }
 
-    /** Passes bytes again. Those that were swallowed are lost, so the connections of that time are closed. */
+    /** Forwards bytes again. Dropped bytes are lost, so the connections open until now are closed. */
     void pass() {
         open.forEach(TcpProxy::close);
         swallowing = false;
     }
 
-    /** How many bytes came from the API server. */
+    /** Returns the number of bytes received from the API server. */
     long received() {
         return received.get();
     }
@@ -97,9 +97,9 @@ final class TcpProxy implements AutoCloseable {
                 }
             }
         } catch (IOException e) {
-            // One of the two has closed: so does the other.
+            // One end has closed, so the other one is closed below.
         } finally {
-            // What closes beyond a network that loses everything is not heard of here.
+            // A network that loses all packets also loses the news that an end has closed.
             if (!swallowing) {
                 close(from);
                 close(to);

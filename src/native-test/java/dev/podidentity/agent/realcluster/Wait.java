@@ -6,7 +6,7 @@ import java.util.function.BooleanSupplier;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 
-/** Waits for what other processes bring about. */
+/** Waits for effects of other processes. */
 final class Wait {
 
     private static final Duration PATIENCE = Duration.ofSeconds(60);
@@ -22,7 +22,7 @@ final class Wait {
         until(what, patience, condition::getAsBoolean, met -> met);
     }
 
-    /** Looks at a value until it is as wanted, and gives it. */
+    /** Polls a value until it satisfies a condition, and returns it. */
     static <T> T until(String what, Supplier<T> value, Predicate<T> wanted) {
         return until(what, PATIENCE, value, wanted);
     }
@@ -32,7 +32,7 @@ final class Wait {
         T now = value.get();
         while (!wanted.test(now)) {
             if (System.nanoTime() - end > 0) {
-                throw new AssertionError("Not so within " + patience.toSeconds() + " s: " + what + "; last seen: " + now);
+                throw new AssertionError("Not met within " + patience.toSeconds() + " s: " + what + "; last value: " + now);
             }
             LockSupport.parkNanos(INTERVAL.toNanos());
             now = value.get();

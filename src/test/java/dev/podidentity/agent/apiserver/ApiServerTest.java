@@ -197,7 +197,7 @@ class ApiServerTest {
         // Given
         server.answer(request -> request.response().setChunked(true).write("{"));
         CompletableFuture<ApiAnswer> outcome = fixture.outcome(() -> api.get("/api", JSON));
-        // The second timer is that of the silence after the first part.
+        // The second timer limits the silence after the first chunk.
         fixture.until(() -> fixture.time.pending() == 2);
 
         // When
@@ -217,7 +217,7 @@ class ApiServerTest {
         }
         fixture.until(() -> server.received().size() == 8 && fixture.time.pending() == 9);
 
-        // When: its turn comes when it is over
+        // When: a connection becomes free after the call has timed out
         try (LogLines log = new LogLines(HttpClientRequestImpl.class)) {
             fixture.advance(ApiServer.TIMEOUT);
             outcomes.forEach(fixture::failure);

@@ -84,7 +84,7 @@ class ApiServerTlsTest {
         return fixture.failure(() -> api.get("/api", JSON)).getMessage();
     }
 
-    /** The tokens that came, in their order. */
+    /** Returns the tokens received, in order. */
     private List<String> tokens() {
         return server.received().stream().map(ApiServerTlsTest::token).toList();
     }
@@ -102,7 +102,7 @@ class ApiServerTlsTest {
 
     @Test
     void reachesAServerByItsIpv6Address() throws SocketException {
-        assumeThat(loopbackHasIpv6()).as("the loopback interface has ::1").isTrue();
+        assumeThat(loopbackHasIpv6()).as("the loopback interface has the address ::1").isTrue();
         try (ScriptedServer overIpv6 = new ScriptedServer("::1", certificates.server())) {
             overIpv6.answer(request -> request.response().end(request.getHeader("Host")));
             ApiServer reached = fixture.api(overIpv6.url(), account);
@@ -166,7 +166,7 @@ class ApiServerTlsTest {
 
     @Test
     void saysThatAPortDoesNotAnswerRatherThanThatItDoesNotSpeakTls() {
-        // Given: connections are accepted, and nothing is ever said
+        // Given: a server that accepts connections but never sends anything
         CompletableFuture<Void> connected = new CompletableFuture<>();
         NetServer silent = fixture.vertx.createNetServer().connectHandler(socket -> connected.complete(null));
         fixture.result(() -> silent.listen(0, "127.0.0.1"));

@@ -250,7 +250,7 @@ class CommandLineInterfaceTest {
         }
     }
 
-    /** Long lines of the help are wrapped, inside a default too. */
+    /** Removes whitespace, because the help wraps long lines, even within a default. */
     private static String unwrapped(String text) {
         return text.replaceAll("\\s", "");
     }

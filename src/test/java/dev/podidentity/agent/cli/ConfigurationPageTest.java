@@ -12,7 +12,7 @@ class ConfigurationPageTest {
 
     private static final Path PAGE = Path.of("docs/configuration.md");
 
-    /** The page has links, and code in backticks, where the help is plain text. */
+    /** Ignores the page's links and backticks, because the help is plain text. */
     @Test
     void repeatsTheHelpOfEveryFlagWordForWord() throws IOException {
         List<String> expected = Flag.ALL.stream()

@@ -84,7 +84,7 @@ class DoctorCommandTest {
         assertThat(examined).isEmpty();
     }
 
-    /** The texts of the page are those of the help. */
+    /** Checks that the page repeats the texts of the help. */
     @Test
     void isDescribedByThePageWordByWord() throws IOException {
         // Given

@@ -43,9 +43,9 @@ class EventRecorderTest {
     private final SimpleMeterRegistry registry = new SimpleMeterRegistry();
     private final Metrics metrics = new Metrics(registry, new BuildInfo("1"), fixture.time.clock());
     private final LogLines log = new LogLines(EventRecorder.class);
-    /** What was sent. */
+    /** The Events that were sent. */
     private final List<JsonObject> events = new CopyOnWriteArrayList<>();
-    /** The recorder's own time, which passes without any for the calls. Confined to the loop. */
+    /** The recorder's own clock, which can advance without causing timeouts of its calls. Accessed only on the loop. */
     private final FakeTime time = new FakeTime();
     private double random;
     private EventRecorder recorder = recorder("prod");
@@ -314,7 +314,7 @@ class EventRecorderTest {
             advance(Duration.ofNanos(1));
         }
 
-        // When: ten minutes are over
+        // When: ten minutes have passed
         fail(pod("cart-3"), DENIED);
         until(EventResult.FORBIDDEN, RefusalBackoff.BELIEVED + 1);
 
@@ -480,7 +480,7 @@ class EventRecorderTest {
         create();
         server.received().get(0).response().setStatusCode(201).end();
 
-        // Then: all others went by the one that was free
+        // Then: all others were sent through the slot that became free
         until(EventResult.CREATED, 9);
         assertThat(server.received()).hasSize(10);
     }
@@ -501,7 +501,7 @@ class EventRecorderTest {
             fail(pod("cart-" + i), DENIED);
         }
 
-        // Then: those that were turned away are not taken for said
+        // Then: rejected Events are not remembered as sent
         until(EventResult.CREATED, 55);
         assertThat(count(EventResult.LIMITED)).isEqualTo(15);
     }
@@ -531,7 +531,7 @@ class EventRecorderTest {
         return new PermanentFailure(reason, REMEDY);
     }
 
-    /** From now on Events are taken. */
+    /** Accepts Events from now on. */
     private void create() {
         server.answer(request -> request.body().onSuccess(body -> {
             events.add(body.toJsonObject());

@@ -21,12 +21,12 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /**
- * Why the pods are not watched by the informer of the Kubernetes client library: it has the faults that these tests name. One
- * that fails says that the library has mended one of them. See docs/decisions/0008-api-server-client.md.
+ * Demonstrates the faults of the Kubernetes client library's informer, which are why the agent does not watch pods with it. A
+ * failing test means that the library has fixed that fault. See docs/decisions/0008-api-server-client.md.
  */
 class InformerTest {
 
-    /** Long: a test fails by it only if something is broken. */
+    /** Long enough that a test exceeds it only if something is broken. */
     private static final long PATIENCE_SECONDS = 30;
     private static final int ATTEMPTS = 3;
 
@@ -77,7 +77,7 @@ class InformerTest {
         });
     }
 
-    /** It decodes each part of the answer alone, and takes the unused end of the decoder's array for text. */
+    /** The informer decodes each chunk of the response separately, and treats unused space in the decoder's array as text. */
     @Test
     void endsItsWatchAtTheEventAfterOneWithALetterThatIsNotAscii() {
         // Given
@@ -97,7 +97,7 @@ class InformerTest {
         assertThat(informer.getStore().listKeys()).containsExactly("shop/first");
     }
 
-    /** A server whose storage was restored from a backup refuses versions of the future so. */
+    /** A server whose storage was restored from a backup rejects newer resource versions in this way. */
     @Test
     void asksForAVersionThatIsRefusedAgainAndAgainAndNeverLists() throws Exception {
         // Given

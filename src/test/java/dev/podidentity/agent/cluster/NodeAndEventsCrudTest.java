@@ -24,7 +24,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
-/** The startup taint and Events, on objects that an API server keeps. */
+/** Tests the startup taint and Events against an API server that stores objects. */
 class NodeAndEventsCrudTest {
 
     private static final String KEY = "agent.example.com/not-ready";
@@ -40,7 +40,7 @@ class NodeAndEventsCrudTest {
     private final ApiServer api = fixture.api(server.url());
     private final SimpleMeterRegistry registry = new SimpleMeterRegistry();
     private final Metrics metrics = new Metrics(registry, new BuildInfo("1"), fixture.time.clock());
-    /** The taint's own time, which passes without any for the calls. Confined to the loop. */
+    /** The startup taint's own clock, which can advance without causing timeouts of its calls. Accessed only on the loop. */
     private final FakeTime pauses = new FakeTime();
 
     @AfterEach
@@ -76,7 +76,7 @@ class NodeAndEventsCrudTest {
 
     @Test
     void keepsATaintThatSomebodyAddsBetweenReadingAndWriting() {
-        // Given: the second time that it is asked whether the agent serves is after it has read the node
+        // Given: the second check of whether the agent serves comes after the node is read
         create("node-1", OURS);
         int[] asked = {0};
 
@@ -97,14 +97,14 @@ class NodeAndEventsCrudTest {
                         () -> 0)
                 .start());
         fixture.until(() -> asked[0] == 2);
-        // The mock never answers a patch that it cannot apply, for which a real server has 422.
+        // The mock never responds to a patch that it cannot apply; a real server responds with 422.
         fixture.advance(ApiServer.TIMEOUT);
         fixture.until(() -> pauses.pending() == 1);
         fixture.run(() -> pauses.advance(Duration.ofSeconds(1)));
         untilDone();
 
         // Then
-        assertThat(asked[0]).as("it has read the node twice").isEqualTo(4);
+        assertThat(asked[0]).as("checks whether the agent serves, two per read of the node").isEqualTo(4);
         assertThat(taints("node-1")).containsExactly(OTHER);
     }
 
@@ -124,7 +124,7 @@ class NodeAndEventsCrudTest {
         List<Event> events = server.client().v1().events().inNamespace("shop").list().getItems();
         assertThat(events).singleElement().satisfies(event -> {
             assertThat(event.getMetadata().getName()).startsWith("cart-1.");
-            assertThat(event.getAdditionalProperties()).as("nothing that the API does not have").isEmpty();
+            assertThat(event.getAdditionalProperties()).as("fields that the API does not define").isEmpty();
             assertThat(event.getInvolvedObject().getUid()).isEqualTo("pod-uid");
             assertThat(event.getInvolvedObject().getKind()).isEqualTo("Pod");
             assertThat(event.getReason()).isEqualTo("CredentialsNoAssociation");

@@ -27,7 +27,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The watch against an API server with objects in it. */
+/** Tests the watch against an API server that stores objects. */
 class PodWatchCrudTest {
 
     private static final String NODE = "node-1";
@@ -83,7 +83,7 @@ class PodWatchCrudTest {
                 .withNewSpec().withNodeName(node).endSpec()
                 .withNewStatus().withPhase(phase).endStatus()
                 .build();
-        // The server gives the UID.
+        // The server assigns the UID.
         uids.put(name, server.client().pods().inNamespace("shop").resource(pod).create().getMetadata().getUid());
     }
 

@@ -42,7 +42,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The watch against an API server that does what a test says. */
+/** Tests the watch against a scripted API server. */
 class PodWatchTest {
 
     private static final Duration SECOND = Duration.ofSeconds(1);
@@ -56,13 +56,13 @@ class PodWatchTest {
     private final ScriptedServer server = new ScriptedServer();
     private final SimpleMeterRegistry registry = new SimpleMeterRegistry();
     private final List<String> died = new CopyOnWriteArrayList<>();
-    /** Answers to lists and watches, the last one for ever. */
+    /** The responses to lists and watches. The last response is repeated. */
     private final List<Consumer<HttpServerRequest>> lists = new CopyOnWriteArrayList<>();
     private final List<Consumer<HttpServerRequest>> watches = new CopyOnWriteArrayList<>();
     private final List<HttpServerResponse> watching = new CopyOnWriteArrayList<>();
     private final List<Duration> pauses = new CopyOnWriteArrayList<>();
     private volatile double random;
-    /** What the API server's clock shows. */
+    /** The time on the API server's clock. */
     private volatile Instant serverTime = FakeTime.START;
     private final ApiServer api = fixture.api(server.url());
     private final PodWatch watch = new PodWatch(
@@ -88,7 +88,7 @@ class PodWatchTest {
         server.close();
     }
 
-    /** Keeps the pauses, which nobody cancels before the end. */
+    /** Records the delay of each timer, and removes it again if the timer is cancelled. */
     private Timer schedule(Duration delay, Runnable task) {
         pauses.add(delay);
         Timer timer = fixture.time.schedule(delay, task);
@@ -105,16 +105,16 @@ class PodWatchTest {
         return script.size() > 1 ? script.remove(0) : script.get(0);
     }
 
-    /** A watch that carries something at once. */
+    /** Keeps a watch open and sends a bookmark immediately. */
     private void hold(HttpServerRequest request) {
         watching.add(request.response());
         request.response().setChunked(true).write("{\"type\":\"BOOKMARK\",\"object\":{}}\n");
     }
 
-    /** A watch that carries nothing. */
+    /** Keeps a watch open without sending anything but headers. */
     private void holdInSilence(HttpServerRequest request) {
         watching.add(request.response());
-        // Sends the headers.
+        // Makes the server send the headers.
         request.response().setChunked(true).write("\n");
     }
 
@@ -442,7 +442,7 @@ class PodWatchTest {
                         "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"reason\":\"Expired\"}}\n")));
     }
 
-    /** A watch that has these, and no end. */
+    /** Sends these events and keeps the watch open. */
     private static Consumer<HttpServerRequest> events(String lines) {
         return request -> request.response().setChunked(true).write(lines);
     }
@@ -541,7 +541,7 @@ class PodWatchTest {
         // Given
         serverTime = FakeTime.START.plus(ahead);
 
-        // When: the clock of the node is wrong, or is corrected later
+        // When: the node's clock differs from the server's clock
         startSynced("a");
         fixture.advance(Duration.ofSeconds(100));
 
@@ -559,7 +559,7 @@ class PodWatchTest {
         fixture.until(() -> watching.size() == 1);
         fixture.advance(Duration.ofSeconds(20));
 
-        // When: it shows the time at its end
+        // When: the Date header shows when the list ended
         serverTime = FakeTime.START.plusSeconds(20);
         HttpServerResponse list = watching.remove(0);
         list.putHeader("Date", DateTimeFormatter.RFC_1123_DATE_TIME.format(serverTime.atOffset(ZoneOffset.UTC)))
@@ -650,7 +650,7 @@ class PodWatchTest {
         assertThat(fixture.<Boolean>call(watch::synced)).isFalse();
     }
 
-    /** Pods with a mebibyte of labels each, as many as are asked for. */
+    /** Lists as many pods as requested, each with 1 MiB of labels. */
     private void largePods(HttpServerRequest request) {
         int from = Integer.parseInt(Optional.ofNullable(request.getParam("continue")).orElse("0"));
         int to = Math.min(30, from + Integer.parseInt(request.getParam("limit")));
@@ -685,7 +685,7 @@ class PodWatchTest {
         assertThat(registry.get("pod_identity_pods").gauge().value()).isEqualTo(30);
         assertThat(pauses).isEmpty();
 
-        // When: they are gone, and the pods have to be listed again
+        // When: the large pods are gone and the pods must be listed again
         lists.set(0, list("200", "a"));
         send("{\"type\":\"ERROR\",\"object\":{\"code\":410}}\n");
         untilWatching(2);
@@ -715,7 +715,7 @@ class PodWatchTest {
     @ParameterizedTest
     @ValueSource(strings = {"list", "watch"})
     void readsAPodOfWhichOneNameIsAsLongAsKubernetesTakes(String by) {
-        // Given: a managed field is named after an environment variable, which has no longest name
+        // Given: a managed field named after an environment variable, whose name has no maximum length
         String name = "k:{\\\"name\\\":\\\"" + "x".repeat(1_400_000) + "\\\"}";
         String pod = "{\"metadata\":{\"managedFields\":[{\"fieldsV1\":{\"f:env\":{\"" + name + "\":{}}}}],\"uid\":\"b\"}}";
         if (by.equals("list")) {
@@ -752,7 +752,7 @@ class PodWatchTest {
             fixture.advance(pauses.get(failures - 1));
         }
 
-        // Then: the attempt after the last pause may have failed by now, too
+        // Then: the attempt after the last pause may also have failed by now
         assertThat(pauses.stream().limit(7).map(pause -> Long.toString(pause.toMillis())).collect(Collectors.joining(", ")))
                 .isEqualTo(expected);
     }
@@ -826,7 +826,7 @@ class PodWatchTest {
         untilWatching(1);
         assertThat(gone("a", Instant.EPOCH)).isTrue();
 
-        // When: it is refused anew
+        // When: access is refused again
         watches.add(0, status(403));
         server.received().get(server.received().size() - 1).connection().close();
         fixture.until(() -> !watch.synced());

@@ -11,7 +11,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class ReviewErrorTest {
 
-    /** Names that Kubernetes allows, and that could be taken for words of trouble. */
+    /** Names that Kubernetes allows but that could be mistaken for error text. */
     private static final List<String> NAMES = List.of(
             "etcd", "etcd-backup", "etcdserver", "geofence", "eof", "unexpected-eof", "unexpected.eof", "timeout", "timed-out",
             "timed.out", "i-o-timeout", "connection", "connection-pool", "connection-refused", "connection.refused",
@@ -19,7 +19,7 @@ class ReviewErrorTest {
             "internal-error-occurred", "too-many-requests", "canceled", "request-cancelled", "rpc-error", "dial-tcp", "dial.tcp",
             "http2", "tls", "x509", "server-closed", "shutting-down", "broken-pipe", "no-such-host", "forbidden");
 
-    /** What Kubernetes' authenticators say of tokens whose workload is gone, with a name in each place where one stands. */
+    /** Returns the errors of Kubernetes' authenticators for rejected tokens, with each of {@link #NAMES} as every name. */
     static Stream<String> refusals() {
         return NAMES.stream().flatMap(name -> Stream.of(
                 "serviceaccounts \"" + name + "\" not found",
@@ -98,7 +98,7 @@ class ReviewErrorTest {
         assertThat(new ReviewError(error).lookUpFailed()).isTrue();
     }
 
-    /** The one that knows the token has judged it: the others, such as a webhook that is down, have nothing to add. */
+    /** The responsible authenticator has rejected the token, so errors of the others, such as a webhook, are irrelevant. */
     @Test
     void believesARefusalBesideAnothersTrouble() {
         assertThat(new ReviewError("[service account token has been invalidated, Post \"https://127.0.0.1:21362/authenticate\":"

@@ -34,7 +34,7 @@ class StartupTaintTest {
     private static final String KEY = "agent.example.com/not-ready";
     private static final String NODE = "node-1";
     private static final String UNREACHABLE = "node.kubernetes.io/unreachable";
-    /** Longer than any pause that is not a refusal's. */
+    /** Longer than any pause between attempts, except after a refusal. */
     private static final Duration A_MINUTE = Duration.ofMinutes(1);
 
     private final LoopFixture fixture = new LoopFixture();
@@ -42,10 +42,10 @@ class StartupTaintTest {
     private final ApiServer api = fixture.api(server.url());
     private final SimpleMeterRegistry registry = new SimpleMeterRegistry();
     private final Metrics metrics = new Metrics(registry, new BuildInfo("1"), fixture.time.clock());
-    /** The taint's own time, so that what it schedules is not taken for a time-out of a call. Confined to the loop. */
+    /** The startup taint's own clock, so that its timers are separate from the timeouts of calls. Accessed only on the loop. */
     private final FakeTime pauses = new FakeTime();
     private final LogLines log = new LogLines(StartupTaint.class);
-    /** What was sent, on the server's event loop. */
+    /** The patches that were sent. Added to on the server's event loop. */
     private final List<JsonArray> patches = new CopyOnWriteArrayList<>();
     private volatile boolean serving = true;
     private volatile double random;
@@ -117,7 +117,7 @@ class StartupTaintTest {
 
     @ParameterizedTest
     @CsvSource({
-        // key, the node's taints, those that stay
+        // key, taints of the node, taints that remain
         "a.example/x, a.example/x b.example/x, b.example/x",
         "a.example/x, a.example/x2 a.example/x, a.example/x2",
         "a.example/x, b.example/x a.example/x c.example/x, b.example/x c.example/x",
@@ -188,7 +188,7 @@ class StartupTaintTest {
                 .containsExactly(HttpMethod.GET, HttpMethod.PATCH, HttpMethod.GET, HttpMethod.PATCH);
         assertThat(patches.get(patches.size() - 1).getJsonObject(1).getJsonArray("value"))
                 .isEqualTo(new JsonArray().add(taint(UNREACHABLE, "NoSchedule")));
-        assertThat(log.all()).as("others change nodes too").singleElement().asString().startsWith("INFO");
+        assertThat(log.all()).as("a conflict is not a warning").singleElement().asString().startsWith("INFO");
     }
 
     @Test
@@ -305,7 +305,7 @@ class StartupTaintTest {
                 "The agent may not take a taint off this node (HTTP 403): give its service account a role with"
                         + " apiGroups \"\", resources nodes with the verbs get and patch");
 
-        // When: the rule is there
+        // When: the role is granted
         server.answer(node(KEY));
         advance(Duration.ofMillis(1));
 
@@ -333,7 +333,7 @@ class StartupTaintTest {
                 + " [node=node-1, taint=" + KEY + ", remedy=The API server knows no node of this name (HTTP 404): check that the"
                 + " environment variable NODE_NAME is spec.nodeName of the agent's pod]");
 
-        // When: it registers late
+        // When: the node registers late
         server.answer(node(KEY));
         advance(Duration.ofSeconds(1));
 
@@ -436,7 +436,7 @@ class StartupTaintTest {
         });
     }
 
-    /** A node with taints of these keys, which takes any patch. */
+    /** Serves a node with taints that have these keys, and accepts any patch. */
     private Consumer<HttpServerRequest> node(String... keys) {
         JsonArray taints = new JsonArray();
         Stream.of(keys).forEach(key -> taints.add(taint(key, "NoSchedule")));
@@ -461,7 +461,7 @@ class StartupTaintTest {
         return new JsonObject().put("key", key).put("effect", effect);
     }
 
-    /** Answers the first request with the first of these, and so on. */
+    /** Responds to each request with the next of these responses. */
     private static Consumer<HttpServerRequest> inTurn(List<Consumer<HttpServerRequest>> answers) {
         Iterator<Consumer<HttpServerRequest>> next = answers.iterator();
         return request -> next.next().accept(request);
@@ -483,7 +483,7 @@ class StartupTaintTest {
         fixture.until(() -> pending() == 0);
     }
 
-    /** Until what is under way has ended, and the next attempt waits for its time. */
+    /** Waits until the current attempt has ended and the next one is scheduled. */
     private void untilPausing() {
         fixture.until(() -> pauses.pending() == 1);
     }

@@ -41,7 +41,7 @@ class TokenReviewsTest {
         server.close();
     }
 
-    /** What a real API server says of a good token. */
+    /** Returns the status with which a real API server responds to a valid token. */
     private static JsonObject status() {
         return new JsonObject()
                 .put("authenticated", true)

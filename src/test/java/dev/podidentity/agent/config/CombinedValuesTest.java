@@ -54,7 +54,7 @@ class CombinedValuesTest {
                 + " needs the name of this node: set the environment variable NODE_NAME to spec.nodeName of the agent's pod");
     }
 
-    /** @param values such as {@code port=80 events=true} */
+    /** @param values properties separated by spaces, such as {@code port=80 events=true} */
     private static AgentConfig config(String values) {
         Map<String, String> properties = new LinkedHashMap<>(Map.of("agent.cluster-name", "prod"));
         for (String value : values.isEmpty() ? new String[0] : values.split(" +")) {

@@ -62,7 +62,7 @@ class AgentCredentialsTest {
         // Then
         assertThat(credentials.expiration()).contains(time.now().plusSeconds(3600));
 
-        // When: keys that do not expire
+        // When: the new credentials do not expire
         environment.holds("environment");
         credentials.refresh().join();
 
@@ -237,7 +237,7 @@ class AgentCredentialsTest {
 
     @Test
     void neverAsksAContainerCredentialsEndpointSinceThatWouldBeThisAgent(@TempDir Path directory) throws IOException {
-        // Given: an endpoint that the SDK's own chain would ask
+        // Given: an endpoint that the SDK's default chain would call
         AtomicInteger asked = new AtomicInteger();
         HttpServer endpoint = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
         endpoint.createContext("/", exchange -> {
@@ -299,7 +299,7 @@ class AgentCredentialsTest {
 
         // Then
         assertThat(credentials.usable()).isFalse();
-        assertThat(credentials.available()).as("calls are still signed with them").isTrue();
+        assertThat(credentials.available()).as("calls are still signed with expired credentials").isTrue();
     }
 
     @Test
@@ -356,10 +356,10 @@ class AgentCredentialsTest {
         credentials.refresh().join();
 
         // Then
-        assertThat(credentials.usable()).as("the refresh found the same").isFalse();
+        assertThat(credentials.usable()).as("the refresh found the same credentials").isFalse();
         assertThat(credentials.available()).isTrue();
         credentials.answered(credentials.current(), REFUSED_TO_POD);
-        assertThat(credentials.usable()).as("EKS Auth spoke about the pod").isTrue();
+        assertThat(credentials.usable()).as("EKS Auth accepted the agent and rejected only the pod").isTrue();
     }
 
     @Test
@@ -374,7 +374,7 @@ class AgentCredentialsTest {
         credentials.refresh().join();
         assertThat(credentials.usable()).isTrue();
 
-        // Then: a call that was signed with the first ends late
+        // Then: a late response to a call signed with the first credentials changes nothing
         credentials.answered(first, NOT_ACCEPTED);
         assertThat(credentials.usable()).isTrue();
     }
@@ -417,7 +417,7 @@ class AgentCredentialsTest {
     void saysAtMostOneLineInTenSecondsAndEndsWithWhatIsSo() {
         AgentCredentials credentials = found("first");
         try (LogLines log = new LogLines(AgentCredentials.class)) {
-            // When: one server knows the new policy, another one does not
+            // When: one server has the new policy, another does not
             for (int i = 0; i < 100; i++) {
                 refuse(credentials, NO_PERMISSION, 1);
                 credentials.answered(credentials.current(), REFUSED_TO_POD);
@@ -475,7 +475,7 @@ class AgentCredentialsTest {
                 file, "[default]\naws_access_key_id = " + accessKeyId + "\naws_secret_access_key = s3cret\n");
     }
 
-    /** What the SDK does at start: it reads the file when the provider is made. */
+    /** Creates a provider as the SDK does by default, which reads the file once, on creation. */
     private static AwsCredentialsProvider providerOf(Path file) {
         return ProfileCredentialsProvider.builder()
                 .profileName("default")

@@ -151,7 +151,7 @@ class AnswerReaderTest {
         });
     }
 
-    /** A good answer, of which parts can be changed. */
+    /** Builds a valid response, parts of which a test can change. */
     private static final class Answer {
 
         private String audience = "pods.eks.amazonaws.com";

@@ -182,7 +182,7 @@ class AnswerShapeTest {
         body.next(new byte[AnswerShape.LARGEST_BODY]);
         assertThat(receiver.errors).isEmpty();
         body.next(new byte[1]);
-        // A publisher may still be sending when it is told to stop.
+        // A publisher may still send after the subscription is cancelled.
         body.next(new byte[AnswerShape.LARGEST_BODY]);
         body.subscriber.onComplete();
         body.subscriber.onError(new IOException("closed"));
@@ -232,7 +232,7 @@ class AnswerShapeTest {
         return body;
     }
 
-    /** A body whose parts the test sends. */
+    /** A response body whose chunks the test sends. */
     private static final class Body implements Publisher<ByteBuffer>, Subscription {
 
         private Subscriber<? super ByteBuffer> subscriber;
@@ -290,7 +290,7 @@ class AnswerShapeTest {
         }
     }
 
-    /** What the SDK shows an interceptor. */
+    /** The response that the SDK passes to an interceptor. */
     private record Answered(int status, Optional<Publisher<ByteBuffer>> body) implements Context.ModifyHttpResponse {
 
         @Override

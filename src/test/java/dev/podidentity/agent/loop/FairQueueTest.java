@@ -212,8 +212,8 @@ class FairQueueTest {
     }
 
     /**
-     * Random steps, and after each: no more run than may, none waits that could run, each source's things run in their order,
-     * and no source gets two turns while another one, which could have had one, waits.
+     * Takes random steps and checks after each that no more items run than allowed, that no item waits that could run, that each
+     * source's items run in order, and that no source gets two turns while another eligible source waits.
      */
     @ParameterizedTest
     @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8})
@@ -224,11 +224,11 @@ class FairQueueTest {
         Set<String> blocked = new HashSet<>();
         Set<String> dropped = new HashSet<>();
         boolean[] allWait = new boolean[1];
-        // For each source: those that had a turn since it could have had one.
+        // For each source: the sources that have had a turn since it became eligible.
         Map<String, Set<String>> served = new HashMap<>();
         int[] running = new int[1];
         queue = new FairQueue<>(most, (source, item) -> {
-            assertThat(item).as("first of its source").isEqualTo(waiting.get(source).get(0));
+            assertThat(item).as("the first waiting item of its source").isEqualTo(waiting.get(source).get(0));
             if (allWait[0]) {
                 return Turn.ALL_WAIT;
             }
@@ -240,7 +240,7 @@ class FairQueueTest {
             served.remove(source);
             waiting.keySet().stream().filter(other -> !blocked.contains(other) && !other.equals(source)).forEach(other ->
                     assertThat(served.computeIfAbsent(other, key -> new HashSet<>()).add(source))
-                            .as("turns of %s while %s waits", source, other)
+                            .as("%s has one turn at most while %s waits", source, other)
                             .isTrue());
             if (dropped.contains(item)) {
                 return Turn.DROPPED;
@@ -274,7 +274,7 @@ class FairQueueTest {
                     queue.withdraw(source, item);
                 });
                 case 7 -> {
-                    // A source that could not have had a turn may have been passed over.
+                    // A blocked source may be passed over, so its count starts again.
                     served.remove(source);
                     if (!blocked.add(source)) {
                         blocked.remove(source);
@@ -290,7 +290,7 @@ class FairQueueTest {
             assertThat(queue.running()).isEqualTo(running[0]).isLessThanOrEqualTo(most);
             assertThat(queue.waiting()).isEqualTo(waiting.values().stream().mapToInt(List::size).sum());
             if (running[0] < most && !allWait[0]) {
-                assertThat(blocked).as("sources that may wait").containsAll(waiting.keySet());
+                assertThat(blocked).as("only blocked sources have waiting items").containsAll(waiting.keySet());
             }
         }
     }

@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 class LoopLagTest {
 
     private final FakeTime time = new FakeTime();
-    /** What the loop is late by, on top of the time of its timers. */
+    /** The delay of the loop, in addition to the delay of its timers. */
     private Duration late = Duration.ZERO;
     private final List<Duration> lags = new ArrayList<>();
     private final LoopLag lag = new LoopLag(

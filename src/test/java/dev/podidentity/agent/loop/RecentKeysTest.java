@@ -29,7 +29,7 @@ class RecentKeysTest {
         keys.add("c", 501);
         keys.add("d", 502);
 
-        assertThat(keys.contains("b", 502)).as("the oldest by then").isFalse();
+        assertThat(keys.contains("b", 502)).as("the key that was the oldest by then").isFalse();
         assertThat(keys.contains("a", WINDOW + 499)).isTrue();
     }
 

@@ -56,7 +56,7 @@ class SingleFlightTest {
 
         // Then
         assertThat(waiters).allSatisfy(waiter -> assertThat(waiter.results).containsExactly("done"));
-        assertThat(time.pending()).as("timers").isZero();
+        assertThat(time.pending()).as("pending timers").isZero();
     }
 
     @Test
@@ -82,7 +82,7 @@ class SingleFlightTest {
         assertThat(second.results).containsExactly("late");
         assertThat(flight.deserted()).isTrue();
         assertThat(flight.left).isEqualTo(1);
-        assertThat(flights.find("a")).as("goes on").isSameAs(flight);
+        assertThat(flights.find("a")).as("the flight continues").isSameAs(flight);
         flight.end("done");
         runLoop();
         assertThat(first.results).hasSize(1);
@@ -188,7 +188,7 @@ class SingleFlightTest {
         assertThatIllegalStateException().isThrownBy(() -> flights.begin("a", new TestFlight()));
     }
 
-    /** Random steps, against a model that keeps for each who waits what it is to be given and when. */
+    /** Takes random steps and compares each waiter's results with a model. */
     @ParameterizedTest
     @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8})
     void givesEachWhoWaitsOneResult(long seed) {
@@ -259,7 +259,7 @@ class SingleFlightTest {
                 assertThat(waiter.flight.deserted()).isEqualTo(waiter.flight.model.isEmpty());
                 assertThat(waiter.flight.left).isEqualTo(waiter.flight.modelLeft);
             });
-            // Enough of what is over long ago.
+            // Forget the waiters that ended more than a second ago.
             all.removeIf(waiter -> !waiter.waits && waiter.until.compareTo(time.elapsed().minusSeconds(1)) < 0);
         }
     }
@@ -329,7 +329,7 @@ class SingleFlightTest {
             results.add(result);
         }
 
-        /** What the model makes of it. */
+        /** Removes this waiter from the model of its flight. */
         void leaves() {
             if (!waits) {
                 return;

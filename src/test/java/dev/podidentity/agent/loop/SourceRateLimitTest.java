@@ -9,7 +9,7 @@ class SourceRateLimitTest {
 
     private static final long SECOND = 1_000_000_000;
     private static final long START = -7 * SECOND;
-    /** More sources than are remembered. */
+    /** More source addresses than the limiter remembers. */
     private static final int MANY = 5000;
 
     @Test

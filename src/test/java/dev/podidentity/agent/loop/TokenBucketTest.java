@@ -7,7 +7,7 @@ import org.junit.jupiter.api.Test;
 class TokenBucketTest {
 
     private static final long SECOND = 1_000_000_000;
-    /** A monotonic clock starts anywhere, below zero too. */
+    /** A monotonic clock can start at any value, even a negative one. */
     private static final long START = -5 * SECOND;
 
     @Test
@@ -43,7 +43,7 @@ class TokenBucketTest {
         TokenBucket bucket = new TokenBucket(2, 1, START);
         taken(bucket, 1, START);
 
-        // When: 1,000 attempts in a second, each of which refills a little
+        // When: 1,000 attempts in a second, each after a small refill
         int taken = 0;
         for (int i = 1; i <= 1000; i++) {
             taken += bucket.tryTake(START + i * SECOND / 1000) ? 1 : 0;

@@ -10,7 +10,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class HeapNeedTest {
 
     private static final long MIB = 1024 * 1024;
-    /** What the native executable is built with. */
+    /** Less than the maximum heap with which the native executable is built, which is 48 MiB. */
     private static final long BUILT_WITH = 32 * MIB;
 
     @ParameterizedTest

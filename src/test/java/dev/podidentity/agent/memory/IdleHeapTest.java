@@ -50,11 +50,11 @@ class IdleHeapTest {
         time.advance(IdleHeap.INTERVAL);
 
         // Then
-        assertThat(collections).as("while it may go on").isEqualTo(1);
+        assertThat(collections).as("while the burst may continue").isEqualTo(1);
         time.advance(IdleHeap.INTERVAL);
-        assertThat(collections).as("when it is over").isEqualTo(2);
+        assertThat(collections).as("when the burst is over").isEqualTo(2);
         time.advance(IdleHeap.INTERVAL.multipliedBy(10));
-        assertThat(collections).as("when all is collected").isEqualTo(2);
+        assertThat(collections).as("when there is nothing left to collect").isEqualTo(2);
     }
 
     @Test

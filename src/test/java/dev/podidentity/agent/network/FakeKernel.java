@@ -10,8 +10,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * A kernel with links, addresses and routes in lists. It refuses as Linux does what is there already and what needs the
- * link to be up, and what a test tells it to.
+ * Simulates a kernel, with its links, addresses and routes in lists. Like Linux, it rejects changes that exist already or that
+ * need the link to be up. It also rejects the changes that a test names.
  */
 final class FakeKernel implements Kernel {
 
@@ -22,15 +22,15 @@ final class FakeKernel implements Kernel {
             new Link(LO, NodeLink.LOOPBACK, "", true), new Link(ETH0, "eth0", "", true)));
     final List<HeldAddress> addresses = new ArrayList<>();
     final List<Route> routes = new ArrayList<>();
-    /** What was done, in order. */
+    /** The changes made, in order. */
     final List<String> changes = new ArrayList<>();
     private final Map<String, Integer> refusals = new HashMap<>();
     private final Map<String, Runnable> before = new HashMap<>();
     private final Map<String, Runnable> after = new HashMap<>();
-    /** Whether it gives no answers. */
+    /** Whether the kernel does not respond. */
     boolean mute;
 
-    /** Answers a change with an error; a change is named as in {@link #changes}. */
+    /** Rejects a change, named as in {@link #changes}, with an error. */
     FakeKernel refuse(String change, int errno) {
         refusals.put(change, errno);
         return this;
@@ -57,7 +57,7 @@ final class FakeKernel implements Kernel {
         return this;
     }
 
-    /** Lets somebody else do something just before a change is made. */
+    /** Runs a task, as a concurrent process could, just before a change is made. */
     FakeKernel before(String change, Runnable race) {
         before.put(change, race);
         return this;
@@ -122,7 +122,7 @@ final class FakeKernel implements Kernel {
     @Override
     public void addAddress(NodeAddress address, Link link) throws IOException {
         String change = begin("add " + address.prefix() + " to " + link.name());
-        // Linux takes an IPv4 address twice on a link, with another prefix length, but not an IPv6 address.
+        // Linux accepts the same IPv4 address with another prefix length on a link, but not the same IPv6 address.
         refuseIf(addresses.stream().anyMatch(held -> held.address() == address && held.linkIndex() == link.index()
                 && (address == NodeAddress.IPV6 || held.prefixLength() == address.bits())), change);
         addAddress(address, link.name());

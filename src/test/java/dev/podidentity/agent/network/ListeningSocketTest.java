@@ -10,7 +10,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/** Lines as a kernel of a machine with the least significant byte first writes them. */
+/** Uses lines in the format of a kernel on a little-endian machine. */
 class ListeningSocketTest {
 
     private static final String HEAD =

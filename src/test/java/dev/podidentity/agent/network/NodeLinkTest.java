@@ -75,7 +75,7 @@ class NodeLinkTest {
         setUp();
     }
 
-    /** Every set of the four things that a link that is there may lack, with the link up and down. */
+    /** Returns every combination of the four things that an existing link may lack, with the link up and down. */
     static Stream<Arguments> halfDone() {
         return IntStream.range(0, 32).mapToObj(bits -> Arguments.of(
                 (bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0, (bits & 16) != 0));
@@ -166,7 +166,7 @@ class NodeLinkTest {
 
     @Test
     void addsTheLinkWhereAnEarlierRunHadToUseLo() throws Exception {
-        // Given: addresses, and the route that Linux makes for the IPv6 one
+        // Given: both addresses, and the route that Linux creates for the IPv6 address
         kernel.addAddress(NodeAddress.IPV4, "lo");
         kernel.addAddress(NodeAddress.IPV6, "lo");
         kernel.addRoute(NodeAddress.IPV6, "lo");

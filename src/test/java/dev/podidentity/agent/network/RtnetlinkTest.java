@@ -22,8 +22,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * What goes over the socket, to the byte. The expected requests were compared with what {@code ip} sends; the order of
- * their bytes is that of x86-64 and arm64.
+ * Checks every byte sent over the socket. The expected requests were compared with those of {@code ip}. Their byte order is
+ * that of x86-64 and arm64.
  */
 class RtnetlinkTest {
 
@@ -84,7 +84,7 @@ class RtnetlinkTest {
         // When
         kernel.addAddress(NodeAddress.IPV6, LINK);
 
-        // Then: IFA_F_NODAD and IFA_F_NOPREFIXROUTE; preferred for 0 s, valid for ever
+        // Then: IFA_F_NODAD and IFA_F_NOPREFIXROUTE are set; preferred for 0 s, valid forever
         assertThat(socket.sent()).containsExactly(bytes("48000000 1400 0506 01000000 00000000"
                 + "0a 80 00 00 07000000"
                 + "1400 0200 fd000ec2000000000000000000000023"
@@ -137,11 +137,11 @@ class RtnetlinkTest {
         socket.answer(
                 address(1, 2, 24, 2, attribute(1, "0a000001"), attribute(2, "0a000001")),
                 address(1, 2, 32, 7, attribute(1, "a9feaa17"), attribute(2, "a9feaa17")),
-                // The other end of a point-to-point link.
+                // The address is the peer of a point-to-point link.
                 address(1, 2, 32, 8, attribute(1, "a9feaa17"), attribute(2, "0a000002")),
                 address(1, 10, 128, 7, attribute(1, "fd000ec2000000000000000000000023")),
                 address(1, 10, 128, 1, attribute(1, "00000000000000000000000000000001")),
-                // The same bytes are no address of another protocol.
+                // The same bytes in another address family do not match.
                 address(1, 7, 32, 9, attribute(1, "a9feaa17")),
                 address(1, 2, 16, 9, attribute(2, "a9feaa17")));
         socket.answer(done(1, 0, 0));
@@ -167,7 +167,7 @@ class RtnetlinkTest {
                 route(1, 2, 32, 254, 6, 0, ipv4),
                 route(1, 2, 32, 254, 1, 0, ipv4, device, attribute(5, "0a000001")),
                 route(1, 10, 128, 254, 7, 0, ipv6, attribute(4, "01000000")),
-                // A cached one, and one of a table whose number does not fit its byte.
+                // A cached route, then two routes whose table number is in an attribute: 1000, then the main table's 254.
                 route(1, 10, 128, 254, 1, 0x200, ipv6, device),
                 route(1, 10, 128, 252, 1, 0, ipv6, device, attribute(15, "e8030000")),
                 route(1, 10, 128, 252, 1, 0, ipv6, device, attribute(15, "fe000000")),
@@ -186,7 +186,7 @@ class RtnetlinkTest {
 
     @Test
     void listsAgainWhatChangedWhileItWasListed() throws IOException {
-        // Given: said on a message, then on the end
+        // Given: the flag is set on a message, then on the end of a list
         socket.answer(withFlags(link(1, 1, "lo", "", 0), NLM_F_MULTI | Rtnetlink.NLM_F_DUMP_INTR));
         socket.answer(done(1, 0, 0));
         socket.answer(link(1, 1, "lo", "", 0));
@@ -238,7 +238,7 @@ class RtnetlinkTest {
 
     @Test
     void findsTheRemarkBehindARepeatedRequest() {
-        // Given: 24 bytes of request before the attributes
+        // Given: the attributes follow 24 bytes of the repeated request
         byte[] repeated = concatenated(numbers(-Errno.EPERM), header(24, 16, 0, 1), new byte[8],
                 attribute(Rtnetlink.NLMSGERR_ATTR_MSG, "6e6f00"));
         socket.answer(message(Rtnetlink.NLMSG_ERROR, Rtnetlink.NLM_F_ACK_TLVS, 1, repeated));
@@ -280,7 +280,7 @@ class RtnetlinkTest {
 
     @Test
     void takesAnyBytesForAnAnswerOrForATrouble() {
-        // Given: valid answers with some bytes changed; the seed makes it the same every time
+        // Given: valid responses with some bytes changed, and a fixed seed so that every run is the same
         Random random = new Random(23);
         byte[] valid = concatenated(link(1, 7, "pod-id-link0", "dummy", 1), done(1, 0, 0));
         for (int i = 0; i < 20_000; i++) {

@@ -8,13 +8,13 @@ import java.util.Arrays;
 import java.util.Deque;
 import java.util.List;
 
-/** Gives answers in the order that they were put in, whatever is asked. */
+/** Returns prepared responses in order, regardless of the requests. */
 final class ScriptedSocket implements NetlinkSocket {
 
     private final Deque<byte[]> answers = new ArrayDeque<>();
     private final List<byte[]> sent = new ArrayList<>();
 
-    /** Puts in one answer that holds all these messages. */
+    /** Adds one response that contains all these messages. */
     void answer(byte[]... messages) {
         answers.add(concatenated(messages));
     }
@@ -25,7 +25,7 @@ final class ScriptedSocket implements NetlinkSocket {
         return all.toByteArray();
     }
 
-    /** What was asked. */
+    /** Returns the requests sent. */
     List<byte[]> sent() {
         return sent;
     }

@@ -12,7 +12,7 @@ import java.net.StandardSocketOptions;
 import java.nio.channels.ServerSocketChannel;
 import org.junit.jupiter.api.Test;
 
-/** With sockets of this very process; what other processes do to a port is in HandoverIT. */
+/** Uses sockets of this process. HandoverIT tests ports that other processes use. */
 class SharedPortTest {
 
     private static final InetAddress LOOPBACK = InetAddress.getLoopbackAddress();
@@ -23,7 +23,7 @@ class SharedPortTest {
         SharedPort port;
         try (ServerSocketChannel server = listen(true)) {
             port = on(server);
-            // When: a connection is left behind, whose end the kernel waits for
+            // When: the server closes first, so the kernel keeps the connection for a while
             try (Socket client = new Socket(LOOPBACK, server.socket().getLocalPort())) {
                 server.accept().close();
                 assertThat(client.getInputStream().read()).isEqualTo(-1);

@@ -9,13 +9,13 @@ import java.util.Arrays;
 import java.util.HexFormat;
 import org.junit.jupiter.api.Test;
 
-/** What goes over the socket, to the byte, as a kernel was seen to answer; the order of its bytes is that of x86-64 and arm64. */
+/** Checks every byte sent over the socket, with responses recorded from a kernel in the byte order of x86-64 and arm64. */
 class SocketDiagnosisTest {
 
     private static final int PORT = 18099;
     private static final String NO_IPV4 = "14000000 0300 0200 02000000 dc5e0000 00000000";
     private static final String END_OF_IPV6 = "14000000 0300 0200 0a000000 dc5e0000 00000000";
-    /** An IPv4 address on a socket of both families, with one connection that waits. */
+    /** An IPv4 address on a dual-stack socket, with one connection waiting to be accepted. */
     private static final String MAPPED = "84000000 1400 0200 0a000000 dc5e0000"
             + "0a0a0000 46b30000 00000000 00000000 0000ffff 7f000001 00000000 00000000 00000000 00000000 00000000 3c000000 00000000"
             + "00000000 01000000 05000000 00000000 81c99200"
@@ -50,7 +50,7 @@ class SocketDiagnosisTest {
 
     @Test
     void readsThoseOfOneFamilyFromOneDatagram() throws IOException {
-        // Given: without attributes, as an old kernel answers
+        // Given: a response without attributes, as from an old kernel
         String ipv4 = "58000000 1400 0200 02000000 dc5e0000"
                 + "020a0000 00500000 a9feaa17" + "00000000".repeat(7) + "00000000 3c000000 00000000"
                 + "00000000 00000000 fcff0000 07000000 08000000";
@@ -81,7 +81,7 @@ class SocketDiagnosisTest {
 
     @Test
     void failsWithTheKernelsWordWhereItDoesNotTell() {
-        // Given: ENOENT
+        // Given: the error ENOENT
         answer("24000000 0200 0000 02000000 dc5e0000 feffffff 48000000 1400 0103 02000000 00000000");
         // Then
         assertThatIOException().isThrownBy(() -> kernel.listening(PORT)).withMessageContaining("ENOENT");

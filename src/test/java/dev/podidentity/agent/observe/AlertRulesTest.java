@@ -22,7 +22,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** The rules of kubernetes/prometheus/rules.yaml: their runbooks, the metrics that they name, and promtool's word on them. */
+/** Checks the runbooks and metrics that kubernetes/prometheus/rules.yaml names, and runs promtool on its rules. */
 class AlertRulesTest {
 
     private static final Path CASES = Path.of("src/test/prometheus/rules-test.yaml");

@@ -74,7 +74,7 @@ class LimitReportTest {
         }
         time.advanceMillis(200);
         report.rejected(Limit.CONNECTIONS, "fd00::ffff");
-        // Then: fifty at once, and five a second
+        // Then: a burst of 50 lines, then 5 per second
         assertThat(log.all()).hasSize(51);
         assertThat(counted(Limit.CONNECTIONS)).isEqualTo(10_001);
     }

@@ -407,7 +407,7 @@ class MetricsTest {
         metrics.agentCredentials(() -> true);
         metrics.agentCredentialsExpiry(() -> Optional.of(NOW));
 
-        // The simple registry adds gauges of its own for the buckets of a timer.
+        // The simple registry itself adds gauges for the buckets of a timer.
         assertThat(registry.getMeters()).filteredOn(meter -> !meter.getId().getName().endsWith(".histogram")).allSatisfy(meter -> {
             assertThat(meter.getId().getName()).matches("pod_identity_[a-z_]+");
             assertThat(meter.getId().getDescription()).isNotBlank();

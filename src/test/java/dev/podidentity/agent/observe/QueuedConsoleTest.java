@@ -64,7 +64,7 @@ class QueuedConsoleTest {
         // When
         log(1, QueuedConsole.MOST_LINES + 500);
 
-        // Then: one is being written, and the queue is full
+        // Then: one line is being written, and the queue is full
         assertThat(console.dropped()).isEqualTo(500);
     }
 
@@ -100,13 +100,13 @@ class QueuedConsoleTest {
         log(1, QueuedConsole.MOST_LINES + 1);
         assertThat(console.dropped()).isOne();
 
-        // When: for each line that is read another one comes
+        // When: a new line arrives for each line that is read
         for (int i = 0; i < QueuedConsole.MOST_LINES / 2 - 1; i++) {
             reader.readsOne();
             log(10_000 + i, 1);
         }
 
-        // Then: none of them has got a place yet, and so no warning either
+        // Then: none of the new lines is queued yet, so there is no warning either
         assertThat(console.dropped()).isEqualTo(QueuedConsole.MOST_LINES / 2);
         reader.goesOn();
         console.close();
@@ -193,7 +193,7 @@ class QueuedConsoleTest {
                 .collect(Collectors.toSet());
     }
 
-    /** Standard output, and whoever reads it. */
+    /** Simulates standard output and its reader. */
     private static final class Reader extends OutputStream {
 
         private final ByteArrayOutputStream read = new ByteArrayOutputStream();
@@ -245,7 +245,7 @@ class QueuedConsoleTest {
             there = false;
         }
 
-        /** Lets one line through and waits until it is. */
+        /** Reads one line and waits until it has been written. */
         synchronized void readsOne() {
             int before = writes;
             may = 1;

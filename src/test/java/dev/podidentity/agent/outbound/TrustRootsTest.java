@@ -112,7 +112,7 @@ class TrustRootsTest {
         return "-----BEGIN CERTIFICATE-----\n" + base64 + "\n-----END CERTIFICATE-----\n";
     }
 
-    /** Certificates that are at hand wherever the tests run: those that the platform itself trusts. */
+    /** Returns the platform's trusted certificates, which are available wherever the tests run. */
     private static List<X509Certificate> platformCertificates() throws Exception {
         TrustManagerFactory factory = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
         factory.init((KeyStore) null);

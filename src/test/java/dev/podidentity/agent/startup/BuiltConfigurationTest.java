@@ -49,7 +49,7 @@ class BuiltConfigurationTest {
 
     record Word(String text) {}
 
-    /** What Quarkus's build generates. */
+    /** Configures the builder as the code that Quarkus generates at build time does. */
     public static final class Build implements SmallRyeConfigBuilderCustomizer {
 
         @Override
