@@ -78,7 +78,7 @@ final class ApiServerProcess implements AutoCloseable {
                 new BufferedReader(new InputStreamReader(started.getInputStream(), StandardCharsets.UTF_8))) {
             String line = lines.readLine();
             if (line == null || !line.startsWith("ready ")) {
-                throw new IllegalStateException("kube-apiserver does not start: see the logs in its directory; it printed " + line);
+                throw new IllegalStateException("kube-apiserver does not start: see the logs in its directory; printed: " + line);
             }
             return line.substring("ready ".length());
         } catch (IOException e) {

@@ -91,7 +91,7 @@ class OwnAccountIT {
             // When
             Wait.until("the agent's token has expired", EXPIRED, () -> !reviews(node, agent));
             double unjudged = agent.metric(API_SERVER);
-            Wait.until("tokens are left to EKS Auth to verify", () -> !reviews(node, agent) && agent.metric(API_SERVER) > unjudged);
+            Wait.until("EKS Auth verifies tokens instead", () -> !reviews(node, agent) && agent.metric(API_SERVER) > unjudged);
 
             // Then
             assertThat(agent.lines("\"level\":\"warning\"", AWAY, "HTTP 401")).isOne();
