@@ -115,7 +115,7 @@ public interface AgentConfig {
     Duration attemptTimeout();
 
     @Description("Time after which the agent stops retrying the call for an identity, unless a request still waits for "
-            + "it.")
+            + "it. A single call that has hung for this long ends as well.")
     @WithDefault("15s")
     @WithConverter(Checked.Timeout.class)
     Duration flightTimeout();

@@ -26,11 +26,11 @@ import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /**
- * The calls to EKS Auth for one identity, and all requests that wait for what comes of them. While the trouble is transient
- * it makes one call after another, with pauses between them, for as long as somebody waits and a little longer, since an SDK
- * asks again; a token that EKS Auth refuses, or whose pod has died, is replaced by another pod's. Each call waits for its
- * turn in the {@link FetchQueue}. A flight ends once: with credentials, with a refusal, as nobody waits for it any more, or
- * when its time is over while a call is still under way, whose credentials are welcome all the same.
+ * The calls to EKS Auth for one identity, and all requests that wait for their result. While failures are transient, it
+ * retries with pauses for as long as a request waits and a little longer, since SDKs retry too. If EKS Auth refuses a token,
+ * or its pod is deleted, another pod's token replaces it. Each call waits for its turn in the {@link FetchQueue}. A flight
+ * ends once: with credentials, with a refusal, when no request waits for it any more, or when its timeout passes during a
+ * call, whose credentials are still used if they arrive.
  *
  * <p>Confined to the event loop.
  */
@@ -67,47 +67,47 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
             Loop loop,
             DoubleSupplier random) {}
 
-    /** Whoever keeps what comes of a flight. Is told before those who wait. */
+    /** Stores the result of a flight. Called before the waiting requests are. */
     interface Keeper {
 
-        /** Credentials came, perhaps after the end; whoever is told must call {@link Flight#succeed}. */
+        /** Credentials have arrived, possibly after the end; the callee must call {@link Flight#succeed}. */
         void issued(Flight flight, IssuedCredentials issued);
 
-        /** EKS Auth has refused the token of this caller, which is known of that token by now. */
+        /** EKS Auth has refused this caller's token. */
         void tokenRefused(Flight flight, Caller caller, PermanentFailure refusal);
 
         /** EKS Auth refuses the identity, which ends the flight. */
         void identityRefused(Flight flight, PermanentFailure refusal);
 
         /**
-         * A call has met transient trouble, or has not ended in time.
+         * A call failed for a transient reason, or has not ended in time.
          *
          * @return the pause before the next call
          */
         Duration failed(Flight flight, TransientFailure failure);
 
         /**
-         * The flight ends without credentials: as it was refused, or failed, or has no token or permit for a call. Called
-         * after the others.
+         * The flight ends without credentials: it was refused or failed, or has no token or permit for a call. Called after
+         * the others.
          */
         void endedWithout(Flight flight, EksAuthFailure failure);
 
-        /** Another token of an identity: of a pod that shares the identity's entry. */
+        /** Returns another token of an identity, of a pod that shares the identity's entry. */
         Optional<Caller> sharing(Identity identity, Predicate<Caller> usable);
     }
 
     private enum State {
-        /** Has not begun. */
+        /** Has not started. */
         NEW,
         /** Waits for its turn. */
         QUEUED,
-        /** A call is under way. */
+        /** A call is in progress. */
         CALLING,
         /** Pauses before the next call. */
         PAUSING,
         /** Has ended. */
         OVER,
-        /** Has ended while a call is under way. */
+        /** Has ended while a call is in progress. */
         OVERDUE
     }
 
@@ -117,21 +117,21 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
     private final Means means;
     private final Keeper keeper;
     private final long startedAt;
-    /** The addresses of all who have asked: each has a queue, and the first turn is the flight's. */
+    /** The source addresses of all requests. Each has a queue, and the flight uses the first turn. */
     private final Set<String> sources = new LinkedHashSet<>();
-    /** The pods that have asked, and the one whose token is used; without refused tokens. */
+    /** The pods that have asked, and the one whose token is used, without refused tokens. */
     private final PodTokens pods = new PodTokens();
     private Timers.Timer timeout;
-    /** Whose token the calls are made with. */
+    /** The caller whose token the calls use. */
     private Caller caller;
     private State state = State.NEW;
     private int attempts;
     private int refusedTokens;
-    /** When the call began that is under way. */
+    /** When the current call started. */
     private long calledAt;
-    /** Since when nobody has waited. */
+    /** Since when no request has waited. */
     private long desertedSince;
-    /** Whose permit was taken first. */
+    /** The source whose permit was taken first. */
     private Optional<String> payer = Optional.empty();
     private int callsPaidFor;
     private Optional<Timers.Timer> pause = Optional.empty();
@@ -140,8 +140,8 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
 
     /**
      * @param caller whose token is used first
-     * @param beganBy the address of the request that begins it, which the queue has admitted; empty for a renewal
-     * @param trouble what calls for the identity have met before
+     * @param beganBy the source address of the request that starts it, which the queue has admitted; empty for a renewal
+     * @param trouble the earlier failure of calls for the identity
      */
     Flight(
             Caller caller,
@@ -177,17 +177,17 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         return attempts;
     }
 
-    /** Whether it renews an entry: nobody has asked for it, and it takes no slot, unless somebody joins it. */
+    /** Returns whether it renews an entry: no request has started it, and it takes no slot, unless a request joins it. */
     boolean renewal() {
         return beganBy.isEmpty();
     }
 
-    /** Whose permit it took first, if it has taken one. */
+    /** Returns the source whose permit it took first, if any. */
     Optional<String> payer() {
         return payer;
     }
 
-    /** Whether it has a permit, of some source, which it has not used up. */
+    /** Returns whether it has a permit that is not used up. */
     boolean paid() {
         return callsPaidFor > 0;
     }
@@ -195,8 +195,8 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
     /**
      * Remembers a permit.
      *
-     * @param source whose it is
-     * @param calls how many calls it is good for
+     * @param source the owner of the permit
+     * @param calls how many calls it covers
      * @return whether it is the flight's first
      */
     boolean pay(String source, int calls) {
@@ -208,31 +208,31 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         return first;
     }
 
-    /** The caller with the same token that is known already, so that it is held once; else the one that is given. */
+    /** Returns the known caller with the same token, so that it is stored once; otherwise the given one. */
     Caller known(Caller asking) {
         return caller.sameToken(asking) ? caller : pods.sameToken(asking).orElse(asking);
     }
 
-    /** The pods that have asked or whose token is used, that live, and whose token was not refused. */
+    /** Returns the running pods that have asked or whose token is used, and whose token was not refused. */
     List<Caller> living() {
         return pods.all().stream().filter(this::usable).toList();
     }
 
-    /** Whether it has taken so long, or met trouble already, that it is not worth waiting for with old credentials. */
+    /** Returns whether it has taken so long, or failed already, that valid cached credentials should be served instead. */
     boolean late(Duration deadline) {
         return attempts > 1 || lastFailure.isPresent() || means.queue().outage() || elapsed().compareTo(deadline) >= 0;
     }
 
     /**
-     * Lets a request wait for it.
+     * Adds a waiting request.
      *
      * @param patience how long it can wait
-     * @param deadline how long it has been promised an answer within, which its failure names
+     * @param deadline the deadline of the request, which its failure names
      */
     Waiting join(Waiter waiter, Duration patience, Duration deadline) {
         pods.learn(waiter.caller());
         Waiting place = join(waiter, patience, () -> new Landing.Failed(failureWithin(deadline)));
-        // Whoever joins must not wait behind all else that the first source has asked for.
+        // A request that joins must not wait behind all other requests of the first source.
         if (sources.add(waiter.source()) && state == State.QUEUED) {
             means.queue().add(waiter.source(), this);
         }
@@ -269,10 +269,10 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
     }
 
     /**
-     * Its turn has come. Sees to it that its token can still be used, or finds another one if somebody waits; ends if there
-     * is none, or if it has failed and nobody waits for it any more.
+     * Its turn has come. Makes sure that its token can still be used, or selects another one if a request waits. Ends if
+     * there is none, or if it has failed and no request waits.
      *
-     * @return whether it is to make a call
+     * @return whether to make a call
      */
     boolean ready() {
         if (attempts > 0 && !wanted()) {
@@ -290,7 +290,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         return true;
     }
 
-    /** Whether somebody waits, or may soon be back. */
+    /** Returns whether a request waits, or may soon return. */
     private boolean wanted() {
         return !deserted() || means.retry().goesOnForNobody(since(desertedSince));
     }
@@ -314,7 +314,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         means.queue().called();
         means.metrics().calling(1);
         long began = calledAt;
-        // Not thenAcceptAsync(): what went wrong in it would be known to nobody.
+        // Not thenAcceptAsync(), which would swallow exceptions.
         means.eksAuth().assumeRole(caller.token()).thenAccept(answer -> means.loop().execute(() -> {
             means.metrics().calling(-1);
             try {
@@ -340,7 +340,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         return !candidate.gone(means.living()) && !means.refusedTokens().contains(candidate.token());
     }
 
-    /** The freshest token of another pod that lives: of one that has asked, or else of one that shares the entry. */
+    /** Returns the freshest token of another running pod: one that has asked, or one that shares the entry. */
     private Optional<Caller> another() {
         Instant now = means.clock().instant();
         Predicate<Caller> fit = other -> usable(other) && other.token().expiresAt().isAfter(now);
@@ -366,7 +366,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         }
     }
 
-    /** An answer for somebody else is none. */
+    /** Rejects a response for another service account. */
     private EksAuthAnswer checked(EksAuthAnswer answer) {
         if (!(answer instanceof IssuedCredentials issued) || caller.namedBy(issued)) {
             return answer;
@@ -377,7 +377,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
 
     private void failed(TransientFailure failure) {
         lastFailure = Optional.of(failure);
-        // A renewal has one attempt, and the renewer's own pace; unless somebody waits for it by now.
+        // A renewal makes a single attempt, at the renewer's own pace, unless a request waits by now.
         boolean last = renewal() ? deserted() : !wanted();
         Duration time = keeper.failed(this, failure);
         if (last) {
@@ -389,13 +389,13 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         } else {
             pause(time);
         }
-        // Whoever has valid credentials to fall back on gains nothing by waiting for a call that has failed once.
+        // A request with valid cached credentials gains nothing by waiting after a failed call.
         give(new Landing.Failed(failure), Waiter::hasOld);
     }
 
     /**
-     * Remembers the refusal, however late it comes. Tells those who have shown the token, and goes on with another pod's:
-     * a refused token says nothing about those.
+     * Remembers the refusal, however late it arrives. Fails the requests with that token, and continues with another pod's
+     * token, since the refusal says nothing about those.
      */
     private void refused(PermanentFailure refusal) {
         Caller refused = caller;
@@ -422,8 +422,8 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
     }
 
     /**
-     * A limit does not let a source pay for its first call: another one that has joined it is to pay, or it ends. Nothing of
-     * it is remembered.
+     * A limit prevents a source from paying for its first call. Another source that has joined pays instead, or the flight
+     * ends without being remembered.
      */
     void turnAway(Limit limit, String source) {
         sources.remove(source);
@@ -433,13 +433,16 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         }
     }
 
-    /** A pod has died: its token is used no more, and its requests are turned away. */
+    /** A pod was deleted: its token is no longer used, and its requests are rejected. */
     void podGone(String podUid) {
         pods.remove(podUid);
         give(new Landing.PodGone(), waiter -> waiter.caller().podUid().equals(podUid));
     }
 
-    /** Its time is over, but not for those who wait: each of its calls ends by itself, unless something is wrong. */
+    /**
+     * Its timeout has passed, which does not apply while requests wait: each of its calls ends by itself, unless something
+     * is wrong.
+     */
     private void timeOver() {
         Duration time = means.retry().flightTimeout();
         boolean stuck = state == State.CALLING && since(calledAt).compareTo(time) >= 0;
@@ -455,7 +458,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         endWithout(failure);
     }
 
-    /** It may go on for as long as EKS Auth is away, while pods come and go. */
+    /** It may continue for as long as EKS Auth is down, while requests come and go. */
     private void forgetWhoLeft() {
         List<Waiter> waiters = waiters();
         Set<String> asking = waiters.stream().map(Waiter::source).collect(Collectors.toSet());
@@ -474,7 +477,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         land(new Landing.Failed(failure), false);
     }
 
-    /** The one way to end. */
+    /** The only way to end. */
     private void land(Landing landing, boolean succeeded) {
         if (over()) {
             return;
@@ -488,7 +491,7 @@ final class Flight extends SingleFlight.Flight<Waiter, Landing> {
         payer.ifPresent(source -> means.queue().settle(source, succeeded));
     }
 
-    /** What those are told who waited for so long. */
+    /** The failure for requests that have waited until their deadline. */
     private TransientFailure failureWithin(Duration time) {
         return lastFailure.orElseGet(() -> {
             if (attempts == 0) {

@@ -6,18 +6,18 @@ import java.util.Objects;
 import java.util.Optional;
 
 /**
- * Whose credentials an entry holds: the key of the cache, of single flight and of remembered failures. A request gets
- * an entry only by an identity that it has shown: the two forms are never equal to each other.
+ * The key of the cache, of single flights and of remembered failures: whose credentials an entry holds. A request gets an
+ * entry only through an identity that it has proven. The two forms are never equal to each other.
  */
 public sealed interface Identity {
 
-    /** The identity of a token whose signature nobody here has verified: that very token, and nothing it claims. */
+    /** The identity of a token whose signature the agent has not verified: this exact token, regardless of its claims. */
     static Identity of(ServiceAccountToken token) {
         return new ExactToken(token.fingerprint());
     }
 
     /**
-     * Whoever holds this exact token.
+     * The holder of this exact token.
      *
      * @param fingerprint of the token
      */
@@ -27,7 +27,7 @@ public sealed interface Identity {
             Objects.requireNonNull(fingerprint, "fingerprint");
         }
 
-        /** Written out, as a native executable interprets what a record has by itself, and every request looks one up. */
+        /** Written out, because a native executable interprets these methods of a record, and every request uses them. */
         @Override
         public boolean equals(Object other) {
             return other instanceof ExactToken that && fingerprint.equals(that.fingerprint);
@@ -40,13 +40,13 @@ public sealed interface Identity {
     }
 
     /**
-     * A workload that a token proved, by a signature that was verified. Only a verifier may make one.
+     * A workload that a token has proven with a verified signature. Only a verifier may create one.
      *
      * @param issuer the cluster's issuer
      * @param namespace the namespace
      * @param serviceAccount the service account's name
-     * @param serviceAccountUid the service account's UID, as a name can be given anew
-     * @param podUid the pod's UID, where the pods of one service account do not share
+     * @param serviceAccountUid the service account's UID, because names can be reused
+     * @param podUid the pod's UID, if the pods of a service account do not share
      */
     record VerifiedWorkload(
             String issuer, String namespace, String serviceAccount, String serviceAccountUid, Optional<String> podUid)
@@ -60,7 +60,7 @@ public sealed interface Identity {
             Objects.requireNonNull(podUid, "podUid");
         }
 
-        /** Written out for the same reason; first what tells most apart. */
+        /** Written out for the same reason; compares first what differs most often. */
         @Override
         public boolean equals(Object other) {
             return other instanceof VerifiedWorkload that

@@ -2,15 +2,15 @@ package dev.podidentity.agent.credentials;
 
 import dev.podidentity.agent.eksauth.EksAuthFailure;
 
-/** What those who wait for a flight are given. */
+/** The result of a flight for a waiting request. */
 sealed interface Landing {
 
-    /** Credentials came. */
+    /** Credentials have arrived. */
     record Succeeded(Credentials credentials) implements Landing {}
 
-    /** None came, or not in time. */
+    /** No credentials, or not in time. */
     record Failed(EksAuthFailure failure) implements Landing {}
 
-    /** The waiting pod has died. */
+    /** The waiting pod has been deleted. */
     record PodGone() implements Landing {}
 }

@@ -7,29 +7,29 @@ import java.util.HashSet;
 import java.util.Set;
 
 /**
- * Notices that EKS Auth cannot be used by the whole node: it is down, cannot be reached, or does not accept the agent.
- * Every call would fail then, so only one in a while is made, for whichever flight is next, to learn of its end. An outage
- * begins when the calls of {@value #IDENTITIES} identities have failed in a row: trouble with one identity alone is
- * no outage. It ends with the first call that EKS Auth answers, even by a refusal. Confined to the event loop.
+ * Detects that EKS Auth is unusable for the whole node: it is down, unreachable, or rejects the agent. Every call would fail
+ * then, so only occasional ones are made, for whichever flight is next, to detect the end. An outage starts when the calls
+ * of {@value #IDENTITIES} identities in a row have failed: trouble with a single identity is not an outage. It ends with the
+ * first call to which EKS Auth responds, even with a refusal. Confined to the event loop.
  */
 final class Outage {
 
     static final int IDENTITIES = 3;
-    /** An SDK waits at least 0.9 s for an answer: time to meet an attempt, and for the calls that then go ahead. */
+    /** An SDK waits at least 0.9 s for a response: enough to see an attempt, and for the calls that then proceed. */
     private static final Duration LONGEST_INTERVAL = Duration.ofMillis(500);
 
-    /** The identities whose calls have failed since EKS Auth answered last; no more than make an outage. */
+    /** The identities whose calls have failed since EKS Auth last responded; no more than make an outage. */
     private final Set<Identity> failing = new HashSet<>();
     private long since;
     private long nextAt;
 
-    /** Whether there is one now. */
+    /** Returns whether there is an outage now. */
     boolean lasts() {
         return failing.size() == IDENTITIES;
     }
 
     /**
-     * The time until the next call may be made, in nanoseconds; 0 or less if it may be made now.
+     * Returns the time until the next call may be made, in nanoseconds; 0 or less if it may be made now.
      *
      * @param now nanoseconds of a monotonic clock
      */

@@ -4,18 +4,18 @@ import dev.podidentity.agent.eksauth.EksAuthFailure;
 import dev.podidentity.agent.observe.CacheOutcome;
 import dev.podidentity.agent.token.RejectedToken;
 
-/** What a request for credentials comes to. */
+/** The result of a request for credentials. */
 public sealed interface Outcome {
 
-    /** How the cache took part. */
+    /** Returns the role of the cache. */
     CacheOutcome cache();
 
     /** Credentials that are valid now. */
     record Served(Credentials credentials, CacheOutcome cache) implements Outcome {}
 
-    /** No credentials, as the pod whose token was shown has died while it waited. */
+    /** No credentials, because the pod was deleted while its request waited. */
     record Rejected(RejectedToken token, CacheOutcome cache) implements Outcome {}
 
-    /** No credentials, and why. */
+    /** No credentials, with the reason. */
     record Failed(EksAuthFailure failure, CacheOutcome cache) implements Outcome {}
 }

@@ -9,30 +9,30 @@ import java.util.Optional;
 import java.util.function.Predicate;
 
 /**
- * The freshest token of each pod that shares one identity. An exact token is shared by nobody: it is the only one.
- * Confined to the event loop.
+ * The freshest token of each pod that shares one identity. The identity of an exact token has only that token. Confined to
+ * the event loop.
  */
 final class PodTokens {
 
-    /** Roughly what a token takes beside its text: its claims, what was verified of them, the map's node. */
+    /** Approximate size of a token in addition to its text: its claims, verified or not, and the map's node. */
     private static final int OVERHEAD = 192;
 
-    /** By the pods' UIDs, the pod that asked least recently first. Most have one. */
+    /** By the pods' UIDs, the pod that asked least recently first. Most identities have one. */
     private final Map<String, Caller> pods = new LinkedHashMap<>(1, 0.75f, true);
     private final Listing listing;
     private long bytes;
 
-    /** Tokens that are found only here. */
+    /** Counts the size of tokens that only this holds. */
     PodTokens() {
         this(Listing.NONE);
     }
 
-    /** @param listing is told of the tokens that are held here */
+    /** @param listing receives the tokens that this holds */
     PodTokens(Listing listing) {
         this.listing = listing;
     }
 
-    /** Where tokens are listed for as long as they are held. */
+    /** Lists tokens while they are held. */
     interface Listing {
 
         Listing NONE = new Listing() {
@@ -43,14 +43,14 @@ final class PodTokens {
             public void dropped(Caller caller) {}
         };
 
-        /** The caller's token is held; may be said more than once. */
+        /** The caller's token is held; may be called repeatedly. */
         void held(Caller caller);
 
-        /** The caller's token is not held any more. */
+        /** The caller's token is no longer held. */
         void dropped(Caller caller);
     }
 
-    /** Takes a token in, unless a fresher one of its pod is known; the pod has asked, in any case. */
+    /** Stores a token, unless a fresher one of its pod is known. In either case the pod counts as having asked. */
     void learn(Caller caller) {
         Caller known = pods.get(caller.podUid());
         if (known == null) {
@@ -63,27 +63,27 @@ final class PodTokens {
             listing.dropped(known);
             listing.held(caller);
         } else if (known.sameToken(caller)) {
-            // Another entry may have listed it for itself, and dropped it.
+            // Another entry may have listed it, and dropped it.
             listing.held(known);
         }
     }
 
-    /** Whether this very caller is held; then its pod has asked, and there is nothing to {@link #learn}. */
+    /** Returns whether this caller is held; its pod then counts as having asked, and there is nothing to {@link #learn}. */
     boolean askedAgain(Caller caller) {
         return pods.get(caller.podUid()) == caller;
     }
 
-    /** The caller that has shown the same token, if it is the freshest of its pod. */
+    /** Returns the caller that has presented the same token, if that is the freshest of its pod. */
     Optional<Caller> sameToken(Caller caller) {
         return Optional.ofNullable(pods.get(caller.podUid())).filter(known -> known.sameToken(caller));
     }
 
-    /** Whether the pod is one of those that share. */
+    /** Returns whether the pod shares this identity. */
     boolean has(String podUid) {
         return pods.containsKey(podUid);
     }
 
-    /** Forgets a pod. */
+    /** Removes a pod. */
     void remove(String podUid) {
         Caller removed = pods.remove(podUid);
         if (removed != null) {
@@ -92,7 +92,7 @@ final class PodTokens {
         }
     }
 
-    /** Forgets a token; not the other one that its pod may have shown since. */
+    /** Removes a token, but not another one that its pod may have presented since. */
     void remove(Caller caller) {
         Caller known = pods.get(caller.podUid());
         if (known != null && known.sameToken(caller)) {
@@ -100,31 +100,31 @@ final class PodTokens {
         }
     }
 
-    /** Forgets the pods whose token has expired, unless there is no other. */
+    /** Removes the pods whose token has expired, except the last one. */
     void removeExpired(Instant now) {
         if (pods.values().stream().anyMatch(caller -> caller.token().expiresAt().isAfter(now))) {
             removeIf(caller -> !caller.token().expiresAt().isAfter(now));
         }
     }
 
-    /** Forgets the pods of which this holds. */
+    /** Removes the given pods. */
     void removeIf(Predicate<Caller> condition) {
         pods.values().stream().filter(condition).toList().forEach(this::remove);
     }
 
-    /** Forgets the pod that asked least recently. */
+    /** Removes the pod that asked least recently. */
     void removeLeastRecent() {
         remove(pods.keySet().iterator().next());
     }
 
-    /** The token that expires last, of those that will do. */
+    /** Returns the suitable token that expires last. */
     Optional<Caller> freshest(Predicate<Caller> usable) {
         return pods.values().stream()
                 .filter(usable)
                 .max(Comparator.comparing(caller -> caller.token().expiresAt()));
     }
 
-    /** All of them; not to be changed while they are looked at. */
+    /** Returns all of them; must not be changed while iterating. */
     Collection<Caller> all() {
         return pods.values();
     }
@@ -133,7 +133,7 @@ final class PodTokens {
         return pods.size();
     }
 
-    /** About how much memory they take. */
+    /** Returns their approximate size in memory. */
     long bytes() {
         return bytes;
     }

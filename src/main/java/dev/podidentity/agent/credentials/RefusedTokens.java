@@ -7,9 +7,9 @@ import dev.podidentity.agent.token.TokenFingerprint;
 import java.util.Optional;
 
 /**
- * The tokens that EKS Auth has refused, and why. What it says of one token stays so until the token expires, after which
- * nobody can show it any more. Bounded: the token that was looked up least recently is forgotten first, and EKS Auth is
- * asked again if it comes once more. Confined to the event loop.
+ * The tokens that EKS Auth has refused, and why. A refusal of one token is permanent until the token expires, when nobody
+ * can present it any more. Bounded: the least recently used token is forgotten first, and EKS Auth is called again if it
+ * returns. Confined to the event loop.
  */
 final class RefusedTokens {
 
@@ -18,20 +18,20 @@ final class RefusedTokens {
 
     private final BoundedMap<TokenFingerprint, PermanentFailure> refusals = new BoundedMap<>(CAPACITY);
 
-    /** Why a token was refused, if it was. */
+    /** Returns why a token was refused, if it was. */
     Optional<PermanentFailure> refusal(ServiceAccountToken token) {
         return Optional.ofNullable(refusals.get(token.fingerprint()));
     }
 
-    /** Whether a token was refused. */
+    /** Returns whether a token was refused. */
     boolean contains(ServiceAccountToken token) {
         return refusals.containsKey(token.fingerprint());
     }
 
     /**
-     * Remembers what EKS Auth has refused.
+     * Remembers a refusal.
      *
-     * @return whether this is news
+     * @return whether it is new
      */
     boolean add(ServiceAccountToken token, PermanentFailure refusal) {
         return refusals.put(token.fingerprint(), refusal) == null;

@@ -5,25 +5,28 @@ import java.time.Duration;
 import java.time.Instant;
 
 /**
- * Decides when credentials are renewed, and for how long they are handed out without asking for fresher ones. Pure:
- * state and time in, a duration out.
+ * Decides when credentials are renewed, and how long they are served without asking for fresher ones. A pure function of
+ * state and time.
  *
- * @param retention the age at which credentials are renewed at the latest; zero where nothing is cached
+ * @param retention maximum age of credentials before their renewal; zero if nothing is cached
  */
 record RenewalPolicy(Duration retention) {
 
-    /** SDKs renew their own copy from 15 minutes before its expiry, some of them at every call. */
+    /** SDKs renew their own copy from 15 minutes before its expiry, some of them on every call. */
     static final Duration LEAST_LEFT = Duration.ofMinutes(15);
     private static final Duration LEAST_FRESH = Duration.ofMinutes(1);
-    /** All credentials of a node that starts come at one time; without this they would be renewed at one time. */
+    /**
+     * The credentials of a node that starts all arrive at the same time. Without jitter they would be renewed at the same
+     * time.
+     */
     private static final double SPREAD = 0.1;
-    /** A call with the pauses of its retries takes 15 s at most; the rest is for clocks that differ. */
+    /** A call with its retries takes at most 15 s; the rest allows for clocks that differ. */
     private static final Duration LEAST_TOKEN_LIFE = Duration.ofSeconds(60);
     private static final Backoff RETRIES = new Backoff(Duration.ofSeconds(5), 2, Duration.ofMinutes(5));
 
     /**
-     * How long after they came credentials are renewed: after the earlier of the retention and two thirds of the
-     * lifetime, spread by a tenth either way.
+     * Returns how long after their arrival credentials are renewed: the earlier of the retention and two thirds of their
+     * lifetime, with a tenth of jitter either way.
      *
      * @param random from 0 to 1
      */
@@ -34,10 +37,10 @@ record RenewalPolicy(Duration retention) {
     }
 
     /**
-     * How long after a renewal that failed it is tried again: 5 s, doubling to 5 minutes, each shortened by up to a half, and
-     * never later than half-way to the expiry.
+     * Returns when to retry a failed renewal: after 5 s, doubling to 5 minutes, each shortened by up to a half, and at the
+     * latest half-way to the expiry.
      *
-     * @param failures how many renewals failed in a row, at least 1
+     * @param failures consecutive failed renewals, at least 1
      * @param random from 0 to 1
      */
     Duration retryAfter(Credentials credentials, int failures, Instant now, double random) {
@@ -46,28 +49,28 @@ record RenewalPolicy(Duration retention) {
         return pause.compareTo(halfway) < 0 ? pause : halfway;
     }
 
-    /** Whether a token can still be used to renew with. */
+    /** Returns whether a token can still be used for a renewal. */
     boolean tokenUsable(Instant tokenExpiresAt, Instant now) {
         return tokenExpiresAt.isAfter(now.plus(LEAST_TOKEN_LIFE));
     }
 
-    /** Whether credentials have so much time left that nobody would gain by fresher ones. */
+    /** Returns whether credentials have so much time left that fresher ones would be of no benefit. */
     boolean fresh(Credentials credentials, Instant now) {
         return credentials.leftAt(now).compareTo(LEAST_LEFT) >= 0;
     }
 
     /**
-     * Whether credentials will be fresh for some time. 15 minutes are what STS gives at least, and would cease to be
-     * fresh as they come.
+     * Returns whether credentials will be fresh for some time. 15 minutes are the minimum of STS, and would no longer be
+     * fresh on arrival.
      */
     boolean longLived(Credentials credentials) {
         return credentials.lifetime().compareTo(LEAST_LEFT.plus(LEAST_FRESH)) >= 0;
     }
 
     /**
-     * How long credentials that have just come are handed out without asking for fresher ones although they are not
-     * {@linkplain #fresh fresh}: EKS Auth has given ones that are not {@linkplain #longLived long-lived} twice in a row,
-     * so that it would again. A third of their lifetime.
+     * Returns how long new credentials are served without asking for fresher ones although they are not {@linkplain #fresh
+     * fresh}: EKS Auth has twice in a row returned ones that are not {@linkplain #longLived long-lived}, and would do so
+     * again. A third of their lifetime.
      */
     Duration holdFor(Credentials credentials) {
         return credentials.lifetime().dividedBy(3);

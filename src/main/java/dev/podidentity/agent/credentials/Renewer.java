@@ -12,9 +12,9 @@ import java.util.Optional;
 import java.util.function.LongSupplier;
 
 /**
- * Looks through the entries once a second, drops the expired ones and has the due ones renewed, the one with the least
- * time left first, as fast as the limit on calls allows. What {@link RenewalPolicy} decides, it does. Confined to the
- * event loop; a look at 2,000 entries takes some tens of microseconds.
+ * Once per second, removes expired entries and renews those that are due, the one with the least time left first, as fast as
+ * the limit on calls allows. {@link RenewalPolicy} makes the decisions. Confined to the event loop; a scan of 2,000 entries
+ * takes tens of microseconds.
  */
 public final class Renewer {
 
@@ -45,16 +45,16 @@ public final class Renewer {
         this.timers = timers;
     }
 
-    /** Starts looking, until {@link #stop}. */
+    /** Starts the scans, until {@link #stop}. */
     public void start() {
         next = Optional.of(timers.schedule(INTERVAL, () -> {
-            // First, so that it goes on whatever the look meets.
+            // First, so that scans continue whatever this one encounters.
             start();
             look();
         }));
     }
 
-    /** Stops looking; renewals under way go on. */
+    /** Stops the scans; renewals in progress continue. */
     public void stop() {
         next.ifPresent(Timers.Timer::cancel);
     }

@@ -3,11 +3,11 @@ package dev.podidentity.agent.credentials;
 import dev.podidentity.agent.token.TokenHash;
 
 /**
- * Finds the tokens that the cache holds by their exact characters, so that a token that comes again need not be read
- * again. Holds a token just as long as the cache does, as the {@link PodTokens} of its entries say. Where two entries
- * hold the same token, because it could be verified at one time only, it lists the one that was held last.
+ * Finds the tokens of cached entries by their exact characters, so that a token that returns need not be parsed again.
+ * Contains a token exactly as long as the cache does, as reported by the {@link PodTokens} of its entries. If two entries
+ * hold the same token, because it could be verified only at times, it lists the latest.
  *
- * <p>A hash table with chains, whose look-ups compare bytes in place: a map of the JDK would need an object for them.
+ * <p>A hash table with chains whose lookups compare bytes in place; a map of the JDK would need an object for each lookup.
  * Confined to the event loop.
  */
 final class TokenIndex implements PodTokens.Listing {
@@ -15,7 +15,7 @@ final class TokenIndex implements PodTokens.Listing {
     private static final int LEAST_SLOTS = 64;
 
     private final TokenHash hash;
-    /** A power of two of slots, so that a hash's low bits name one. */
+    /** A power of two of slots, so that the low bits of a hash select one. */
     private Node[] slots = new Node[LEAST_SLOTS];
     private int size;
 
@@ -36,7 +36,7 @@ final class TokenIndex implements PodTokens.Listing {
         }
     }
 
-    /** Returns the caller that has shown the token, or null. */
+    /** Returns the caller that has presented the token, or null. */
     Caller find(byte[] characters, int from, int to) {
         int wanted = hash.of(characters, from, to);
         Node node = slots[wanted & slots.length - 1];
@@ -69,7 +69,7 @@ final class TokenIndex implements PodTokens.Listing {
         int slot = caller.token().hash(hash) & slots.length - 1;
         Node before = null;
         for (Node node = slots[slot]; node != null; before = node, node = node.next) {
-            // By identity: the other entry's listing of the same token stays.
+            // Compared by identity, so that the other entry's listing of the same token remains.
             if (node.caller == caller) {
                 if (before == null) {
                     slots[slot] = node.next;
@@ -82,7 +82,7 @@ final class TokenIndex implements PodTokens.Listing {
         }
     }
 
-    /** How many tokens are listed. */
+    /** Returns the number of listed tokens. */
     int size() {
         return size;
     }

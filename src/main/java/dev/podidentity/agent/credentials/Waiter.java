@@ -11,9 +11,9 @@ import java.util.function.Function;
 import java.util.function.Predicate;
 
 /**
- * One request that waits for a flight, and what it makes of the landing: nothing that came for others is given to a pod
- * that has died meanwhile, or for a token that EKS Auth has refused meanwhile, and valid credentials are better than
- * transient trouble. Confined to the event loop.
+ * One request that waits for a flight, and turns the landing into its result. A pod that was deleted meanwhile, or a token
+ * that EKS Auth has refused meanwhile, gets nothing that arrived for others; and valid credentials are better than a
+ * transient failure. Confined to the event loop.
  */
 final class Waiter implements Consumer<Landing> {
 
@@ -28,9 +28,9 @@ final class Waiter implements Consumer<Landing> {
     private final Consumer<Outcome> answer;
 
     /**
-     * @param source the address that the request came from
-     * @param cache how the cache took part so far
-     * @param gone whether the pod is known to be gone by then
+     * @param source the source address of the request
+     * @param cache the role of the cache so far
+     * @param gone whether the pod is known to be deleted by then
      * @param refusal why EKS Auth has refused the token by then, if it has
      * @param valid whether credentials are valid by then
      */
@@ -61,7 +61,7 @@ final class Waiter implements Consumer<Landing> {
         return source;
     }
 
-    /** Whether there is something to fall back on. */
+    /** Returns whether there are credentials to fall back on. */
     boolean hasOld() {
         return old.isPresent();
     }

@@ -6,10 +6,12 @@ import io.vertx.core.json.JsonObject;
 import java.time.Instant;
 import java.util.Optional;
 
-/** The claims of a token, or an object among them, read with their types checked. Whether they are true is not known here. */
+/**
+ * Reads the claims of a token, or of an object among them, and checks their types. Does not establish whether they are true.
+ */
 public final class Claims {
 
-    /** The last instant that ISO 8601 can write with a year of four digits; a JWT beyond it is nonsense. */
+    /** The last instant that ISO 8601 can write with a four-digit year. A later time in a JWT is nonsense. */
     private static final Instant LATEST = Instant.parse("9999-12-31T23:59:59Z");
 
     private final JsonObject json;
@@ -18,7 +20,7 @@ public final class Claims {
         this.json = json;
     }
 
-    /** A claim that is a text, if it is there. */
+    /** Returns a claim that is a string, if it is present. */
     public Optional<String> text(String claim) throws Rejection {
         if (json.getValue(claim) instanceof String text) {
             return Optional.of(text);
@@ -29,7 +31,7 @@ public final class Claims {
         return Optional.empty();
     }
 
-    /** A claim that is an object; an absent one is empty. */
+    /** Returns a claim that is an object; an absent one is empty. */
     public Claims object(String claim) throws Rejection {
         if (json.getValue(claim) instanceof JsonObject object) {
             return new Claims(object);
@@ -40,7 +42,7 @@ public final class Claims {
         return new Claims(new JsonObject());
     }
 
-    /** A claim that is a time, if it is there. */
+    /** Returns a claim that is a time, if it is present. */
     Optional<Instant> instant(String claim) throws Rejection {
         if (!json.containsKey(claim)) {
             return Optional.empty();
@@ -81,7 +83,7 @@ public final class Claims {
         }
     }
 
-    /** The times of a token, which must have an {@code exp}. */
+    /** Returns the times of a token, which must have an {@code exp}. */
     public Validity validity() throws Rejection {
         return new Validity(expiresAt(), instant("nbf"), instant("iat"));
     }

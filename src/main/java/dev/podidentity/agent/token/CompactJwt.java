@@ -8,11 +8,11 @@ import java.util.Base64;
 import java.util.Optional;
 
 /**
- * A compact JWT taken apart. Nothing in it is true before its signature has been verified.
+ * A parsed compact JWT. Nothing in it can be trusted before its signature has been verified.
  *
  * @param header the first part
  * @param claims the second part
- * @param raw all three as they were sent, a secret
+ * @param raw all three parts as they were sent, a secret
  */
 public record CompactJwt(JsonObject header, JsonObject claims, String raw) {
 
@@ -30,8 +30,8 @@ public record CompactJwt(JsonObject header, JsonObject claims, String raw) {
     }
 
     /**
-     * Rejects a signature whose text holds more than its bytes: the spare bits of the last character could otherwise make
-     * several texts of one token.
+     * Rejects a signature whose text encodes more than its bytes. Otherwise the spare bits of the last character would allow
+     * several texts for one token.
      */
     public void requireCanonicalSignature() throws Rejection {
         String signature = raw.substring(raw.lastIndexOf('.') + 1);
@@ -40,12 +40,12 @@ public record CompactJwt(JsonObject header, JsonObject claims, String raw) {
         }
     }
 
-    /** The {@code alg} of the header, if there is one. */
+    /** Returns the {@code alg} of the header, if present. */
     public Optional<String> algorithm() throws Rejection {
         return headerText("alg");
     }
 
-    /** The {@code kid} of the header, if there is one. */
+    /** Returns the {@code kid} of the header, if present. */
     public Optional<String> keyId() throws Rejection {
         return headerText("kid");
     }
@@ -84,7 +84,7 @@ public record CompactJwt(JsonObject header, JsonObject claims, String raw) {
         }
     }
 
-    /** Leaves the secret out. */
+    /** Omits the secret. */
     @Override
     public String toString() {
         return "CompactJwt[" + header + "]";

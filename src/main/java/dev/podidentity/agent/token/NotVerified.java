@@ -1,7 +1,8 @@
 package dev.podidentity.agent.token;
 
 /**
- * Nobody here can say whose a token is. It stands for itself and nothing that it claims: EKS Auth judges it.
+ * The agent cannot verify the token, so only EKS Auth checks it, and credentials are shared only with requests that have the
+ * same token.
  *
  * @param reason why
  */
@@ -10,25 +11,27 @@ public record NotVerified(Reason reason) implements Verification {
     public enum Reason {
         /** Verification is off. */
         OFF,
-        /** No keys have come yet, or the last good ones are too old. */
+        /** No keys have been fetched yet, or the last good ones are too old. */
         NO_KEYS,
-        /** The keys are good, but none of them has the token's {@code kid}. */
+        /** The keys are current, but none of them has the token's {@code kid}. */
         UNKNOWN_KEY,
-        /** The API server has not answered, or not in time. */
+        /** The API server has not responded, or not in time. */
         API_SERVER,
-        /** The API server does not let the agent ask. */
+        /** The agent lacks the permission to ask the API server. */
         NOT_PERMITTED,
-        /** Too many tokens wait to be verified, or have been asked about. */
+        /** Too many tokens wait for verification, or have been reviewed. */
         LIMIT,
-        /** Verifying it went wrong in a way that nobody thought of; the log says how. */
+        /** Verification failed unexpectedly; the log has the details. */
         ERROR,
-        /** It is genuine, but not bound to a pod, so that EKS Auth alone knows what to make of it. */
+        /** It is genuine, but not bound to a pod, so only EKS Auth can decide about it. */
         NO_POD,
-        /** One of the cluster's keys has signed it, but for another issuer: the API server has several. */
+        /** One of the cluster's keys has signed it, but for another of the API server's issuers. */
         OTHER_ISSUER
     }
 
-    /** Written out, as a native executable interprets a record's own, and each cache hit compares verdicts. */
+    /**
+     * Written out, because a native executable interprets these methods of a record, and each cache hit compares verdicts.
+     */
     @Override
     public boolean equals(Object other) {
         return other instanceof NotVerified that && reason == that.reason;

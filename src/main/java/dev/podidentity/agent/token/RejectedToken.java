@@ -5,20 +5,20 @@ import dev.podidentity.agent.token.TokenReader.Reading;
 import java.util.Optional;
 
 /**
- * Why a token is not worth a call to EKS Auth.
+ * A token that is rejected without a call to EKS Auth.
  *
  * @param kind what is wrong with it
- * @param message a sentence for the person who runs the pod: what is wrong and what to do; holds nothing of the token
- * @param workload what it names, if that could be read
+ * @param message what is wrong and what to do, for the person who runs the pod; contains nothing of the token
+ * @param workload the workload that it names, if that could be read
  */
 public record RejectedToken(Kind kind, String message, Optional<WorkloadClaims> workload) implements Reading, Verification {
 
     public enum Kind {
-        /** No token, or not one that the API server could have issued for EKS Pod Identity. */
+        /** Not a token, or not one that the API server could have issued for EKS Pod Identity. */
         INVALID,
-        /** A token that was good once. */
+        /** A token that has expired. */
         EXPIRED,
-        /** A genuine token that is no good here: of a pod of another node, or of a pod that is gone. */
+        /** A genuine token that is not allowed here: of a pod of another node, or of a deleted pod. */
         FORBIDDEN
     }
 
@@ -38,7 +38,7 @@ public record RejectedToken(Kind kind, String message, Optional<WorkloadClaims> 
         return new RejectedToken(Kind.FORBIDDEN, message);
     }
 
-    /** The token of a pod that is known to be gone. */
+    /** Returns the rejection of the token of a deleted pod. */
     public static RejectedToken podGone() {
         return forbidden("The token's pod no longer exists on this node: only its own pod may use a token");
     }
@@ -47,7 +47,7 @@ public record RejectedToken(Kind kind, String message, Optional<WorkloadClaims> 
         return new RejectedToken(Kind.EXPIRED, message);
     }
 
-    /** Leaves the reading or verifying of a token early; has no stack trace, as a bad token is nothing unusual. */
+    /** Ends the parsing or verification of a token early. Has no stack trace, because bad tokens are common. */
     public static final class Rejection extends Exception {
 
         private final RejectedToken rejected;

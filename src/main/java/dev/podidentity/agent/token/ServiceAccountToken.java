@@ -8,13 +8,12 @@ import java.util.Objects;
 import java.util.Optional;
 
 /**
- * A projected service-account token as a pod presented it. Its signature has <em>not</em> been verified: the claims
- * may be used to reject it and, once EKS Auth has accepted the token, to say in a log whose it was. They decide
- * nothing else. Immutable.
+ * A projected service-account token as a pod presented it. Its signature has <em>not</em> been verified. The claims may be
+ * used to reject it and, once EKS Auth has accepted the token, to log whose it was, and for nothing else. Immutable.
  */
 public final class ServiceAccountToken implements Reading {
 
-    /** Bytes, so that a request's header can be compared with it without decoding either. */
+    /** Bytes, so that a request's header can be compared without decoding either. */
     private final byte[] characters;
     private final TokenFingerprint fingerprint;
     private final Validity validity;
@@ -24,7 +23,7 @@ public final class ServiceAccountToken implements Reading {
      * @param raw the compact JWT, a secret
      * @param fingerprint the SHA-256 of {@code raw}
      * @param validity the times that it claims
-     * @param claims who the token says it is for
+     * @param claims the workload that it names
      */
     public ServiceAccountToken(String raw, TokenFingerprint fingerprint, Validity validity, WorkloadClaims claims) {
         this.characters = raw.getBytes(StandardCharsets.UTF_8);
@@ -33,52 +32,55 @@ public final class ServiceAccountToken implements Reading {
         this.claims = Objects.requireNonNull(claims, "claims");
     }
 
-    /** The compact JWT, a secret. A new string at each call, for the rare callers that send or verify the token. */
+    /**
+     * Returns the compact JWT, a secret. Creates a new string on each call, for the few callers that send or verify the
+     * token.
+     */
     public String raw() {
         return new String(characters, StandardCharsets.UTF_8);
     }
 
-    /** How many characters the token has. */
+    /** Returns the number of the token's characters. */
     public int length() {
         return characters.length;
     }
 
-    /** The SHA-256 of the token. */
+    /** Returns the SHA-256 of the token. */
     public TokenFingerprint fingerprint() {
         return fingerprint;
     }
 
-    /** The times that the token claims. */
+    /** Returns the times that the token claims. */
     public Validity validity() {
         return validity;
     }
 
-    /** The {@code iat} claim, if there is one. */
+    /** Returns the {@code iat} claim, if present. */
     public Optional<Instant> issuedAt() {
         return validity.issuedAt();
     }
 
-    /** The {@code exp} claim. */
+    /** Returns the {@code exp} claim. */
     public Instant expiresAt() {
         return validity.expiresAt();
     }
 
-    /** Who the token says it is for. */
+    /** Returns the workload that the token names. */
     public WorkloadClaims claims() {
         return claims;
     }
 
-    /** Whether some of these bytes are this very token. */
+    /** Returns whether some of these bytes are exactly this token. */
     public boolean matches(byte[] bytes, int from, int to) {
         return Arrays.equals(characters, 0, characters.length, bytes, from, to);
     }
 
-    /** The hash of the token's characters, as {@link TokenHash} makes it of others. */
+    /** Returns the hash of the token's characters, as computed by {@link TokenHash}. */
     public int hash(TokenHash hash) {
         return hash.of(characters, 0, characters.length);
     }
 
-    /** Where in some bytes this token begins if it is there exactly once, else -1. */
+    /** Returns the index of this token in some bytes if it occurs there exactly once, otherwise -1. */
     public int onlyPlaceIn(byte[] bytes, int length) {
         int place = -1;
         for (int from = 0; from <= length - characters.length; from++) {
@@ -112,14 +114,14 @@ public final class ServiceAccountToken implements Reading {
     }
 
     /**
-     * The workload that a token names, not verified. Anything may stand here but control characters, which the reader
-     * replaces, so that a value can be logged; {@code ""} stands for a claim that is absent.
+     * The workload that a token names, not verified. The reader replaces control characters so that values can be logged;
+     * all other characters are possible. An absent claim is {@code ""}.
      *
      * @param namespace the pod's namespace
      * @param serviceAccount the service account's name
      * @param pod the pod's name
      * @param podUid the pod's UID
-     * @param node the name of the node that the pod runs on
+     * @param node the name of the node on which the pod runs
      */
     public record WorkloadClaims(String namespace, String serviceAccount, String pod, String podUid, String node) {}
 }

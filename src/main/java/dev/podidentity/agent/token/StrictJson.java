@@ -8,8 +8,8 @@ import io.vertx.core.json.jackson.JacksonCodec;
 import java.io.IOException;
 
 /**
- * Reads JSON that decides whether somebody is believed. Duplicate members are refused: two readers could see two
- * different things in one text. Any thread; memory is bounded by the text and the parser's own limit on nesting.
+ * Parses JSON on which trust depends. Rejects duplicate members, which two parsers could read differently. Any thread;
+ * memory is limited by the text and the parser's limit on nesting.
  */
 public final class StrictJson {
 
@@ -19,7 +19,7 @@ public final class StrictJson {
     private StrictJson() {}
 
     /**
-     * Reads a text.
+     * Parses a text.
      *
      * @return a JsonObject, a JsonArray, a String, a Number, a Boolean or null
      * @throws DecodeException if it is not JSON

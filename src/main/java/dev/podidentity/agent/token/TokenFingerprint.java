@@ -6,8 +6,8 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 
 /**
- * The SHA-256 of a token's characters: what a cache may keep and compare instead of the secret itself. Two tokens
- * with one fingerprint are the same token, as nobody can make a second text with a given SHA-256.
+ * The SHA-256 of a token's characters, which a cache may store and compare instead of the secret. Two tokens with the same
+ * fingerprint are the same token, because nobody can construct a second text with a given SHA-256.
  */
 public record TokenFingerprint(long a, long b, long c, long d) {
 
@@ -24,7 +24,7 @@ public record TokenFingerprint(long a, long b, long c, long d) {
         }
     }
 
-    /** Written out, as a native executable interprets what a record has by itself, and every request looks tokens up. */
+    /** Written out, because a native executable interprets these methods of a record, and every request looks up tokens. */
     @Override
     public boolean equals(Object other) {
         return other instanceof TokenFingerprint that && a == that.a && b == that.b && c == that.c && d == that.d;
@@ -35,7 +35,7 @@ public record TokenFingerprint(long a, long b, long c, long d) {
         return Long.hashCode(a);
     }
 
-    /** Eight hexadecimal digits: enough to tell two tokens apart in a log, useless for anything else. */
+    /** Returns eight hexadecimal digits: enough to distinguish two tokens in a log, and useless for anything else. */
     @Override
     public String toString() {
         return String.format("%016x", a).substring(0, 8);

@@ -5,15 +5,15 @@ import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 
 /**
- * A fast hash of a token's last characters, for finding a token in a table whose entries are then compared in full. The
- * last 64 characters belong to the signature, which differs from token to token. Seeded, so that nobody can choose
- * tokens that share a hash. Immutable, any thread.
+ * A fast hash of a token's last characters, for a hash table that then compares the whole token. The last 64 characters
+ * belong to the signature, which differs from token to token. Seeded, so that nobody can choose tokens with the same hash.
+ * Immutable, any thread.
  */
 public final class TokenHash {
 
     private static final int HASHED = 64;
     private static final VarHandle LONGS = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
-    /** The golden ratio's bits, odd: a multiplication by it spreads low bits upwards. */
+    /** The bits of the golden ratio, odd: multiplication by it spreads low bits upwards. */
     private static final long SPREAD = 0x9E3779B97F4A7C15L;
 
     private final long seed;
@@ -23,7 +23,7 @@ public final class TokenHash {
         this.seed = seed;
     }
 
-    /** The hash of some characters. */
+    /** Returns the hash of some characters. */
     public int of(byte[] characters, int from, int to) {
         long hash = seed ^ (to - from);
         int at = Math.max(from, to - HASHED);

@@ -11,10 +11,10 @@ import java.util.Optional;
 import java.util.regex.Pattern;
 
 /**
- * Reads the token of a request and turns away what EKS Auth could only refuse: nothing here grants anything.
+ * Parses the token of a request, and rejects tokens that EKS Auth could only refuse. Nothing here grants anything.
  *
- * <p>Holds no state but its configuration and may be used by any thread. Work and memory are bounded by the length of
- * the header, which the listener bounds, and by the JSON parser's own limit on nesting.
+ * <p>Has no state except its configuration, and may be used by any thread. Work and memory are limited by the length of the
+ * header, which the listener limits, and by the JSON parser's limit on nesting.
  */
 public final class TokenReader {
 
@@ -27,7 +27,7 @@ public final class TokenReader {
     private final Duration leeway;
     private final Clock clock;
 
-    /** Reads tokens with no leeway for their times. */
+    /** Creates a reader without leeway for times. */
     public TokenReader(String audience, Clock clock) {
         this(audience, Duration.ZERO, clock);
     }
@@ -40,7 +40,7 @@ public final class TokenReader {
     }
 
     /**
-     * Reads the values of a request's {@code Authorization} headers.
+     * Parses the values of a request's {@code Authorization} headers.
      *
      * @param authorization every value of the header, in the order received
      * @return the token, or why it is rejected
@@ -66,10 +66,11 @@ public final class TokenReader {
     }
 
     /**
-     * The issuer that a token names, such as the agent's own, which the API server gave it: that is the cluster's.
+     * Returns the issuer that a token names. For the agent's own token, which the API server issued, this is the cluster's
+     * issuer.
      *
-     * @param token a compact JWT, a secret; surrounding white space is left out
-     * @return the {@code iss} claim, or empty if there is none or this is no JWT
+     * @param token a compact JWT, a secret; surrounding white space is ignored
+     * @return the {@code iss} claim; empty if there is none or this is not a JWT
      */
     public static Optional<String> issuerOf(String token) {
         try {
@@ -127,12 +128,12 @@ public final class TokenReader {
                 name(node, "name"));
     }
 
-    /** A name that can be logged; an absent one is empty. */
+    /** Returns a name that can be logged; an absent one is empty. */
     private static String name(Claims parent, String claim) throws Rejection {
         String printable = CONTROL.matcher(parent.text(claim).orElse("")).replaceAll("?");
         return printable.length() > LONGEST_NAME ? printable.substring(0, LONGEST_NAME) : printable;
     }
 
-    /** What reading an {@code Authorization} header gave: a token that may be asked about, or the reason why not. */
+    /** The result of parsing an {@code Authorization} header: a token that may be used, or the reason why not. */
     public sealed interface Reading permits ServiceAccountToken, RejectedToken {}
 }

@@ -6,28 +6,27 @@ import java.time.Instant;
 import java.util.Optional;
 
 /**
- * The times that a token gives itself. They are compared with the clock each time the token is used: a clock that was
- * wrong must not have had the last word.
+ * The times in a token. They are compared with the clock at each use, so that a clock that was wrong has no lasting effect.
  *
  * @param expiresAt its {@code exp}
- * @param notBefore its {@code nbf}, if there is one
- * @param issuedAt its {@code iat}, if there is one
+ * @param notBefore its {@code nbf}, if present
+ * @param issuedAt its {@code iat}, if present
  */
 public record Validity(Instant expiresAt, Optional<Instant> notBefore, Optional<Instant> issuedAt) {
 
-    /** Times of a token of which nothing but its expiry is known. */
+    /** Creates the times of a token of which only the expiry is known. */
     public static Validity until(Instant expiresAt) {
         return new Validity(expiresAt, Optional.empty(), Optional.empty());
     }
 
-    /** Whether {@link #requireCurrent} would let the token pass. */
+    /** Returns whether {@link #requireCurrent} would accept the token. */
     public boolean current(Instant now, Duration leeway) {
         return expiresAt.isAfter(now) && !ahead(notBefore, now, leeway);
     }
 
     /**
-     * Looks at {@code exp}, with no leeway, as EKS Auth promises none and the SDK has a fresher token to read; and at
-     * {@code nbf} with some, as a new pod's token is valid from the API server's very now on.
+     * Checks {@code exp} without leeway, because EKS Auth grants none and the SDK can read a fresher token; and {@code nbf}
+     * with leeway, because a new pod's token is valid from the API server's current time on.
      *
      * @param leeway how far this node's clock may be behind the API server's
      */

@@ -1,4 +1,4 @@
 package dev.podidentity.agent.token;
 
-/** What verifying a token gave: what it proves, why it is rejected, or why neither can be said. */
+/** The result of verifying a token: what it proves, why it is rejected, or why neither is known. */
 public sealed interface Verification permits VerifiedClaims, NotVerified, RejectedToken {}

@@ -4,16 +4,16 @@ import java.util.Objects;
 import java.util.Optional;
 
 /**
- * What a token proves, by a signature that was verified or by the API server's word: only this package and what asks
- * the API server may make one, which a test keeps so. No value is empty.
+ * The claims that a token proves, by a verified signature or by a review of the API server. A test ensures that only this
+ * package and the client of the API server create them. No value is empty.
  *
  * @param issuer who issued the token
  * @param namespace the pod's namespace
  * @param serviceAccount the service account's name
- * @param serviceAccountUid the service account's UID, as a name can be given anew
+ * @param serviceAccountUid the service account's UID, because names can be reused
  * @param pod the pod's name
  * @param podUid the pod's UID
- * @param node the name of the node that the pod runs on, where the cluster puts it into tokens
+ * @param node the name of the node on which the pod runs, if the cluster includes it in tokens
  */
 public record VerifiedClaims(
         String issuer,
@@ -35,7 +35,9 @@ public record VerifiedClaims(
         Objects.requireNonNull(node, "node");
     }
 
-    /** Written out, as a native executable interprets a record's own, and each cache hit compares verdicts. */
+    /**
+     * Written out, because a native executable interprets these methods of a record, and each cache hit compares verdicts.
+     */
     @Override
     public boolean equals(Object other) {
         return this == other

@@ -1,5 +1,4 @@
 /**
- * Reading service-account tokens, and what can be said of one.
- * No signature is verified here; {@code verification} does that.
+ * Parses service-account tokens, and models what is known about one. Does not verify signatures; {@code verification} does.
  */
 package dev.podidentity.agent.token;

@@ -9,10 +9,10 @@ import java.time.Instant;
 import java.util.Optional;
 
 /**
- * What a token's text and the cluster's keys say of it, whatever the time is.
+ * The verdict on a token by its text and the cluster's keys, regardless of the time.
  *
- * @param verdict what it proves while it is valid, or why that cannot be said
- * @param validity when it is; empty if that does not matter
+ * @param verdict what it proves while it is valid, or why this is unknown
+ * @param validity when it is valid; empty if this does not matter
  */
 record Judgement(Verification verdict, Optional<Validity> validity) {
 
@@ -20,7 +20,7 @@ record Judgement(Verification verdict, Optional<Validity> validity) {
         return new Judgement(verdict, Optional.empty());
     }
 
-    /** What it proves now. */
+    /** Returns what it proves now. */
     Verification at(Instant now) {
         if (validity.isPresent()) {
             try {
@@ -33,14 +33,14 @@ record Judgement(Verification verdict, Optional<Validity> validity) {
         return verdict;
     }
 
-    /** Whether nobody but the cluster could have signed it. */
+    /** Returns whether only the cluster can have signed it. */
     boolean genuine() {
         return verdict instanceof VerifiedClaims
                 || verdict instanceof NotVerified not
                         && (not.reason() == NotVerified.Reason.NO_POD || not.reason() == NotVerified.Reason.OTHER_ISSUER);
     }
 
-    /** Whether other keys may let more be said of it. */
+    /** Returns whether other keys could lead to another verdict. */
     boolean wantsOtherKeys() {
         return verdict instanceof NotVerified not && not.reason() == NotVerified.Reason.UNKNOWN_KEY;
     }

@@ -23,20 +23,20 @@ import java.util.function.Consumer;
 import org.jboss.logging.Logger;
 
 /**
- * Verifies tokens with the cluster's keys: each once, on the worker, as one takes up to a millisecond or two. What the keys
- * say of a token is remembered, of forged ones apart, until the keys change, so that what a withdrawn key has signed is no
- * longer believed; the token's times are compared with the clock at each use. A token whose key is not known waits for a
- * fetch of keys, if there is to be one; if it still is not known then, EKS Auth is to judge: the published keys may not be
- * all that there are.
+ * Verifies tokens with the cluster's keys: each once, on the worker, because it takes up to a millisecond or two. Verdicts
+ * are remembered, those on forged tokens separately, until the keys change, so that signatures of a withdrawn key are no
+ * longer trusted. The token's times are compared with the clock at each use. A token whose key is unknown waits for the next
+ * fetch of keys, if there will be one. If the key is still unknown, only EKS Auth checks the token, because the published
+ * keys may be incomplete.
  *
  * <p>Confined to the event loop.
  */
 public final class JwksVerifier implements TokenVerifier {
 
     private static final Logger LOG = Logger.getLogger(JwksVerifier.class);
-    /** More than the processors that an agent gets would only wait elsewhere, out of turn. */
+    /** More than the CPUs of an agent would only wait elsewhere, and out of turn. */
     private static final int MOST_VERIFYING = 4;
-    /** Enough for what one pod or two send over and over; more would only give them more memory. */
+    /** Enough for what one or two pods send repeatedly; more would only give them more memory. */
     private static final int MOST_FORGED = 256;
     private static final NotVerified NO_KEYS = new NotVerified(Reason.NO_KEYS);
     private static final NotVerified LIMIT = new NotVerified(Reason.LIMIT);
@@ -49,7 +49,7 @@ public final class JwksVerifier implements TokenVerifier {
 
     private final BoundedMap<TokenFingerprint, Judgement> genuine;
     private final BoundedMap<TokenFingerprint, Judgement> others = new BoundedMap<>(MOST_FORGED);
-    /** The keys that what is remembered was judged by; the ring gives the same object as long as they are the same. */
+    /** The keys of the remembered verdicts. The key ring returns the same object as long as the keys are the same. */
     private Optional<VerificationKeys> rememberedBy = Optional.empty();
 
     private final SingleFlight<TokenFingerprint, Flight> flights = new SingleFlight<>();
@@ -58,24 +58,24 @@ public final class JwksVerifier implements TokenVerifier {
     private final Set<Flight> awaitingKeys = new LinkedHashSet<>();
 
     /**
-     * @param keyRing the cluster's keys; started and stopped by whoever made it
-     * @param audience that tokens must name
+     * @param keyRing the cluster's keys; the caller starts and stops it
+     * @param audience the audience that tokens must name
      * @param memory how many genuine tokens to remember; each takes about 1 KiB
-     * @param clock tells the time that tokens expire by
-     * @param worker runs what computes
-     * @param loop to which this is confined
+     * @param clock the clock for the expiry of tokens
+     * @param worker runs computations
+     * @param loop the event loop to which this is confined
      */
     public JwksVerifier(
             KeyRing keyRing, String audience, int memory, Clock clock, Loop loop, Executor worker) {
         this(keyRing, new TokenJudge(audience)::judge, memory, clock, loop, worker);
     }
 
-    /** Loads what the first token would have to wait for. Takes 100 ms or more on a JVM; for a worker. */
+    /** Loads what the first token would otherwise wait for. Takes 100 ms or more on a JVM; for a worker. */
     public static void load() {
         TokenParser.load();
     }
 
-    /** @param judge judges a token's text by keys, on the worker */
+    /** @param judge checks a token's text against keys, on the worker */
     JwksVerifier(
             KeyRing keyRing,
             BiFunction<String, VerificationKeys, Judgement> judge,
@@ -130,7 +130,7 @@ public final class JwksVerifier implements TokenVerifier {
         return judgement == null || judgement.wantsOtherKeys() ? null : judgement.at(now);
     }
 
-    /** The keys in use. What is remembered was judged by them. */
+    /** Returns the current keys, by which the remembered verdicts were reached. */
     private Optional<VerificationKeys> currentKeys() {
         Optional<VerificationKeys> keys = keyRing.current();
         if (!same(keys, rememberedBy)) {
@@ -166,13 +166,13 @@ public final class JwksVerifier implements TokenVerifier {
         }
     }
 
-    /** The verifying of one token, and all who wait for it. */
+    /** The verification of one token, and all requests that wait for it. */
     private final class Flight extends SingleFlight.Flight<Consumer<Verification>, Verification> {
 
         private final ServiceAccountToken token;
         private final String source;
         private Optional<VerificationKeys> judgedBy = Optional.empty();
-        /** The answer for those who can wait no longer. */
+        /** Returns the result for requests that cannot wait any longer. */
         private NotVerified meanwhile = LIMIT;
         private boolean judging;
 
@@ -186,7 +186,7 @@ public final class JwksVerifier implements TokenVerifier {
             join(verdict, TokenVerification.PATIENCE, () -> meanwhile);
         }
 
-        /** Has it verified when its turn comes. */
+        /** Verifies the token when its turn comes. */
         void queue() {
             meanwhile = LIMIT;
             queue.add(source, this);
@@ -200,7 +200,7 @@ public final class JwksVerifier implements TokenVerifier {
             }
             judging = true;
             judgedBy = keys;
-            // Not whenCompleteAsync(): what went wrong in it would be known to nobody.
+            // Not whenCompleteAsync(), which would swallow exceptions.
             CompletableFuture.supplyAsync(() -> judge.apply(token.raw(), keys.get()), worker)
                     .whenComplete((judgement, error) -> loop.execute(() -> judged(judgement, error)));
             return Turn.STARTED;
@@ -227,14 +227,14 @@ public final class JwksVerifier implements TokenVerifier {
             }
         }
 
-        /** Waits for the next keys, if any may come while somebody waits here. */
+        /** Waits for the next keys, if any may arrive while a request waits. */
         void awaitKeys(NotVerified otherwise) {
             meanwhile = otherwise;
             if (deserted()) {
                 land(otherwise);
                 return;
             }
-            // Before the fetch begins, as it may end at once.
+            // Before the fetch starts, because it may end immediately.
             awaitingKeys.add(this);
             boolean coming = otherwise.reason() == Reason.UNKNOWN_KEY ? keyRing.fetchAgain() : keyRing.underWay();
             if (!coming && awaitingKeys.remove(this)) {
@@ -242,7 +242,7 @@ public final class JwksVerifier implements TokenVerifier {
             }
         }
 
-        /** Nobody waits any more. What is on the worker goes on, and is remembered. */
+        /** No request waits any more. Work on the worker continues, and its result is remembered. */
         @Override
         protected void left() {
             if (!judging) {

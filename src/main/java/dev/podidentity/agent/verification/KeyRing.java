@@ -25,18 +25,20 @@ import java.util.function.LongSupplier;
 import org.jboss.logging.Logger;
 
 /**
- * The keys that tokens are verified with now. Fetches them at start and again every few minutes, one fetch at a time;
- * while they cannot be fetched, the last good ones stay in use for a day, by the monotonic clock. With a file, that is so
- * over a restart too: then only the wall clock can tell how old they are.
+ * The current signing keys. Fetches them at startup and again every few minutes, one fetch at a time. While they cannot be
+ * fetched, the last good ones are used for a day, by the monotonic clock. With a file, this also works across a restart;
+ * then only the wall clock can tell how old they are.
  *
- * <p>Confined to the event loop; what blocks or computes is given to the worker.
+ * <p>Confined to the event loop; a worker runs everything that blocks or computes.
  */
 public final class KeyRing {
 
     private static final Logger LOG = Logger.getLogger(KeyRing.class);
-    /** Fetches a second that tokens of unknown keys may cause together: a pod could make up any number of them. */
+    /**
+     * Fetches per second that tokens with unknown keys may cause together, because a pod could make up any number of them.
+     */
     private static final double FETCHES_PER_SECOND = 0.1;
-    /** How often the file is written though nothing but the age of its keys changes. */
+    /** How often the file is written if only the age of its keys has changed. */
     private static final Duration FILE_INTERVAL = Duration.ofHours(1);
 
     private final KeySource source;
@@ -53,30 +55,30 @@ public final class KeyRing {
 
     private Runnable listener = () -> {};
     private Optional<FetchedKeys> held = Optional.empty();
-    /** Until when those are good, in nanoseconds of the monotonic clock. */
+    /** Until when the keys are valid, in nanoseconds of the monotonic clock. */
     private long goodUntil;
     private Optional<Timer> next = Optional.empty();
     private boolean stopped;
     private boolean readingFile;
     private boolean fetching;
-    /** In a row. */
+    /** Consecutive failures. */
     private int failures;
-    /** How many of the last failures in a row were that the agent may not fetch keys. */
+    /** How many of the last consecutive failures were missing permissions. */
     private int refusals;
     private boolean writingFile;
-    /** Whether the keys have changed since what is being written. */
+    /** Whether the keys have changed since those that are being written. */
     private boolean changedSince;
     private boolean fileFailed;
     private Optional<Long> fileWrittenAt = Optional.empty();
 
     /**
-     * @param source where they are published
-     * @param file keeps them over a restart; its directory must be there and be writable
-     * @param issuer of the cluster's tokens, if it is known: what a file holds of another is not used
-     * @param clock dates keys, for the file
+     * @param source publishes the keys
+     * @param file stores them across restarts; its directory must exist and be writable
+     * @param issuer the issuer of the cluster's tokens, if known: keys of another issuer in the file are not used
+     * @param clock dates keys in the file
      * @param nanos of a monotonic clock
      * @param worker runs what blocks or computes
-     * @param loop to which this is confined
+     * @param loop the event loop to which this is confined
      * @param random from 0 to 1, for jitter
      */
     public KeyRing(
@@ -101,24 +103,26 @@ public final class KeyRing {
         this.wanted = new TokenBucket(FETCHES_PER_SECOND, 1, nanos.getAsLong());
     }
 
-    /** Starts to read the file and to fetch, until {@link #stop}. */
+    /** Reads the file and starts to fetch, until {@link #stop}. */
     public void start() {
         file.ifPresent(this::readFile);
         fetch();
     }
 
-    /** Fetches no more; a fetch under way ends. */
+    /** Stops fetching; a fetch in progress ends. */
     public void stop() {
         stopped = true;
         next.ifPresent(Timer::cancel);
     }
 
-    /** Has something run each time that a fetch, or the reading of the file, has ended. */
+    /** Registers a callback for the end of each fetch, and for the end of reading the file. */
     void listen(Runnable news) {
         listener = news;
     }
 
-    /** The keys, the same object as long as they are the same; empty if there are none, or none that are still good. */
+    /**
+     * Returns the keys, the same object as long as they are the same; empty if there are none, or none that are still valid.
+     */
     Optional<VerificationKeys> current() {
         if (held.isPresent() && nanos.getAsLong() - goodUntil >= 0) {
             LOG.warnf("The signing keys are too old and are no longer used",
@@ -129,21 +133,21 @@ public final class KeyRing {
         return held.map(FetchedKeys::keys);
     }
 
-    /** Whether keys, or other ones, may come soon. */
+    /** Returns whether keys, or other keys, may arrive soon. */
     boolean underWay() {
         return readingFile || fetching;
     }
 
     /**
-     * Asks for a fetch, as a token has come that no key is known for. There is at most one every ten seconds, however
-     * often this is asked for, and none while the agent may not fetch keys.
+     * Requests a fetch, because no key is known for a token. There is at most one every ten seconds, however often this is
+     * called, and none while the agent lacks the permission.
      *
-     * @return whether one is under way, so that there will be news
+     * @return whether one is in progress, so that there will be a result
      */
     boolean fetchAgain() {
         if (!underWay() && refusals == 0 && !stopped && wanted.tryTake(nanos.getAsLong())) {
             fetch();
-            // One that has ended at once has told its news.
+            // A fetch that has ended immediately has already reported its result.
             return true;
         }
         return underWay();
@@ -209,10 +213,10 @@ public final class KeyRing {
     }
 
     /**
-     * Takes keys into use.
+     * Starts to use keys.
      *
      * @param age the time since they were fetched
-     * @return whether they are others than those before
+     * @return whether they differ from those before
      */
     private boolean hold(FetchedKeys fetched, Duration age) {
         VerificationKeys before = held.map(FetchedKeys::keys).orElse(null);
@@ -256,7 +260,8 @@ public final class KeyRing {
                     Field.of("file", kept),
                     Field.of("reason", "Its keys are too old, fetched at " + content.fetchedAt()));
         } else if (age.isNegative()) {
-            // The clock was wrong then or is now. They are taken for new, and dated so that they are not new at each start.
+            // The clock was or is wrong. The keys count as new, and get a new date, so that they do not count as new at each
+            // start.
             hold(new FetchedKeys(content.published(), content.keys(), now), Duration.ZERO);
             writeFile(true);
         } else {
@@ -297,7 +302,7 @@ public final class KeyRing {
 
     private static void warnOfFile(String message, KeysFile file, Throwable error) {
         if (error instanceof IOException) {
-            // The file system's own exceptions have the path for a message.
+            // The message of the file system's own exceptions is the path.
             String reason = error instanceof FileSystemException ? error.toString() : error.getMessage();
             LOG.warnf(message, Field.of("file", file), Field.of("reason", reason));
         } else {
@@ -305,10 +310,10 @@ public final class KeyRing {
         }
     }
 
-    /** Runs a task on the worker and what comes after it on the event loop, with its result or its exception. */
+    /** Runs a task on the worker, and then a callback on the event loop with its result or exception. */
     private <T> void onWorker(Task<T> task, BiConsumer<T, Throwable> then) {
         CompletableFuture.supplyAsync(() -> called(task), worker)
-                // Not whenCompleteAsync(): what went wrong in it would be known to nobody.
+                // Not whenCompleteAsync(), which would swallow exceptions.
                 .whenComplete((result, error) ->
                         loop.execute(() -> then.accept(result, error == null ? null : error.getCause())));
     }
@@ -317,23 +322,23 @@ public final class KeyRing {
         try {
             return task.run();
         } catch (IOException | CallFailure e) {
-            // What is not declared is wrapped in the same exception by the future itself.
+            // The future itself wraps undeclared exceptions in the same exception.
             throw new CompletionException(e);
         }
     }
 
-    /** What reads or writes keys. */
+    /** Reads or writes keys. */
     private interface Task<T> {
 
         T run() throws IOException, CallFailure;
     }
 
     /**
-     * Keys that were fetched.
+     * Fetched keys.
      *
      * @param published as they were published
-     * @param keys the same, read
-     * @param fetchedAt when
+     * @param keys the parsed keys
+     * @param fetchedAt when they were fetched
      */
     record FetchedKeys(PublishedKeys published, VerificationKeys keys, Instant fetchedAt) {}
 }

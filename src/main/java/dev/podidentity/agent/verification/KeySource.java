@@ -3,7 +3,7 @@ package dev.podidentity.agent.verification;
 import dev.podidentity.agent.outbound.CallFailure;
 import io.vertx.core.Future;
 
-/** Where the keys are published that tokens are signed with. */
+/** Publishes the keys with which tokens are signed. */
 public interface KeySource {
 
     /**
@@ -14,10 +14,10 @@ public interface KeySource {
     Future<PublishedKeys> fetch();
 
     /**
-     * Keys as they are published.
+     * Published keys.
      *
      * @param issuer the {@code iss} of the tokens that they verify
-     * @param jwks a JSON Web Key Set, not yet read
+     * @param jwks a JSON Web Key Set, not yet parsed
      */
     record PublishedKeys(String issuer, String jwks) {}
 }

@@ -24,12 +24,12 @@ import java.time.format.DateTimeParseException;
 import java.util.Optional;
 
 /**
- * Keeps the cluster's keys for the next start, which may come while the API server is away. Whoever can write the file
- * can make tokens that the agent believes, so it is read only if nobody but the agent can. Every method blocks.
+ * Stores the cluster's keys for the next start, during which the API server may be down. Anyone who can write the file can
+ * create tokens that the agent trusts, so it is read only if nobody else can write it. Every method blocks.
  */
 final class KeysFile {
 
-    /** More than any cluster's keys. */
+    /** More than the keys of any cluster. */
     private static final int LONGEST = VerificationKeys.LONGEST;
     private static final String OWNER = "unix:uid";
 
@@ -37,11 +37,11 @@ final class KeysFile {
     private final Path owned;
 
     KeysFile(Path path) {
-        // The kernel gives this directory to the user that the process runs as.
+        // The kernel gives this directory to the user of the process.
         this(path, Path.of("/proc/self"));
     }
 
-    /** @param owned something that belongs to the user whose file it must be */
+    /** @param owned a file of the user who must own the keys file */
     KeysFile(Path path, Path owned) {
         this.path = path.toAbsolutePath();
         this.owned = owned;
@@ -102,9 +102,9 @@ final class KeysFile {
     }
 
     /**
-     * Replaces the file as a whole: whoever reads it finds the old or the new one.
+     * Replaces the file atomically: readers find the old or the new one.
      *
-     * @throws IOException if it stays as it was
+     * @throws IOException if it is unchanged
      */
     void write(FetchedKeys keys) throws IOException {
         String content = new JsonObject()
@@ -120,7 +120,7 @@ final class KeysFile {
                 while (bytes.hasRemaining()) {
                     file.write(bytes);
                 }
-                // Else a node that loses power could keep the name and lose the content.
+                // Otherwise a node that loses power could keep the name and lose the content.
                 file.force(true);
             }
             Files.move(temporary, path, StandardCopyOption.ATOMIC_MOVE);

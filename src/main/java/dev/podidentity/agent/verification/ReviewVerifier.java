@@ -28,30 +28,33 @@ import java.util.function.LongSupplier;
 import org.jboss.logging.Logger;
 
 /**
- * Lets the API server verify tokens: it is asked once for a token at a time, and its word is remembered for some minutes.
- * While it cannot be asked, its last word holds: a token that it has vouched for stays good until it expires, and one that
- * it has refused stays refused. How often it is asked is limited, as a pod could make up any number of tokens; beyond the
- * limit EKS Auth is to judge.
+ * Has the API server review tokens, each once at a time, and caches its verdicts for some minutes. While the API server
+ * cannot be asked, its last verdict holds: a valid token stays valid until it expires, and a refused one stays refused. The
+ * rate of reviews is limited, because a pod could make up any number of tokens; tokens beyond the limit are left to EKS
+ * Auth.
  *
  * <p>Confined to the event loop.
  */
 public final class ReviewVerifier implements TokenVerifier {
 
     private static final Logger LOG = Logger.getLogger(ReviewVerifier.class);
-    /** A pod that is deleted is found out within this, if nothing watches the pods. */
+    /** A deleted pod is detected within this time if pods are not watched. */
     private static final Duration GOOD_FOR = Duration.ofMinutes(5);
-    /** A pod's SDK tries again within seconds; a token that was refused seldom becomes good. */
+    /** A pod's SDK retries within seconds, and a refused token rarely becomes valid. */
     private static final Duration BAD_FOR = Duration.ofSeconds(10);
     private static final int MOST_UNKNOWN = 256;
-    /** EKS allows a node 250 pods: all of them at once, started or rotated. Thousands of nodes can afford the rate. */
+    /**
+     * EKS allows 250 pods on a node: all of them at the same time, at startup or when tokens are rotated. The API server can
+     * afford this rate from thousands of nodes.
+     */
     private static final int PER_SECOND = 20;
     private static final int BURST = 250;
-    /** What the client of the API server has connections for. */
+    /** The number of connections of the API server's client. */
     private static final int MOST_UNDER_WAY = 8;
-    /** Each made-up token is a new one; only the source tells that they are the same pod's. */
+    /** Each made-up token is a new one, so only the source address shows that they come from the same pod. */
     private static final int REFUSALS_PER_SECOND = 1;
     private static final int REFUSALS_AT_ONCE = 20;
-    /** No more than a few calls a second find out that the API server still does not answer. */
+    /** Only a few calls per second check whether the API server responds again. */
     private static final Duration PAUSE = Duration.ofSeconds(1);
 
     private final TokenReviewer reviewer;
@@ -60,9 +63,9 @@ public final class ReviewVerifier implements TokenVerifier {
     private final Loop loop;
     private final DoubleSupplier random;
 
-    /** The last word on tokens that the API server has vouched for once: made-up ones cannot crowd them out. */
+    /** The last verdicts on tokens that were valid at some time; made-up tokens cannot evict these. */
     private final BoundedMap<TokenFingerprint, Reviewed> vouchedFor;
-    /** The last word on all others. */
+    /** The last verdicts on all other tokens. */
     private final BoundedMap<TokenFingerprint, Reviewed> unknown = new BoundedMap<>(MOST_UNKNOWN);
     private final SingleFlight<TokenFingerprint, Flight> flights = new SingleFlight<>();
     private final VerificationRoom room = new VerificationRoom();
@@ -71,17 +74,17 @@ public final class ReviewVerifier implements TokenVerifier {
     private final SourceRateLimit refusals = new SourceRateLimit(REFUSALS_PER_SECOND, REFUSALS_AT_ONCE);
     /** Why the API server is not asked, and until when. */
     private Optional<Pause> pause = Optional.empty();
-    /** How many pauses in a row it was that it has refused the agent the permission to ask. */
+    /** In how many consecutive pauses the agent lacked the permission. */
     private int notPermitted;
-    /** Since it last answered. */
+    /** Since when it has not responded. */
     private Optional<Reason> warnedOf = Optional.empty();
 
     /**
-     * @param reviewer asks the API server
+     * @param reviewer calls the API server
      * @param memory how many genuine tokens to remember; each takes about 1 KiB
-     * @param clock tells the time that tokens expire by
+     * @param clock the clock for the expiry of tokens
      * @param nanos of a monotonic clock
-     * @param loop to which this is confined
+     * @param loop the event loop to which this is confined
      * @param random from 0 to 1, for jitter
      */
     public ReviewVerifier(
@@ -135,14 +138,14 @@ public final class ReviewVerifier implements TokenVerifier {
                 : null;
     }
 
-    /** What the API server has said of a token; a good word only until the token expires. */
+    /** Returns the API server's last verdict on a token; a positive one only until the token expires. */
     private Optional<Reviewed> lastWord(ServiceAccountToken token) {
         return Optional.ofNullable(vouchedFor.get(token.fingerprint()))
                 .or(() -> Optional.ofNullable(unknown.get(token.fingerprint())))
                 .filter(word -> word.verdict() instanceof RejectedToken || token.expiresAt().isAfter(clock.instant()));
     }
 
-    /** What can be said of a token without asking. */
+    /** Returns what is known of a token without a call. */
     private Verification lastWordOr(ServiceAccountToken token, Reason otherwise) {
         return lastWord(token).map(Reviewed::verdict).orElseGet(() -> new NotVerified(otherwise));
     }
@@ -158,12 +161,12 @@ public final class ReviewVerifier implements TokenVerifier {
                 : Optional.empty();
     }
 
-    /** Why the API server is not to be asked about any token now. */
+    /** Returns why the API server must not be asked about any token now. */
     private Optional<Reason> paused(long now) {
         return pause.filter(begun -> now - begun.until() < 0).map(Pause::reason);
     }
 
-    /** The API server has answered. Returns what the token is now. */
+    /** The API server has responded. Returns the current verdict on the token. */
     private Verification answered(ServiceAccountToken token, Verification verdict) {
         if (warnedOf.isPresent()) {
             LOG.info("The API server reviews tokens again");
@@ -172,7 +175,7 @@ public final class ReviewVerifier implements TokenVerifier {
         pause = Optional.empty();
         notPermitted = 0;
         if (verdict instanceof NotVerified not && not.reason() == Reason.API_SERVER) {
-            // It could not find out. What it has found out before is still so.
+            // It could not find out, so its earlier verdict still holds.
             return lastWordOr(token, Reason.API_SERVER);
         }
         boolean good = verdict instanceof VerifiedClaims;
@@ -186,12 +189,12 @@ public final class ReviewVerifier implements TokenVerifier {
         return verdict;
     }
 
-    /** The API server has not answered. Returns what tokens are now of which it has said nothing. */
+    /** The API server has not responded. Returns the result for tokens without a verdict. */
     private Reason failed(Throwable cause) {
         boolean forbidden = cause instanceof CallFailure failure && failure.forbidden();
         Reason reason = forbidden ? Reason.NOT_PERMITTED : Reason.API_SERVER;
         long now = nanos.getAsLong();
-        // Reviews that were under way together fail together: that is one failure.
+        // Concurrent reviews fail together, which counts as a single failure.
         if (!forbidden || !paused(now).equals(Optional.of(Reason.NOT_PERMITTED))) {
             notPermitted = forbidden ? notPermitted + 1 : 0;
             Duration length = forbidden ? RefusalBackoff.pause(notPermitted, random.getAsDouble()) : PAUSE;
@@ -207,7 +210,7 @@ public final class ReviewVerifier implements TokenVerifier {
         return reason;
     }
 
-    /** One review, and all who wait for it. */
+    /** One review, and all requests that wait for it. */
     private final class Flight extends SingleFlight.Flight<Consumer<Verification>, Verification> {
 
         private final ServiceAccountToken token;
@@ -221,7 +224,7 @@ public final class ReviewVerifier implements TokenVerifier {
             this.source = source;
         }
 
-        /** Whether it has taken so long that nobody should wait for it, and why. */
+        /** Returns whether it has taken so long that no request should wait for it, and why. */
         Optional<Reason> late() {
             return nanos.getAsLong() - began >= TokenVerification.PATIENCE.toNanos()
                     ? Optional.of(Reason.API_SERVER)
@@ -233,7 +236,8 @@ public final class ReviewVerifier implements TokenVerifier {
         }
 
         private Turn ask() {
-            // Looked at again, as it has waited: the API server may be away, or others of its source refused, by now.
+            // Checked again after waiting: the API server may be down by now, or may have refused other tokens of this
+            // source.
             long now = nanos.getAsLong();
             Optional<Reason> without = paused(now).or(() -> tookPermits(now) ? Optional.empty() : Optional.of(Reason.LIMIT));
             if (without.isPresent()) {
@@ -245,7 +249,7 @@ public final class ReviewVerifier implements TokenVerifier {
             return Turn.STARTED;
         }
 
-        /** Every review is taken for a refusal until it is known to be none, so that those under way count. */
+        /** Every review counts as a refusal until it turns out not to be one, so that reviews in progress count. */
         private boolean tookPermits(long now) {
             if (!refusals.allows(source, now)) {
                 return false;
@@ -268,7 +272,7 @@ public final class ReviewVerifier implements TokenVerifier {
             queue.done();
         }
 
-        /** Nobody waits any more. What was asked goes on, and is remembered. */
+        /** No request waits any more. The review continues, and its result is remembered. */
         @Override
         protected void left() {
             if (!asking) {

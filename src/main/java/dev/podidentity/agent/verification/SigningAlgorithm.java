@@ -11,9 +11,8 @@ import org.jose4j.keys.EllipticCurves;
 import org.jose4j.keys.RsaKeyUtil;
 
 /**
- * The algorithms that tokens may be signed with, each with the keys that it is for: which one may be used is the key's
- * to say. Kubernetes signs with RS256, ES256, ES384 and ES512; the larger RSA ones are the same but for the hash. Any
- * thread.
+ * The algorithms for signing tokens, each with the keys that may use it: the key decides which one is allowed. Kubernetes
+ * signs with RS256, ES256, ES384 and ES512; the larger RSA ones differ only in the hash. Any thread.
  */
 enum SigningAlgorithm {
     RS256(RsaKeyUtil.RSA),
@@ -23,9 +22,9 @@ enum SigningAlgorithm {
     ES384(EllipticCurves.P_384),
     ES512(EllipticCurves.P_521);
 
-    /** What NIST and RFC 7518 ask for. */
+    /** Required by NIST and RFC 7518. */
     private static final int SMALLEST_RSA = 2048;
-    /** A larger one takes a worker longer than any key in use is worth. */
+    /** A larger key would take a worker longer than any key in use deserves. */
     private static final int LARGEST_RSA = 8192;
 
     /** {@code RSA}, or the name of the curve. */
@@ -35,7 +34,7 @@ enum SigningAlgorithm {
         this.keys = keys;
     }
 
-    /** The algorithms that a key can be used with; none if it is of a kind or size that is not to be used. */
+    /** Returns the algorithms of a key; empty if its kind or size is not allowed. */
     static Set<SigningAlgorithm> of(PublicKey key) {
         Set<SigningAlgorithm> fitting = EnumSet.noneOf(SigningAlgorithm.class);
         kindOf(key).ifPresent(kind -> Stream.of(values()).filter(one -> one.keys.equals(kind)).forEach(fitting::add));

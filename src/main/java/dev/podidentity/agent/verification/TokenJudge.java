@@ -13,9 +13,9 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * Judges tokens by keys. Of the token only its text counts, and of its header only {@code kid}, which names the key, and
- * {@code alg}, which must be one that the key may be used with. Keys or addresses of keys in the header ({@code jwk},
- * {@code jku}, {@code x5c}, {@code x5u}) mean nothing. Holds no state but its configuration; any thread.
+ * Verifies tokens with keys. Uses only the token's text, and of its header only {@code kid}, which names the key, and {@code
+ * alg}, which the key must allow. Keys or addresses of keys in the header ({@code jwk}, {@code jku}, {@code x5c}, {@code
+ * x5u}) are ignored. Has no state except its configuration; any thread.
  */
 final class TokenJudge {
 
@@ -28,10 +28,10 @@ final class TokenJudge {
     }
 
     /**
-     * Judges a token. Takes as long as its algorithm, some milliseconds at the most, and fits a worker thread.
+     * Verifies a token. Takes up to some milliseconds, depending on its algorithm, which suits a worker thread.
      *
      * @param raw a compact JWT
-     * @return what it proves while it is valid; why it is rejected; or that there is no such key, no pod, or another issuer
+     * @return what it proves while it is valid; why it is rejected; or that it has an unknown key, no pod, or another issuer
      */
     Judgement judge(String raw, VerificationKeys keys) {
         try {
@@ -46,7 +46,8 @@ final class TokenJudge {
             Optional<Validity> validity = Optional.of(claims.validity());
             String issuer = claims.text("iss").filter(text -> !text.isEmpty()).orElseThrow(() -> Rejection.invalid(
                     "The token has no iss claim: a projected service-account token always has one"));
-            // An API server can have several issuers, which sign with the same keys. Which of them EKS Auth takes, it knows.
+            // An API server can have several issuers, which sign with the same keys. EKS Auth knows which of them it
+            // accepts.
             return new Judgement(
                     switch (parsed(jwt, candidates, keys.issuer())) {
                         case GENUINE -> workload(claims, issuer);
@@ -61,7 +62,7 @@ final class TokenJudge {
         }
     }
 
-    /** What the parser says with the first key that has signed the token. */
+    /** Returns the parser's result for the first key that has signed the token. */
     private Outcome parsed(CompactJwt jwt, Set<VerificationKey> candidates, String issuer) throws Rejection {
         if (jwt.header().containsKey("crit")) {
             throw Rejection.invalid("The token's header has crit: Kubernetes makes no such tokens");
@@ -85,7 +86,7 @@ final class TokenJudge {
         return Outcome.NOT_SIGNED;
     }
 
-    /** Says what is wrong with claims that the parser has rejected. */
+    /** Explains what is wrong with claims that the parser has rejected. */
     private static Verification contradictory(Claims claims, String issuer) throws Rejection {
         workload(claims, issuer);
         return RejectedToken.invalid("The token's claims contradict each other: Kubernetes makes no such tokens");

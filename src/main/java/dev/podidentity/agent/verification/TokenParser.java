@@ -16,12 +16,12 @@ import org.jose4j.keys.RsaKeyUtil;
 import org.jose4j.lang.JoseException;
 
 /**
- * SmallRye JWT's parser with a single key and the single algorithm that the token may use it with: nothing is left for the
- * token to choose, and nothing is fetched. The first call takes 100 ms or more on a JVM, as jose4j then makes every
- * algorithm that it has. Holds no state but its configuration; any thread.
+ * SmallRye JWT's parser with a single key and the single algorithm that the token may use with it: the token can choose
+ * nothing, and nothing is fetched. On a JVM the first call takes 100 ms or more, because jose4j then creates all its
+ * algorithms. Has no state except its configuration; any thread.
  *
- * <p>The parser reads the system's clock, and what it says is remembered. So it takes a token of any time: its times are
- * compared with the agent's clock each time that it is used ({@link Judgement#at}).
+ * <p>The parser uses the system clock, but verdicts are cached. It therefore accepts a token of any time, and the token's
+ * times are compared with the agent's clock at each use ({@link Judgement#at}).
  */
 final class TokenParser {
 
@@ -35,7 +35,7 @@ final class TokenParser {
     private final DefaultJWTTokenParser parser = new DefaultJWTTokenParser();
     private final String audience;
 
-    /** @param audience that tokens must name */
+    /** @param audience the audience that tokens must name */
     TokenParser(String audience) {
         this.audience = audience;
     }
@@ -51,7 +51,7 @@ final class TokenParser {
     }
 
     /**
-     * Verifies a token. Takes from 40 µs (RSA of 2,048 bits) to 2 ms (P-384), which fits a worker.
+     * Verifies a token. Takes from 40 µs (RSA of 2,048 bits) to 2 ms (P-384), which suits a worker.
      *
      * @param raw a compact JWT of three parts
      */
@@ -67,14 +67,14 @@ final class TokenParser {
             parser.parse(raw, context);
             return Outcome.GENUINE;
         } catch (ParseException e) {
-            // Not to be logged: the messages of its causes hold the token.
+            // Must not be logged: the messages of its causes contain the token.
             return e.getCause() instanceof InvalidJwtException invalid ? outcome(invalid) : Outcome.NOT_SIGNED;
         }
     }
 
     /**
-     * Does once, for nothing, what the first token would have to wait for: loads the parser and makes jose4j's algorithms.
-     * Takes 100 ms or more on a JVM.
+     * Does in advance what the first token would otherwise wait for: loads the parser and creates jose4j's algorithms. Takes
+     * 100 ms or more on a JVM.
      */
     static void load() {
         BigInteger modulus = BigInteger.ONE.setBit(RSA_BITS - 1);
@@ -94,7 +94,7 @@ final class TokenParser {
                 + encoder.encodeToString(new byte[RSA_BITS / Byte.SIZE]);
     }
 
-    /** Claims are compared only after the signature has been verified; what is wrong with them has no cause. */
+    /** Claims are checked only after the signature has been verified. An exception about claims has no cause. */
     private static Outcome outcome(InvalidJwtException invalid) {
         if (invalid instanceof InvalidJwtSignatureException || invalid.getCause() != null) {
             return Outcome.NOT_SIGNED;

@@ -5,7 +5,7 @@ import dev.podidentity.agent.token.ServiceAccountToken;
 import dev.podidentity.agent.token.Verification;
 import io.vertx.core.Future;
 
-/** Lets the API server judge a token. */
+/** Has the API server review a token. */
 public interface TokenReviewer {
 
     /**

@@ -19,22 +19,19 @@ import java.util.function.LongSupplier;
 import org.jboss.logging.Logger;
 
 /**
- * What becomes of a token after it was read: verified if somebody can, and turned away if it is of a pod of another
- * node or of a pod that is gone. Confined to the event loop.
+ * Verifies a parsed token if this is possible, and rejects it if it belongs to a pod of another node or to a deleted pod.
+ * Confined to the event loop.
  */
 public final class TokenVerification {
 
-    /**
-     * How long a request waits for its verdict: a third of the time that it has as a whole, so that there is time left
-     * for EKS Auth.
-     */
+    /** How long a request waits for the verdict: a third of its deadline, so that time remains for EKS Auth. */
     public static final Duration PATIENCE = Duration.ofMillis(300);
 
     /** How far this node's clock may be behind the API server's, which itself allows others a minute. */
     public static final Duration LEEWAY = Duration.ofSeconds(30);
 
     private static final Logger LOG = Logger.getLogger(TokenVerification.class);
-    /** A stolen token is used over and over; one line tells as much as a thousand. */
+    /** A stolen token is used repeatedly, and one line says as much as a thousand. */
     private static final double WARNINGS_PER_SECOND = 0.1;
     private static final int WARNINGS_AT_ONCE = 10;
     private static final NotVerified OFF = new NotVerified(Reason.OFF);
@@ -45,13 +42,13 @@ public final class TokenVerification {
     private final Metrics metrics;
     private final LongSupplier nanos;
     private final TokenBucket warnings;
-    /** Warnings that were left out since the last one. */
+    /** Warnings omitted since the last one. */
     private long unwarned;
 
     /**
      * @param verifier empty if verification is off
-     * @param nodeName the name of this node, if it is known; without it the node that a token names is not looked at
-     * @param pods which pods live
+     * @param nodeName the name of this node; if it is unknown, the node in a token is not checked
+     * @param pods which pods are running
      * @param nanos of a monotonic clock
      */
     public TokenVerification(
@@ -69,20 +66,20 @@ public final class TokenVerification {
     }
 
     /**
-     * Finds out what a token proves.
+     * Verifies a token.
      *
-     * @param token that was read
-     * @param source the address that the request came from
-     * @param verdict is called exactly once, on the event loop: before this returns, or within {@link #PATIENCE}
+     * @param token a parsed token
+     * @param source the client's address
+     * @param verdict called exactly once, on the event loop: before this returns, or within {@link #PATIENCE}
      */
     public void verify(ServiceAccountToken token, String source, Consumer<Verification> verdict) {
-        // Its claims are not verified, but all that they can do here is to have it rejected.
+        // Its claims are not verified, but they can only cause its rejection here.
         if (gone(token.claims().podUid(), token)) {
             verdict.accept(podGone());
         } else if (verifier.isEmpty()) {
             verdict.accept(OFF);
         } else if (ofAnotherNode(token.claims().node())) {
-            // Before it is verified: whoever shows a stolen token must not get round this by keeping it from being verified.
+            // Before verification, so that the holder of a stolen token cannot avoid this check by preventing verification.
             verdict.accept(otherNode(token));
         } else {
             verifier.get().verify(token, source, verified -> verdict.accept(judged(token, verified)));
@@ -90,8 +87,8 @@ public final class TokenVerification {
     }
 
     /**
-     * Returns the verdict that {@link #verify} would give at once. Starts nothing and counts nothing; whoever uses the
-     * verdict calls {@link #used}.
+     * Returns the verdict that {@link #verify} would return immediately. Starts nothing and counts nothing; callers that use
+     * the verdict call {@link #used}.
      *
      * @return null if the token would be rejected, or if verifying it would take time
      */
@@ -113,7 +110,7 @@ public final class TokenVerification {
         return verdict instanceof RejectedToken ? null : verdict;
     }
 
-    /** A request was served with a verdict that {@link #known} gave. */
+    /** A request was served with a verdict of {@link #known}. */
     public void used(Verification verdict) {
         if (verifier.isPresent()) {
             metrics.verified(label(verdict));
@@ -128,7 +125,7 @@ public final class TokenVerification {
         if (verification instanceof VerifiedClaims claims && ofAnotherNode(claims.node().orElse(""))) {
             return otherNode(token);
         }
-        // Again, as verifying takes time, though it may have come to nothing.
+        // Checked again, because verification takes time, even if it led to nothing.
         String podUid = verification instanceof VerifiedClaims claims ? claims.podUid() : token.claims().podUid();
         if (!(verification instanceof RejectedToken) && gone(podUid, token)) {
             return podGone();

@@ -18,22 +18,22 @@ import org.jose4j.keys.RsaKeyUtil;
 import org.jose4j.lang.JoseException;
 
 /**
- * A public key that the cluster signs tokens with.
+ * A public key with which the cluster signs tokens.
  *
  * @param id its {@code kid}
  * @param key the key
- * @param algorithms what it may be used with, by the names that stand in tokens; at least one
+ * @param algorithms the algorithms that it may use, by their names in tokens; at least one
  */
 record VerificationKey(String id, PublicKey key, Set<SigningAlgorithm> algorithms) {
 
-    /** The members that only private and symmetric keys have. */
+    /** Members of private and symmetric keys only. */
     private static final Set<String> SECRET = Set.of("d", "p", "q", "dp", "dq", "qi", "oth", "k");
 
     /**
-     * Reads a JSON Web Key (RFC 7517). Certificates that come with it are not looked at.
+     * Parses a JSON Web Key (RFC 7517). Ignores its certificates.
      *
-     * @return empty if it is not one that tokens may be signed with: no {@code kid}, another use, a secret, a kind or
-     *     size that is not to be used, or malformed
+     * @return empty if it is not a key for signing tokens: without {@code kid}, for another use, secret, of a kind or size
+     *     that is not allowed, or malformed
      */
     static Optional<VerificationKey> read(JsonObject jwk) {
         if (SECRET.stream().anyMatch(jwk::containsKey) || !forSignatures(jwk)) {
@@ -52,7 +52,7 @@ record VerificationKey(String id, PublicKey key, Set<SigningAlgorithm> algorithm
                 : Optional.of(new VerificationKey(id.get(), key.get(), algorithms));
     }
 
-    /** The algorithm of that name, if this key may be used with it. */
+    /** Returns the algorithm of that name, if this key may use it. */
     Optional<SigningAlgorithm> algorithm(String name) {
         return algorithms.stream().filter(one -> one.name().equals(name)).findAny();
     }
@@ -93,7 +93,9 @@ record VerificationKey(String id, PublicKey key, Set<SigningAlgorithm> algorithm
                 : Optional.empty();
     }
 
-    /** The platform takes a point beside the curve for a key, and throws what it does not declare if one is too large. */
+    /**
+     * The platform accepts a point that is not on the curve, and throws undeclared exceptions if a coordinate is too large.
+     */
     private static boolean on(EllipticCurve curve, BigInteger x, BigInteger y) {
         if (!(curve.getField() instanceof ECFieldFp field) || x.max(y).compareTo(field.getP()) >= 0) {
             return false;
@@ -117,7 +119,7 @@ record VerificationKey(String id, PublicKey key, Set<SigningAlgorithm> algorithm
                 .findAny();
     }
 
-    /** Written out, as a native executable interprets what a record has by itself, and the keys of an ID are a set. */
+    /** Written out, because a native executable interprets these methods of a record, and the keys of an ID form a set. */
     @Override
     public boolean equals(Object other) {
         return other instanceof VerificationKey that

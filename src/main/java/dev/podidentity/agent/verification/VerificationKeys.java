@@ -12,10 +12,10 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * The keys that tokens of one issuer are verified with. Two are equal if they verify the same tokens.
+ * The signing keys of one issuer. Two are equal if they verify the same tokens.
  *
  * @param issuer the {@code iss} of the tokens
- * @param byId the keys, at least one, by {@code kid}: there may be several of one
+ * @param byId the keys, at least one, by {@code kid}, which may be ambiguous
  */
 record VerificationKeys(String issuer, Map<String, Set<VerificationKey>> byId) {
 
@@ -27,9 +27,9 @@ record VerificationKeys(String issuer, Map<String, Set<VerificationKey>> byId) {
     }
 
     /**
-     * Reads what was published; leaves out the keys that tokens may not be signed with. Takes milliseconds.
+     * Parses published keys, and omits those with which tokens must not be signed. Takes milliseconds.
      *
-     * @throws CallFailure if that is no JSON Web Key Set, or no key of it is left
+     * @throws CallFailure if it is not a JSON Web Key Set, or no key remains
      */
     static VerificationKeys read(PublishedKeys published) throws CallFailure {
         if (published.issuer().isEmpty()) {
@@ -67,12 +67,12 @@ record VerificationKeys(String issuer, Map<String, Set<VerificationKey>> byId) {
         throw new CallFailure("The published keys are no JSON Web Key Set: there is no array named keys", false);
     }
 
-    /** The keys of that {@code kid}; empty if there is none. */
+    /** Returns the keys of that {@code kid}; empty if there are none. */
     Set<VerificationKey> named(String id) {
         return byId.getOrDefault(id, Set.of());
     }
 
-    /** How many there are. */
+    /** Returns the number of keys. */
     int size() {
         return byId.values().stream().mapToInt(Set::size).sum();
     }

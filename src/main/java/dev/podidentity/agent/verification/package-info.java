@@ -1,5 +1,2 @@
-/**
- * Finding out whether a token is genuine.
- * With the cluster's signing keys or by token reviews, each bounded by source and in all.
- */
+/** Verifies tokens, with the cluster's signing keys or by token reviews, with limits for each source and in total. */
 package dev.podidentity.agent.verification;
