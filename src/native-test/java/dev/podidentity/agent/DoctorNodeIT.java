@@ -239,7 +239,8 @@ class DoctorNodeIT {
         assertThat(diagnosis.of("region")).singleElement().asString().startsWith("ok: ").contains("IMDSv2");
         assertThat(diagnosis.of("credentials")).singleElement().asString().startsWith("ok: ").contains("IMDSv2");
         assertThat(diagnosis.of("imds")).first().isEqualTo("ok: IMDSv2 responds to this node");
-        assertThat(diagnosis.of("imds").get(1)).startsWith(hopLimit == 1 ? "ok: The hop limit of IMDS is 1" : "warn: The hop limit");
+        assertThat(diagnosis.of("imds").get(1)).startsWith(hopLimit == 1 ? "ok: The hop limit of IMDS is 1" : "warn: The hop"
+                + " limit");
         assertThat(diagnosis.of("imds").stream().anyMatch(line -> line.startsWith("warn: IMDSv1"))).isEqualTo(versionOne);
         assertThat(diagnosis.troubles()).as("all but IMDS is as it should be").allMatch(line -> line.startsWith("imds: "));
         assertThat(diagnosis.exitCode()).isEqualTo(exitCode);

@@ -85,7 +85,8 @@ class EventsIT {
             assertThat(event.getReason()).isEqualTo("CredentialsNoAssociation");
             assertThat(event.getMessage()).contains("aws eks create-pod-identity-association --cluster-name demo --namespace "
                     + pod.namespace() + " --service-account cart");
-            assertThat(event.getMessage()).containsPattern("EKS Auth said: \"No association found .*\"\\. Request ID: [0-9a-f-]{36}$");
+            assertThat(event.getMessage()).containsPattern("EKS Auth said: \"No association found .*\"\\. Request ID:"
+                    + " [0-9a-f-]{36}$");
             assertThat(event.getType()).isEqualTo("Warning");
             assertThat(event.getInvolvedObject().getKind()).isEqualTo("Pod");
             assertThat(event.getInvolvedObject().getName()).isEqualTo("cart-1");

@@ -90,7 +90,8 @@ class GoRunnerIT {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"/bin/sh -c true", "--flush /eks-pod-identity-agent version", "--log-file=/no/such/file /eks-pod-identity-agent"})
+    @ValueSource(strings = {"/bin/sh -c true", "--flush /eks-pod-identity-agent version", "--log-file=/no/such/file"
+            + " /eks-pod-identity-agent"})
     void saysInOneLineWhatItCannotDo(String arguments) throws IOException {
         // When
         Ran ran = run(arguments.split(" "));

@@ -120,7 +120,8 @@ final class OwnAccount {
     private static String token(Path file) throws CallFailure {
         String token = new String(content(file, "the agent's token for the API server"), StandardCharsets.UTF_8).strip();
         if (!TOKEN.matcher(token).matches()) {
-            throw new CallFailure("The agent's token for the API server is expected in " + file + ", but the file contains none", false);
+            throw new CallFailure("The agent's token for the API server is expected in " + file + ", but the file contains"
+                    + " none", false);
         }
         return token;
     }

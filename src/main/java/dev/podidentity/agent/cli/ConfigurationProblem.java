@@ -6,7 +6,7 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Finds in a failed start the one line that tells a person which flag to mend, and how. */
+/** Extracts from a failed start the one line that says which flag to fix, and how. */
 public final class ConfigurationProblem {
 
     private static final Pattern MISSING =
@@ -17,7 +17,7 @@ public final class ConfigurationProblem {
 
     private ConfigurationProblem() {}
 
-    /** The line, or nothing if the failure is not one of configuration. */
+    /** Returns the line; empty if the failure is not one of configuration. */
     public static Optional<String> in(Throwable failure) {
         for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
             if (cause instanceof ConfigValidationException invalid) {

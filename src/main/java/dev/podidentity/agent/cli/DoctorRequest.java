@@ -4,15 +4,15 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * What {@code doctor} is asked to examine: this node if neither a pod nor IRSA is named.
+ * What {@code doctor} must check: this node, if neither a pod nor IRSA is requested.
  *
  * @param pod as {@code NAMESPACE/NAME}
- * @param association whether to ask AWS for the pod's association and role
+ * @param association whether to check the pod's association and role in AWS
  * @param irsa whether to list what still uses IAM roles for service accounts
  * @param json whether to report in JSON
- * @param kubeconfig the file to use in place of the one of the environment
- * @param context of the kubeconfig, in place of its current one
- * @param given the flags of {@code server} that were given, by their properties
+ * @param kubeconfig overrides the environment's kubeconfig
+ * @param context overrides the kubeconfig's current context
+ * @param given the flags of {@code server} that were passed, by property
  */
 public record DoctorRequest(
         Optional<String> pod,

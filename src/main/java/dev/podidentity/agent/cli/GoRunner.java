@@ -6,13 +6,13 @@ import java.util.Optional;
 import java.util.function.Consumer;
 
 /**
- * The command line of Kubernetes' {@code go-runner}, which runs another program and sends its output to a file. The
- * reference's image has it, and the reference's chart starts the agent with it; so the executable answers to its name, and
- * what the command line would run is run in the same process.
+ * The command line of Kubernetes' {@code go-runner}, which runs another program and writes its output to a file. The
+ * reference's image contains it, and the reference's chart starts the agent with it. The executable therefore answers to its
+ * name, and runs the agent that the command line names in the same process.
  *
- * @param logFile the file to which output is appended; nothing if it stays where it is
- * @param alsoStdout whether what is appended to the file also stays where it is
- * @param redirectStderr whether standard error goes where standard output goes
+ * @param logFile the file to which output is appended; empty if output is not redirected
+ * @param alsoStdout whether the output also remains where it was
+ * @param redirectStderr whether standard error follows standard output
  * @param command the arguments of this program
  */
 public record GoRunner(Optional<String> logFile, boolean alsoStdout, boolean redirectStderr, List<String> command) {
@@ -20,15 +20,15 @@ public record GoRunner(Optional<String> logFile, boolean alsoStdout, boolean red
     private static final String NAME = "go-runner";
     private static final String AGENT = "eks-pod-identity-agent";
 
-    /** Whether a program that was started under this path is to behave as go-runner. */
+    /** Returns whether a program that was started under this path must behave as go-runner. */
     public static boolean isCalled(String path) {
         return fileName(path).equals(NAME);
     }
 
     /**
-     * Reads its options as Go's flag package does: with one hyphen or two, up to the first argument that is none.
+     * Parses options as Go's flag package does: with one hyphen or two, up to the first argument that is not an option.
      *
-     * @throws IllegalArgumentException saying in one line what cannot be used
+     * @throws IllegalArgumentException with one line that says what is invalid
      */
     public static GoRunner parse(List<String> arguments) {
         Options options = new Options();
@@ -56,14 +56,14 @@ public record GoRunner(Optional<String> logFile, boolean alsoStdout, boolean red
         return path.substring(path.lastIndexOf('/') + 1);
     }
 
-    /** What was given so far. */
+    /** The options so far. */
     private static final class Options {
 
         private String logFile = "";
         private boolean alsoStdout;
         private boolean redirectStderr = true;
 
-        /** Takes an option; gives the number of arguments after it that are its value. */
+        /** Parses an option; returns the number of following arguments that are its value. */
         private int take(String option, List<String> rest) {
             String text = option.substring(option.startsWith("--") ? 2 : 1);
             int equals = text.indexOf('=');

@@ -6,18 +6,18 @@ import java.util.Map;
 import java.util.Optional;
 import picocli.CommandLine.ParameterException;
 
-/** How an agent is set up, as far as that can be seen from outside. */
+/** Determines an agent's configuration from outside. */
 public final class ServerSettings {
 
     private ServerSettings() {}
 
     /**
-     * The value of each flag of {@code server} by its name; flags without a value are not there. A flag that was given wins over
-     * the command line of the running agent, and that over the environment, as it does in the agent itself.
+     * Returns the value of each flag of {@code server} by its name, without flags that have no value. A flag that was passed
+     * overrides the command line of the running agent, which overrides the environment, as in the agent itself.
      *
      * @param given by property
-     * @param running the arguments of the agent that runs, if there is one
-     * @throws IllegalArgumentException if a variable cannot be used, naming it
+     * @param running the arguments of the running agent, if there is one
+     * @throws IllegalArgumentException if a variable is invalid; names it
      */
     public static Map<String, String> effective(
             Map<String, String> given, Optional<List<String>> running, Map<String, String> environment) {
@@ -35,7 +35,7 @@ public final class ServerSettings {
         return values;
     }
 
-    /** Of another version's agent, which has other flags, nothing is known. */
+    /** The flags of another version's agent may be unknown, and are then ignored. */
     private static Map<String, String> parsed(List<String> arguments) {
         try {
             return CommandLineInterface.serverProperties(arguments);

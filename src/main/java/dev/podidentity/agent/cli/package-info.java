@@ -1,5 +1,2 @@
-/**
- * The command line.
- * Turns commands, flags and their mistakes into configuration, help and exit codes.
- */
+/** The command line: turns commands, flags and errors in them into configuration, help and exit codes. */
 package dev.podidentity.agent.cli;

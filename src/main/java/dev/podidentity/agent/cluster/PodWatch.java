@@ -193,7 +193,8 @@ public final class PodWatch implements LivingPods, AutoCloseable {
         refusals++;
         over(WatchEnd.REFUSED, State.FORBIDDEN);
         if (refusals >= TROUBLE && says(State.FORBIDDEN)) {
-            LOG.warnf("The agent is not allowed to watch the pods of this node; pods count as running until they are known to be deleted",
+            LOG.warnf("The agent is not allowed to watch the pods of this node; pods count as running until they are known to"
+                    + " be deleted",
                     Field.of("reason", why), Field.of("node", node));
         }
         resumeAfter(RefusalBackoff.pause(refusals, random.getAsDouble()));

@@ -5,7 +5,7 @@ import dev.podidentity.agent.network.LinkState.Held;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Whether the addresses that pods ask are this node's, on a link that leads to the agent. */
+/** Checks that the addresses to which pods connect belong to this node, on a link that leads to the agent. */
 final class AddressCheck implements Check {
 
     private final NodeNetwork network;

@@ -8,7 +8,7 @@ import dev.podidentity.agent.outbound.CallFailure;
 import java.net.URI;
 import java.util.Map;
 
-/** The agent that runs on this node, asked on the loopback address. */
+/** Calls the agent on this node, through the loopback address. */
 final class AgentHttp {
 
     private final Web web;
@@ -19,7 +19,7 @@ final class AgentHttp {
         this.settings = settings;
     }
 
-    /** @param path on the port of probes, which serves probes, metrics and what the agent holds */
+    /** @param path on the probe port, which serves probes, metrics and the debug routes */
     ApiAnswer get(String path) throws CallFailure {
         String where = "127.0.0.1:" + settings.probePort();
         return web.ask(Ask.get(

@@ -3,7 +3,7 @@ package dev.podidentity.agent.doctor;
 import dev.podidentity.agent.outbound.CallFailure;
 import java.util.List;
 
-/** Whether an agent runs, and is ready, on the node of the pod. */
+/** Checks that an agent runs on the pod's node, and is ready. */
 final class AgentOnNodeCheck implements Check {
 
     /** The label of this agent's pods, and of the reference's. */
@@ -37,7 +37,8 @@ final class AgentOnNodeCheck implements Check {
                     .toList();
             if (agents.isEmpty()) {
                 return List.of(Finding.fail("No agent runs on node " + node,
-                        "Find out why the DaemonSet eks-pod-identity-agent has no pod there: its affinity, its tolerations, room on the"
+                        "Find out why the DaemonSet eks-pod-identity-agent has no pod there: its affinity, its tolerations,"
+                                + " room on the"
                                 + " node"));
             }
             return agents.stream().map(AgentOnNodeCheck::finding).toList();
@@ -54,6 +55,7 @@ final class AgentOnNodeCheck implements Check {
         return ready
                 ? Finding.ok(who + " is ready")
                 : Finding.fail(who + " is not ready (" + agent.phase() + ")",
-                        "Check it: kubectl -n " + agent.namespace() + " exec " + agent.name() + " -- /eks-pod-identity-agent doctor");
+                        "Check it: kubectl -n " + agent.namespace() + " exec " + agent.name() + " -- /eks-pod-identity-agent"
+                                + " doctor");
     }
 }

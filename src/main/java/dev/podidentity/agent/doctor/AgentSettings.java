@@ -10,9 +10,9 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * What an agent is set up to do, as far as the checks look at it.
+ * The configuration of an agent, as far as the checks need it.
  *
- * @param node the name of this node, if the environment says it
+ * @param node the name of this node, if the environment has it
  */
 record AgentSettings(
         Optional<String> clusterName,
@@ -31,9 +31,7 @@ record AgentSettings(
         Path serviceAccount,
         Optional<String> node) {
 
-    /**
-     * @param values of the flags of {@code server} by their names, checked, with their defaults
-     */
+    /** @param values the validated values of the flags of {@code server} by their names, including defaults */
     static AgentSettings of(Map<String, String> values, Map<String, String> environment) {
         return new AgentSettings(
                 Optional.ofNullable(values.get("cluster-name")),
@@ -57,7 +55,7 @@ record AgentSettings(
         return new Checked.Truth().convert(value);
     }
 
-    /** Whether anything that is on asks the API server. */
+    /** Returns whether any enabled feature uses the API server. */
     boolean asksApiServer() {
         return verification == VerificationMode.TOKEN_REVIEW
                 || verification == VerificationMode.JWKS && issuer.isEmpty()

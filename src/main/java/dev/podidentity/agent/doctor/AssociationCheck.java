@@ -8,7 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** Whether EKS knows the association of a pod's service account, and its role trusts EKS Pod Identity. */
+/** Checks that EKS has an association for the pod's service account, and that its role trusts EKS Pod Identity. */
 final class AssociationCheck implements Check {
 
     private final Pod pod;
@@ -75,7 +75,7 @@ final class AssociationCheck implements Check {
 
     private Finding trust(String arn) {
         try {
-            // After the path.
+            // The part after the path.
             Optional<Tree> document = aws.orElseThrow().trustPolicy(arn.substring(arn.lastIndexOf('/') + 1));
             if (document.isEmpty()) {
                 return Finding.fail("There is no role " + arn + " in the account of these AWS credentials",
@@ -96,7 +96,8 @@ final class AssociationCheck implements Check {
 
     private static Finding notAsked(CallFailure failure, String actions) {
         return failure.forbidden()
-                ? Finding.skip("These AWS credentials lack permission: " + failure.getMessage(), "Run doctor with credentials that allow " + actions)
+                ? Finding.skip("These AWS credentials lack permission: " + failure.getMessage(), "Run doctor with credentials"
+                + " that allow " + actions)
                 : Finding.failed(failure);
     }
 }

@@ -24,7 +24,7 @@ import software.amazon.awssdk.auth.credentials.AwsCredentials;
 import software.amazon.awssdk.regions.PartitionMetadata;
 import software.amazon.awssdk.regions.Region;
 
-/** The calls to EKS and IAM that tell about associations and roles, with the caller's credentials. Blocks. */
+/** Calls EKS and IAM about associations and roles, with the caller's credentials. Blocks. */
 final class AwsCalls {
 
     private static final Pattern POLICY =
@@ -32,7 +32,7 @@ final class AwsCalls {
     private static final Pattern ERROR_CODE = Pattern.compile("<Code>([0-9A-Za-z]+)</Code>");
     private static final int FORBIDDEN = 403;
     private static final int NOT_FOUND = 404;
-    /** Pages of 100, of as many associations as a cluster may have. */
+    /** Pages of 100, enough for the maximum number of associations of a cluster. */
     private static final int MOST_PAGES = 100;
 
     private final SignedCalls calls;
@@ -48,10 +48,10 @@ final class AwsCalls {
     }
 
     /**
-     * The associations of a cluster.
+     * Returns the associations of a cluster.
      *
-     * @param serviceAccount with its namespace, to list its own only
-     * @throws CallFailure if they cannot be listed; forbidden if the caller may not
+     * @param serviceAccount limits the result to this service account
+     * @throws CallFailure if they cannot be listed; forbidden if the caller lacks the permission
      */
     List<Association> associations(String cluster, Optional<ServiceAccount> serviceAccount) throws CallFailure {
         String path = "/clusters/" + encoded(cluster) + "/pod-identity-associations";
@@ -73,7 +73,7 @@ final class AwsCalls {
         return found;
     }
 
-    /** All that EKS says of an association, as {@code DescribePodIdentityAssociation} has it. */
+    /** Returns the details of an association, as in {@code DescribePodIdentityAssociation}. */
     Tree association(String cluster, String id) throws CallFailure {
         return eks("/clusters/" + encoded(cluster) + "/pod-identity-associations/" + encoded(id)).at("association");
     }
@@ -88,7 +88,7 @@ final class AwsCalls {
     }
 
     /**
-     * The trust policy of a role.
+     * Returns the trust policy of a role.
      *
      * @return empty if there is no such role in the caller's account
      */
@@ -143,7 +143,7 @@ final class AwsCalls {
                 .orElseGet(() -> URI.create(otherwise));
     }
 
-    /** IAM is one service for each partition. */
+    /** IAM is a single service in each partition. */
     private String iam() {
         return switch (partition().id()) {
             case "aws" -> "https://iam.amazonaws.com";
@@ -174,7 +174,7 @@ final class AwsCalls {
     /** The name of a service account. */
     record ServiceAccount(String namespace, String name) {
 
-        /** Written out, as a native executable interprets what a record has by itself. */
+        /** Written out, because a native executable interprets these methods of a record. */
         @Override
         public boolean equals(Object other) {
             return other instanceof ServiceAccount that && namespace.equals(that.namespace) && name.equals(that.name);
@@ -191,6 +191,6 @@ final class AwsCalls {
         }
     }
 
-    /** An association, as a list of them has it. */
+    /** An association in a list. */
     record Association(String id, ServiceAccount serviceAccount) {}
 }

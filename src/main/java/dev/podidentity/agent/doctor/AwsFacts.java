@@ -7,7 +7,7 @@ import java.util.function.Supplier;
 import software.amazon.awssdk.auth.credentials.AwsCredentials;
 import software.amazon.awssdk.regions.Region;
 
-/** The region and the credentials that several checks need, looked for once, at the first use. Confined to one thread. */
+/** The region and the credentials that several checks need, looked up once, at the first use. Confined to one thread. */
 final class AwsFacts {
 
     private final Supplier<Sourced<Region>> findRegion;
@@ -29,7 +29,7 @@ final class AwsFacts {
         return region.get();
     }
 
-    /** Those that were found are a secret. */
+    /** The credentials are a secret. */
     Sourced<AwsCredentials> credentials() {
         credentials = credentials.or(() -> Optional.of(findCredentials.get()));
         return credentials.get();

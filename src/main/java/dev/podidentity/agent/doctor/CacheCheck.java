@@ -7,7 +7,7 @@ import io.vertx.core.json.JsonObject;
 import java.util.List;
 import java.util.stream.Stream;
 
-/** What the running agent's cache holds, and whom it limits. */
+/** Shows the running agent's cache, and the source addresses that it limits. */
 final class CacheCheck implements Check {
 
     private static final int NOT_FOUND = 404;
@@ -34,7 +34,7 @@ final class CacheCheck implements Check {
     }
 
     private static Stream<Finding> entries(ApiAnswer answer) throws CallFailure {
-        // An older agent does not have it.
+        // Older agents do not have this route.
         if (answer.status() == NOT_FOUND) {
             return Stream.empty();
         }
@@ -68,7 +68,8 @@ final class CacheCheck implements Check {
         return limited.isEmpty()
                 ? Stream.of(Finding.ok("No source address is limited"))
                 : Stream.of(Finding.warn(limited.size() + " source addresses were limited",
-                        "Find the pods with these addresses, and let their SDKs cache credentials; if a CNI plugin masquerades pods' traffic, raise"
+                        "Find the pods with these addresses, and let their SDKs cache credentials; if a CNI plugin"
+                                + " masquerades pods' traffic, raise"
                                 + " --source-requests-per-second").with(shown(limited)));
     }
 

@@ -2,12 +2,12 @@ package dev.podidentity.agent.doctor;
 
 import java.util.List;
 
-/** Looks at one thing. */
+/** Checks one thing. */
 interface Check {
 
-    /** A word or two with hyphens, which stays the same over releases. */
+    /** Returns a word or two with hyphens, which remains the same across releases. */
     String name();
 
-    /** What is seen. Blocks, for some seconds at the most. */
+    /** Returns the findings. Blocks for up to some seconds. */
     List<Finding> examine();
 }

@@ -8,7 +8,7 @@ import java.util.regex.Pattern;
  * A range of IPv4 addresses.
  *
  * @param network its first address
- * @param bits that all its addresses have in common
+ * @param bits the length of the common prefix
  */
 record Cidr(long network, int bits) {
 
@@ -16,7 +16,7 @@ record Cidr(long network, int bits) {
     private static final int ALL_BITS = 32;
     private static final int MOST = 255;
 
-    /** A range, or an address alone; empty if it is neither. */
+    /** Parses a range or a single address; empty if it is neither. */
     static Optional<Cidr> parse(String text) {
         Matcher matcher = TEXT.matcher(text);
         if (!matcher.matches()) {

@@ -6,14 +6,15 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 
-/** Whether this node's clock is right, by the time in EKS Auth's answer. */
+/** Compares this node's clock with the time of EKS Auth's response. */
 final class ClockCheck implements Check {
 
-    /** AWS refuses signatures that are older, or newer, than this. */
+    /** AWS rejects signatures that are older or newer than this. */
     private static final Duration REFUSED = Duration.ofMinutes(5);
-    /** Tokens and credentials live for hours; a minute is a sign that nobody keeps the clock. */
+    /** Tokens and credentials are valid for hours; an error of a minute shows that the clock is not synchronized. */
     private static final Duration TOLERATED = Duration.ofMinutes(1);
-    private static final String REMEDY = "Synchronize this node's clock with chronyd or systemd-timesyncd; on EC2, use 169.254.169.123";
+    private static final String REMEDY = "Synchronize this node's clock with chronyd or systemd-timesyncd; on EC2, use"
+            + " 169.254.169.123";
 
     private final EksAuthCall call;
     private final Clock clock;

@@ -2,7 +2,7 @@ package dev.podidentity.agent.doctor;
 
 import java.util.List;
 
-/** Whether EKS Auth can be reached, and its certificate is trusted. */
+/** Checks that EKS Auth can be reached, and that its certificate is trusted. */
 final class ConnectionCheck implements Check {
 
     private final EksAuthCall call;

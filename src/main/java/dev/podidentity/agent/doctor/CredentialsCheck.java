@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.Optional;
 import software.amazon.awssdk.auth.credentials.AwsCredentials;
 
-/** Whether the agent has AWS credentials of its own, and where they are from. */
+/** Checks that the agent has AWS credentials of its own, and shows their source. */
 final class CredentialsCheck implements Check {
 
     private final AwsFacts aws;
@@ -39,7 +39,7 @@ final class CredentialsCheck implements Check {
             return Finding.fail("The agent's own AWS credentials, from " + source + ", expired at " + expiration.get(),
                     "Renew them; check the clock of this node");
         }
-        // The ID of a key is in every log of AWS.
+        // Access key IDs are not secret: all AWS logs contain them.
         return Finding.ok("The agent's own AWS credentials are from " + source + ": " + found.accessKeyId()
                 + expiration.map(at -> ", until " + at).orElse(""));
     }

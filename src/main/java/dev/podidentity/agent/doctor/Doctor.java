@@ -12,7 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/** The command {@code doctor}: puts the checks together, runs them, and reports. */
+/** The command {@code doctor}: creates the checks, runs them, and reports. */
 public final class Doctor {
 
     private static final Path PROC = Path.of("/proc");
@@ -29,7 +29,7 @@ public final class Doctor {
     }
 
     /**
-     * Examines what is asked for. Blocks; for the main thread, before it has started others.
+     * Runs the requested checks. Blocks; for the main thread, before other threads exist.
      *
      * @return the exit code: 0 if all is well, 1 if there are warnings, 2 if there are failures
      */
@@ -65,7 +65,10 @@ public final class Doctor {
         return ofNode(request, settings, network, web);
     }
 
-    /** As whom the API server is asked: whatever is given, the service account of this container, or the user's own kubeconfig. */
+    /**
+     * Selects the identity for the API server: the kubeconfig that was passed, the service account of this container, or the
+     * user's own kubeconfig.
+     */
     private KubeAccess access(DoctorRequest request, AgentSettings settings) throws CallFailure {
         boolean inPod = settings.apiServer().isPresent() || environment.containsKey("KUBERNETES_SERVICE_HOST");
         return request.kubeconfig().isEmpty() && request.context().isEmpty() && inPod

@@ -15,8 +15,8 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * One call to EKS Auth with a token that is made up, which nobody signed and no cluster issued: EKS Auth refuses it, and the way
- * it does so tells whether the caller may call at all. Made once, at the first use. Confined to one thread.
+ * One call to EKS Auth with a made-up token, which no cluster issued. EKS Auth rejects it, and its response shows whether
+ * the caller has the permission. Made once, at the first use. Confined to one thread.
  */
 final class EksAuthCall {
 
@@ -42,10 +42,12 @@ final class EksAuthCall {
 
     private Outcome make() {
         if (place.target().isEmpty()) {
-            return new Outcome(Optional.empty(), Optional.of(Finding.skip("EKS Auth was not called, because its endpoint is not known")));
+            return new Outcome(Optional.empty(), Optional.of(Finding.skip("EKS Auth was not called, because its endpoint is"
+                    + " not known")));
         }
         if (aws.credentials().value().isEmpty()) {
-            return new Outcome(Optional.empty(), Optional.of(Finding.skip("EKS Auth was not called, because there are no AWS credentials")));
+            return new Outcome(Optional.empty(), Optional.of(Finding.skip("EKS Auth was not called, because there are no AWS"
+                    + " credentials")));
         }
         if (settings.clusterName().isEmpty()) {
             return new Outcome(Optional.empty(), Optional.of(Finding.skip(
@@ -69,7 +71,7 @@ final class EksAuthCall {
         }
     }
 
-    /** Of the form of a token, and with a signature that nobody made. */
+    /** Returns a well-formed token with an invalid signature. */
     private static String madeUp() {
         return part("{\"alg\":\"RS256\",\"kid\":\"doctor\"}") + '.'
                 + part("{\"aud\":[\"pods.eks.amazonaws.com\"],\"exp\":4102444800,\"iss\":\"https://doctor.invalid\","
@@ -82,10 +84,10 @@ final class EksAuthCall {
     }
 
     /**
-     * What came of it.
+     * The result of the call.
      *
-     * @param answer of EKS Auth, whatever it is
-     * @param none why there is no answer
+     * @param answer any response of EKS Auth
+     * @param none why there is no response
      */
     record Outcome(Optional<ApiAnswer> answer, Optional<Finding> none) {}
 }

@@ -8,7 +8,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
-/** Whether the name of EKS Auth's endpoint has an address. */
+/** Checks that the name of EKS Auth's endpoint has an address. */
 final class EndpointCheck implements Check {
 
     private final EksAuthPlace place;
@@ -45,9 +45,11 @@ final class EndpointCheck implements Check {
                 return Finding.fail("The name " + host + " of the configured endpoint has no address", "Check --endpoint");
             }
             String zone = host.substring(host.indexOf('.') + 1).replaceFirst("^[a-z]+(-[a-z]+)+-\\d+\\.", "");
-            return Finding.fail("The name " + host + " has no address: private DNS for " + zone + " is missing, or the node's resolver"
+            return Finding.fail("The name " + host + " has no address: private DNS for " + zone + " is missing, or the node's"
+                    + " resolver"
                             + " is wrong",
-                    "In a private cluster, create an interface VPC endpoint for eks-auth with private DNS; otherwise, make the node's"
+                    "In a private cluster, create an interface VPC endpoint for eks-auth with private DNS; otherwise, make"
+                            + " the node's"
                             + " resolver resolve public names");
         }
     }

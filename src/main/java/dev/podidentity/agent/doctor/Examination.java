@@ -2,7 +2,7 @@ package dev.podidentity.agent.doctor;
 
 import java.util.List;
 
-/** Runs checks one after the other, and judges by the worst that was seen. */
+/** Runs checks one after another. The worst finding determines the result. */
 final class Examination {
 
     private static final int ALL_OK = 0;
@@ -23,7 +23,7 @@ final class Examination {
         }));
     }
 
-    /** 0 if nothing is wrong, 1 if there are warnings, 2 if there are failures. What was skipped does not count. */
+    /** Returns 0 if nothing is wrong, 1 if there are warnings, 2 if there are failures. Skipped checks do not count. */
     int end() {
         report.end(exitCode);
         return exitCode;

@@ -5,11 +5,11 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * What a check saw. Neither sentence ends with a full stop, and neither holds a secret.
+ * The finding of a check. Its sentences have no full stop at the end, and contain no secret.
  *
- * @param seen a sentence
- * @param remedy what to do, as a sentence; empty where there is nothing to do
- * @param details lines that belong to it, such as commands
+ * @param seen what was found, as a sentence
+ * @param remedy what to do, as a sentence; empty if there is nothing to do
+ * @param details additional lines, such as commands
  */
 record Finding(Status status, String seen, Optional<String> remedy, List<String> details) {
 
@@ -25,12 +25,12 @@ record Finding(Status status, String seen, Optional<String> remedy, List<String>
         return new Finding(Status.FAIL, seen, Optional.of(remedy), List.of());
     }
 
-    /** The message says what to do as well. */
+    /** The message of the failure also says what to do. */
     static Finding failed(CallFailure failure) {
         return new Finding(Status.FAIL, failure.getMessage(), Optional.empty(), List.of());
     }
 
-    /** @param seen why it could not be looked at */
+    /** @param seen why the check cannot run */
     static Finding skip(String seen) {
         return new Finding(Status.SKIP, seen, Optional.empty(), List.of());
     }

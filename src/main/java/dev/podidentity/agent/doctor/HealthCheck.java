@@ -4,7 +4,7 @@ import dev.podidentity.agent.apiserver.ApiAnswer;
 import dev.podidentity.agent.outbound.CallFailure;
 import java.util.List;
 
-/** Whether the running agent is alive and ready, by its own word. */
+/** Checks the probes of the running agent. */
 final class HealthCheck implements Check {
 
     private final AgentHttp agent;

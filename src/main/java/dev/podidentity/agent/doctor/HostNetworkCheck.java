@@ -2,7 +2,7 @@ package dev.podidentity.agent.doctor;
 
 import java.util.List;
 
-/** Whether the pod is on its node's network. */
+/** Checks whether the pod runs on the host network. */
 final class HostNetworkCheck implements Check {
 
     private final Pod pod;
@@ -19,7 +19,8 @@ final class HostNetworkCheck implements Check {
     @Override
     public List<Finding> examine() {
         return List.of(pod.hostNetwork()
-                ? Finding.warn("It runs on the host network: it reaches IMDS, and thereby the node's role, regardless of the hop limit; and it"
+                ? Finding.warn("It runs on the host network: it reaches IMDS, and thereby the node's role, regardless of the"
+                + " hop limit; and it"
                                 + " shares the node's source address in the agent's limits",
                         "Set hostNetwork to false, unless the pod needs it")
                 : Finding.ok("It does not run on the host network"));

@@ -13,7 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/** Whether IMDS answers this node, and whether it would answer pods too, which then fall back to the node's role. */
+/** Checks that IMDS responds to this node, and not to pods, which could then fall back to the node's role. */
 final class ImdsCheck implements Check {
 
     static final String URL = "http://169.254.169.254";

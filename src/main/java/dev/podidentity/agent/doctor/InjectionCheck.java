@@ -7,7 +7,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
-/** Whether EKS's webhook gave the pod the two variables and the token, and whether they are as it makes them. */
+/** Checks that EKS's webhook has injected the two variables and the token into the pod, and that they are unchanged. */
 final class InjectionCheck implements Check {
 
     static final String URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
@@ -16,7 +16,8 @@ final class InjectionCheck implements Check {
     private static final String AUDIENCE = "pods.eks.amazonaws.com";
     private static final Set<String> URIS =
             Set.of("http://169.254.170.23/v1/credentials", "http://[fd00:ec2::23]/v1/credentials");
-    private static final String AGAIN = "Create the association if there is none, then create the pod again (kubectl rollout restart): the"
+    private static final String AGAIN = "Create the association if there is none, then create the pod again (kubectl rollout"
+            + " restart): the"
             + " webhook adds them only when a pod is created";
 
     private final Pod pod;
@@ -38,7 +39,8 @@ final class InjectionCheck implements Check {
                     + " When it was created, its service account had no association, or EKS did not know of it yet", AGAIN));
         }
         List<Finding> findings = new ArrayList<>();
-        without.forEach(container -> findings.add(Finding.warn("The container " + container.name() + " does not have both of " + URI + " and "
+        without.forEach(container -> findings.add(Finding.warn("The container " + container.name() + " does not have both of"
+                + " " + URI + " and "
                 + TOKEN_FILE, "It gets no credentials from EKS Pod Identity, which is fine if it needs none")));
         pod.containers().stream().filter(InjectionCheck::injected).forEach(container -> findings.add(finding(container)));
         return findings;

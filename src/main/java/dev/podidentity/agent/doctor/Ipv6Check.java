@@ -5,7 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 
-/** Whether this node has IPv6, on which the agent can do without. */
+/** Shows whether this node has IPv6, which the agent does not need. */
 final class Ipv6Check implements Check {
 
     private final Path proc;
@@ -27,7 +27,7 @@ final class Ipv6Check implements Check {
                 : Finding.ok("This node has no IPv6: pods use IPv4, and the agent does without IPv6"));
     }
 
-    /** Whether the kernel has IPv6, and lets new links have it. */
+    /** Returns whether the kernel supports IPv6, and enables it for new links. */
     static boolean on(Path proc) {
         try {
             return Files.exists(proc.resolve("net/if_inet6"))

@@ -13,11 +13,11 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Pattern;
 
-/** Which service accounts use IAM roles for service accounts, and how each is moved to EKS Pod Identity. */
+/** Lists the service accounts that use IAM roles for service accounts, and how to migrate each to EKS Pod Identity. */
 final class IrsaCheck implements Check {
 
     private static final String ANNOTATION = "eks.amazonaws.com/role-arn";
-    /** The role becomes part of commands that people paste, and whoever may edit a service account chooses it. */
+    /** The role becomes part of commands that people paste, and anyone who can edit a service account chooses it. */
     private static final Pattern ROLE = Pattern.compile("arn:aws[a-z-]*:iam::[0-9]{12}:role/[0-9A-Za-z+=,.@_/-]{1,576}");
     private static final String PAGE = "?limit=500";
     private static final int MOST_PAGES = 1_000;
@@ -88,7 +88,9 @@ final class IrsaCheck implements Check {
         return items;
     }
 
-    /** Those with an association; empty if that is not known, with a finding that says why. */
+    /**
+     * Returns the service accounts with an association; empty if they are unknown, and then adds a finding that says why.
+     */
     private Optional<Set<ServiceAccount>> associated(List<Finding> findings) {
         if (cluster.isEmpty() || aws.isEmpty()) {
             findings.add(Finding.skip("It is not known which ones already have an association, because doctor lacks "
@@ -150,7 +152,8 @@ final class IrsaCheck implements Check {
         steps.add("kubectl -n " + account.namespace() + " annotate serviceaccount " + account.name() + " " + ANNOTATION + "-");
         steps.add("Create its pods again: kubectl -n " + account.namespace() + " rollout restart ... of their owner; each keeps its"
                 + " credentials until then");
-        steps.add("When 'eks-pod-identity-agent doctor --pod' finds no problems with them, remove the statement for IRSA from the trust policy");
+        steps.add("When 'eks-pod-identity-agent doctor --pod' finds no problems with them, remove the statement for IRSA from"
+                + " the trust policy");
         String seen = "The service account " + account + " uses " + one.role + " by IRSA"
                 + (known ? ", and already has an association" : associated.isPresent() ? ", and has no association" : "")
                 + pods.map(all -> "; " + injected + " of its " + own.size() + " pods have EKS Pod Identity injected").orElse("");
@@ -167,7 +170,7 @@ final class IrsaCheck implements Check {
         return pod.containers().stream().anyMatch(container -> container.environment().containsKey(InjectionCheck.URI));
     }
 
-    /** The command that makes an association. */
+    /** Returns the command that creates the association. */
     static String associate(String cluster, ServiceAccount account, String role) {
         return "aws eks create-pod-identity-association --cluster-name " + cluster + " --namespace " + account.namespace()
                 + " --service-account " + account.name() + " --role-arn " + role;

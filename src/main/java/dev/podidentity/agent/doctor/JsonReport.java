@@ -4,7 +4,7 @@ import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
 import java.io.PrintWriter;
 
-/** One JSON object for everything, at the end. */
+/** Prints a single JSON object at the end. */
 final class JsonReport implements Report {
 
     private final PrintWriter out;

@@ -3,8 +3,8 @@ package dev.podidentity.agent.doctor;
 import java.util.List;
 
 /**
- * What was seen before the checks ran, such as why they cannot.
+ * Findings from before the checks ran, such as why they cannot run.
  *
- * @param examine what was seen
+ * @param examine the findings
  */
 record Known(String name, List<Finding> examine) implements Check {}

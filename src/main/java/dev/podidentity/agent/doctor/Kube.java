@@ -9,7 +9,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 
-/** The API server of a cluster. Blocks. */
+/** Calls the API server of a cluster. Blocks. */
 final class Kube {
 
     private static final String JSON = "application/json";
@@ -28,16 +28,16 @@ final class Kube {
                 "check that the certificate authority is the one of this cluster");
     }
 
-    /** As whom it is asked, and where it is. */
+    /** Returns the identity and the API server, for messages. */
     KubeAccess access() {
         return access;
     }
 
     /**
-     * Reads something.
+     * Reads an object or a list.
      *
-     * @return empty if there is nothing
-     * @throws CallFailure if it is not answered, or not allowed; the message says so
+     * @return empty if it does not exist
+     * @throws CallFailure if there is no response, or the permission is missing; the message says which
      */
     Optional<JsonObject> get(String path) throws CallFailure {
         ApiAnswer answer = ask("GET", path, Optional.empty());
@@ -48,7 +48,7 @@ final class Kube {
     }
 
     /**
-     * Whether something is allowed, as the API server itself judges.
+     * Returns whether something is allowed, as decided by the API server.
      *
      * @param attributes of a {@code SelfSubjectAccessReview}: {@code resourceAttributes} or {@code nonResourceAttributes}
      */

@@ -14,15 +14,15 @@ import java.util.Optional;
 import javax.net.ssl.TrustManager;
 
 /**
- * Where the API server is, and as whom it is asked.
+ * The API server and the identity for calling it.
  *
  * @param token a secret
- * @param as whom, in the words of a sentence
+ * @param as the identity, as part of a sentence
  */
 record KubeAccess(URI server, Optional<String> token, Route route, String as) {
 
     /**
-     * As the service account of this container.
+     * Uses the service account of this container.
      *
      * @throws CallFailure if there is none, with what to do
      */
@@ -35,7 +35,7 @@ record KubeAccess(URI server, Optional<String> token, Route route, String as) {
         }
         String as = "the agent's service account";
         if (!"https".equalsIgnoreCase(address.url().getScheme())) {
-            // Whoever serves the API in plain text, such as kubectl proxy, has an identity of its own.
+            // A server of the API in plain text, such as kubectl proxy, has its own identity.
             return new KubeAccess(address.url(), Optional.empty(), Route.DIRECT, as);
         }
         String token = new String(content(address.serviceAccount().resolve("token")), StandardCharsets.UTF_8).strip();
@@ -59,12 +59,13 @@ record KubeAccess(URI server, Optional<String> token, Route route, String as) {
         try {
             return Files.readAllBytes(file);
         } catch (IOException e) {
-            throw new CallFailure("The file " + file + " cannot be read: mount the service account's token into the agent's pod, or set"
+            throw new CallFailure("The file " + file + " cannot be read: mount the service account's token into the agent's"
+                    + " pod, or set"
                     + " --service-account-path", false);
         }
     }
 
-    /** Without the token. */
+    /** Omits the token. */
     @Override
     public String toString() {
         return "KubeAccess[" + server + "]";

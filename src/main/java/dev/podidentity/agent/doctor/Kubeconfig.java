@@ -29,12 +29,12 @@ import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
 
 /**
- * A kubeconfig, as far as EKS's and the usual others go: a token, a file with one, a client certificate, or a program that gives
- * either, as {@code aws eks get-token} does.
+ * A kubeconfig, with the features that EKS and others commonly use: a token, a file that contains one, a client certificate,
+ * or a program that returns either, such as {@code aws eks get-token}.
  */
 final class Kubeconfig {
 
-    /** A program may ask another service for credentials, but not its user, since it has no input. */
+    /** The program may call another service, but cannot ask its user for anything, because it has no input. */
     private static final Duration PROGRAM_TIMEOUT = Duration.ofSeconds(30);
     /** Credentials with a certificate and its key take a few KiB. */
     private static final int MOST_OUTPUT = 1 << 20;
@@ -53,7 +53,7 @@ final class Kubeconfig {
         this.programTimeout = programTimeout;
     }
 
-    /** The file of {@code KUBECONFIG}, the first of several, or the one of the home directory. */
+    /** Returns the first file of {@code KUBECONFIG}, or the one in the home directory. */
     static Path place(Map<String, String> environment) {
         return Optional.ofNullable(environment.get("KUBECONFIG"))
                 .map(paths -> paths.split(File.pathSeparator)[0])
@@ -79,16 +79,16 @@ final class Kubeconfig {
         } catch (IOException e) {
             throw new CallFailure("The kubeconfig " + file + " cannot be read: pass --kubeconfig, or set KUBECONFIG", false);
         } catch (YamlEngineException e) {
-            // Without its text, which quotes the file.
+            // Omits the message, which quotes the file.
             throw new CallFailure("The kubeconfig " + file + " is not in YAML", false);
         }
     }
 
     /**
-     * Where a context leads, and as whom. Runs the program that the context names, if it does.
+     * Returns the API server and the identity of a context. Runs the program that the context names, if there is one.
      *
-     * @param context in place of the current one
-     * @throws CallFailure if that cannot be used, with what to do
+     * @param context instead of the current one
+     * @throws CallFailure if it cannot be used, with what to do
      */
     KubeAccess access(Optional<String> context) throws CallFailure {
         String chosen = context.or(() -> content.at("current-context").text()).filter(name -> !name.isEmpty())
@@ -98,7 +98,8 @@ final class Kubeconfig {
         String user = wanted.at("user").text().orElse("");
         Tree identity = user.isEmpty() ? new Tree(null) : named("users", "user", user);
         if (cluster.at("insecure-skip-tls-verify").isTrue()) {
-            throw unusable("disables verification of the API server's certificate, which doctor does not support: set its certificate authority");
+            throw unusable("disables verification of the API server's certificate, which doctor does not support: set its"
+                    + " certificate authority");
         }
         URI server = cluster.at("server").text().flatMap(Kubeconfig::url)
                 .orElseThrow(() -> unusable("has no valid server URL in context " + chosen));
@@ -162,7 +163,7 @@ final class Kubeconfig {
         }
     }
 
-    /** Returns what a program writes. Ends the program and its children if they take too long or write too much. */
+    /** Returns the output of a program. Kills the program and its children if they take too long or write too much. */
     private String output(ProcessBuilder builder, String program) throws IOException, InterruptedException, CallFailure {
         long start = System.nanoTime();
         Process process = builder.start();
@@ -202,7 +203,7 @@ final class Kubeconfig {
         return text.text().orElse("").getBytes(StandardCharsets.UTF_8);
     }
 
-    /** What is in the file itself, or in the one that it names. */
+    /** Returns data from the kubeconfig itself, or from the file that it names. */
     private Optional<byte[]> bytes(Tree of, String name) throws CallFailure {
         Optional<String> data = of.at(name + "-data").text();
         if (data.isPresent()) {
@@ -261,7 +262,7 @@ final class Kubeconfig {
         return loaded;
     }
 
-    /** What is shown to the API server; a secret. */
+    /** The credentials for the API server; a secret. */
     private record Identity(Optional<String> token, Optional<PemKeyCertOptions> certificate) {
 
         @Override

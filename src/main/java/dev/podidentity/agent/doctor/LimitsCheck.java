@@ -6,7 +6,7 @@ import dev.podidentity.agent.outbound.CallFailure;
 import java.util.ArrayList;
 import java.util.List;
 
-/** What the running agent's metrics say of its limits and its troubles. */
+/** Checks the running agent's metrics for rejected requests and other problems. */
 final class LimitsCheck implements Check {
 
     private static final String PREFIX = "pod_identity_";
@@ -46,7 +46,8 @@ final class LimitsCheck implements Check {
         for (Sample listener : samples.of(PREFIX + "listener_up")) {
             if (listener.value() == 0) {
                 findings.add(Finding.warn("The listener for " + listener.labels().get("listener") + " on "
-                        + listener.labels().get("address") + " is down", "See 'port' and 'address' above; the agent retries by itself"));
+                        + listener.labels().get("address") + " is down", "See 'port' and 'address' above; the agent retries"
+                        + " by itself"));
             }
         }
         for (Sample limit : samples.of(PREFIX + "limit_rejections_total")) {

@@ -4,7 +4,7 @@ import dev.podidentity.agent.network.LinkState;
 import dev.podidentity.agent.network.LinkState.OwnLink;
 import java.util.List;
 
-/** Whether the link is there that carries the agent's addresses. */
+/** Checks the link with the agent's addresses. */
 final class LinkCheck implements Check {
 
     static final String INITIALIZE = "Run 'eks-pod-identity-agent initialize' on this node, as the DaemonSet's init container does";

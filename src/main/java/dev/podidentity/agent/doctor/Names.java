@@ -3,7 +3,7 @@ package dev.podidentity.agent.doctor;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 
-/** Looks host names up. Blocks. */
+/** Resolves host names. Blocks. */
 interface Names {
 
     Names PLATFORM = InetAddress::getAllByName;

@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/** Whether a NetworkPolicy keeps the pod from the agent's address. */
+/** Checks that no NetworkPolicy blocks the agent's address for the pod. */
 final class NetworkPolicyCheck implements Check {
 
     private static final String AGENT = "169.254.170.23";
@@ -109,7 +109,7 @@ final class NetworkPolicyCheck implements Check {
         if (!port.at("port").there()) {
             return true;
         }
-        // A name of a port is for pods, which the agent's address is not.
+        // Port names refer to pods' ports, and the agent's address is not a pod's.
         int first = port.at("port").value() instanceof Integer number ? number : PORT + 1;
         int last = port.at("endPort").value() instanceof Integer number ? number : first;
         return first <= PORT && PORT <= last;

@@ -6,14 +6,14 @@ import java.io.IOException;
 import java.util.Optional;
 
 /**
- * What the kernel says about this node's network.
+ * The state of this node's network, as reported by the kernel.
  *
- * @param link the state of the agent's link; empty if the kernel was not asked
- * @param unknown why it was not
+ * @param link the state of the agent's link; empty if the kernel could not be asked
+ * @param unknown why it could not
  */
 record NodeNetwork(Optional<LinkState> link, String unknown, ImdsHops.Reach imds) {
 
-    /** Asks the kernel. For the main thread, before it has started others. */
+    /** Asks the kernel. For the main thread, before other threads exist. */
     static NodeNetwork read() {
         ImdsHops.Reach imds = ImdsHops.look();
         try {

@@ -4,13 +4,13 @@ import dev.podidentity.agent.apiserver.ApiAnswer;
 import java.util.List;
 import java.util.Set;
 
-/** Whether the agent's credentials may call EKS Auth: told from how it refuses a token that is made up. */
+/** Checks that the agent's credentials allow calling EKS Auth, by how EKS Auth rejects a made-up token. */
 final class PermissionCheck implements Check {
 
     private static final int THROTTLED = 429;
     private static final int FORBIDDEN = 403;
     private static final int SERVER_ERROR = 500;
-    /** What is said of the token, once the caller has been let in. */
+    /** Errors about the token, which follow only if the caller is authorized. */
     private static final Set<String> OF_THE_TOKEN =
             Set.of("InvalidTokenException", "ExpiredTokenException", "InvalidParameterException", "InvalidRequestException");
 
@@ -35,12 +35,13 @@ final class PermissionCheck implements Check {
     }
 
     private Finding finding(ApiAnswer answer) {
-        // Some have a URL after a colon.
+        // Some services append a URL after a colon.
         String error = answer.errorType().orElse("").replaceFirst(":.*", "").replaceAll("[^0-9A-Za-z]", "");
         String seen = "EKS Auth responds with HTTP " + answer.status() + (error.isEmpty() ? "" : " " + error);
         if (answer.status() == FORBIDDEN && error.equals("AccessDeniedException")) {
             return Finding.fail("The node's role is not allowed to call EKS Auth (" + error + ")",
-                    "Attach AmazonEKSWorkerNodePolicy to it, or a policy that allows eks-auth:AssumeRoleForPodIdentity; an endpoint policy"
+                    "Attach AmazonEKSWorkerNodePolicy to it, or a policy that allows eks-auth:AssumeRoleForPodIdentity; an"
+                            + " endpoint policy"
                             + " of the VPC must allow it too");
         }
         if (answer.status() == FORBIDDEN) {

@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/** Whether EKS Pod Identity is there at all for pods of this kind of node. */
+/** Checks that EKS Pod Identity supports the pod's kind of node. */
 final class PlacementCheck implements Check {
 
     private final Pod pod;
@@ -58,10 +58,12 @@ final class PlacementCheck implements Check {
     }
 
     private static Finding fargate() {
-        return Finding.fail("It runs on Fargate, which has no DaemonSets and therefore no agent", "Use IAM roles for service accounts (IRSA) there");
+        return Finding.fail("It runs on Fargate, which has no DaemonSets and therefore no agent", "Use IAM roles for service"
+                + " accounts (IRSA) there");
     }
 
     private static Finding windows() {
-        return Finding.fail("It runs on Windows, which EKS Pod Identity does not support", "Use IAM roles for service accounts (IRSA) there");
+        return Finding.fail("It runs on Windows, which EKS Pod Identity does not support", "Use IAM roles for service"
+                + " accounts (IRSA) there");
     }
 }

@@ -9,9 +9,9 @@ import java.util.Optional;
 import java.util.stream.Stream;
 
 /**
- * A pod as the API server has it, with what the checks look at.
+ * A pod as the API server returns it, with accessors for the checks.
  *
- * @param object the whole of it
+ * @param object the complete object
  */
 record Pod(Tree object) {
 
@@ -59,7 +59,7 @@ record Pod(Tree object) {
         return object.at("spec", "volumes").each();
     }
 
-    /** Those that start the pod, and those that make it up. */
+    /** Returns its init containers and containers. */
     List<Container> containers() {
         return Stream.concat(object.at("spec", "initContainers").each().stream(), object.at("spec", "containers").each().stream())
                 .map(Container::new)
@@ -73,7 +73,7 @@ record Pod(Tree object) {
             return object.at("name").text().orElse("");
         }
 
-        /** The variables; one whose value comes from elsewhere is empty. */
+        /** Returns the variables; one whose value comes from elsewhere is empty. */
         Map<String, String> environment() {
             Map<String, String> variables = new LinkedHashMap<>();
             object.at("env").each().forEach(variable -> variable.at("name").text().ifPresent(name ->
@@ -81,7 +81,7 @@ record Pod(Tree object) {
             return variables;
         }
 
-        /** The ConfigMaps and Secrets that set variables which the pod does not show. */
+        /** Returns the ConfigMaps and Secrets that set further variables. */
         List<String> unseenVariables() {
             return object.at("envFrom").each().stream()
                     .flatMap(from -> Stream.concat(

@@ -2,7 +2,7 @@ package dev.podidentity.agent.doctor;
 
 import java.util.List;
 
-/** Which pod it is. */
+/** Shows which pod is checked. */
 final class PodCheck implements Check {
 
     private final Pod pod;

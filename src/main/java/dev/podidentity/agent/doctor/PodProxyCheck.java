@@ -9,7 +9,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
 
-/** Whether an SDK in the pod would ask a proxy for its credentials. */
+/** Checks that an SDK in the pod would not call a proxy for its credentials. */
 final class PodProxyCheck implements Check {
 
     private static final String IPV4 = "169.254.170.23";
@@ -35,13 +35,14 @@ final class PodProxyCheck implements Check {
     }
 
     private static Finding finding(Container container) {
-        return Finding.warn("The container " + container.name() + " has HTTP_PROXY, and a NO_PROXY without the agent's address: some SDKs"
+        return Finding.warn("The container " + container.name() + " has HTTP_PROXY, and a NO_PROXY without the agent's"
+                + " address: some SDKs"
                 + " would ask the proxy for credentials", "Add " + agent(container.environment()) + " to its NO_PROXY");
     }
 
     private static boolean proxied(Map<String, String> environment) {
         String agent = agent(environment);
-        // The agent is asked by plain HTTP.
+        // The agent is called over plain HTTP.
         return variable(environment, "HTTP_PROXY").or(() -> variable(environment, "ALL_PROXY")).isPresent()
                 && Arrays.stream(variable(environment, "NO_PROXY").orElse("").split(","))
                         .map(entry -> entry.strip().replaceAll("[\\[\\]]", ""))

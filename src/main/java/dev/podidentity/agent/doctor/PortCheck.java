@@ -9,11 +9,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** Who listens where the agent should. */
+/** Checks which processes listen on the agent's addresses. */
 final class PortCheck implements Check {
 
     private static final String LOOPBACK = "127.0.0.1";
-    /** As the kernel has them, which keeps 15 characters of a name. */
+    /** The names as the kernel stores them, truncated to 15 characters. */
     private static final List<String> AGENTS = List.of("eks-pod-identit", "java");
 
     private final AgentSettings settings;
@@ -51,11 +51,12 @@ final class PortCheck implements Check {
         try {
             InetAddress asked = InetAddress.getByName(host);
             List<Owner> all = owners.of(port).stream().filter(owner -> owner.takes(asked)).toList();
-            // The kernel prefers a socket of the very address.
+            // The kernel prefers a socket that is bound to the exact address.
             List<Owner> exact = all.stream().filter(owner -> owner.address().equals(asked)).toList();
             there = exact.isEmpty() ? all : exact;
         } catch (UnknownHostException e) {
-            return Finding.fail("The host name " + host + " has no address", "Pass an address with --bind-hosts or --metrics-address");
+            return Finding.fail("The host name " + host + " has no address", "Pass an address with --bind-hosts or"
+                    + " --metrics-address");
         } catch (IOException e) {
             return Finding.skip("The kernel does not report which process listens on " + where + ": " + e.getMessage());
         }

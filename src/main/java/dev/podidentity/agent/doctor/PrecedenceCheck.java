@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/** Whether an SDK in the pod finds other credentials before those of EKS Pod Identity. */
+/** Checks that an SDK in the pod finds no other credentials before those of EKS Pod Identity. */
 final class PrecedenceCheck implements Check {
 
     private final Pod pod;
@@ -38,7 +38,8 @@ final class PrecedenceCheck implements Check {
             }
             for (String profile : List.of("AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE")) {
                 if (set.contains(profile)) {
-                    findings.add(Finding.warn(who + " has " + profile + ": SDKs use the credentials of a profile before EKS Pod Identity",
+                    findings.add(Finding.warn(who + " has " + profile + ": SDKs use the credentials of a profile before EKS"
+                            + " Pod Identity",
                             "Remove it, unless that profile names no credentials"));
                 }
             }

@@ -7,7 +7,7 @@ import java.net.URI;
 import java.util.List;
 import java.util.Optional;
 
-/** Whether a proxy is on the way to EKS Auth, and takes connections. */
+/** Checks the proxy for EKS Auth, if there is one. */
 final class ProxyCheck implements Check {
 
     private static final int TIMEOUT_MILLIS = 2_000;
@@ -34,7 +34,7 @@ final class ProxyCheck implements Check {
     }
 
     private static Finding finding(URI proxy) {
-        // Without its name and password.
+        // Omits its user name and password.
         String where = proxy.getHost() + ":" + proxy.getPort();
         try (Socket socket = new Socket()) {
             socket.connect(new InetSocketAddress(proxy.getHost(), proxy.getPort()), TIMEOUT_MILLIS);

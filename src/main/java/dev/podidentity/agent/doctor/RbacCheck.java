@@ -7,7 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** Whether the API server answers, and allows the agent what its features need, by the API server's own word. */
+/** Checks that the API server responds, and that it allows what the agent's features need, by its own reviews. */
 final class RbacCheck implements Check {
 
     private static final String RESOURCE = "resourceAttributes";
@@ -17,7 +17,7 @@ final class RbacCheck implements Check {
     private final Optional<Kube> kube;
     private final String noKube;
 
-    /** @param noKube why there is no way to the API server, if there is none */
+    /** @param noKube why the API server cannot be called, if it cannot */
     RbacCheck(AgentSettings settings, Optional<Kube> kube, String noKube) {
         this.settings = settings;
         this.kube = kube;
@@ -35,7 +35,8 @@ final class RbacCheck implements Check {
             return List.of(Finding.ok("No enabled feature needs the API server"));
         }
         if (kube.isEmpty()) {
-            return List.of(Finding.fail(noKube, "Without it, verification, the pod watch, Events and the startup taint do not work"));
+            return List.of(Finding.fail(noKube, "Without it, verification, the pod watch, Events and the startup taint do not"
+                    + " work"));
         }
         List<Finding> findings = new ArrayList<>();
         try {

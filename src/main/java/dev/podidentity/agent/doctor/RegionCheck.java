@@ -4,7 +4,7 @@ import dev.podidentity.agent.eksauth.AwsSetup.Sourced;
 import java.util.List;
 import software.amazon.awssdk.regions.Region;
 
-/** Whether the region is known. */
+/** Checks that the region is known. */
 final class RegionCheck implements Check {
 
     private final AwsFacts aws;

@@ -1,11 +1,11 @@
 package dev.podidentity.agent.doctor;
 
-/** Shows what the checks saw. */
+/** Prints the findings. */
 interface Report {
 
-    /** Called for each finding as it comes. */
+    /** Called for each finding as soon as it is known. */
     void add(String check, Finding finding);
 
-    /** Called after the last one. */
+    /** Called after the last finding. */
     void end(int exitCode);
 }

@@ -5,7 +5,7 @@ import dev.podidentity.agent.network.LinkState.Towards;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Whether the routes to the agent's addresses lead to the agent. */
+/** Checks that the routes to the agent's addresses lead to the agent. */
 final class RouteCheck implements Check {
 
     private final NodeNetwork network;

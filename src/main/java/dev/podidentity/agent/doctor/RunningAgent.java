@@ -9,7 +9,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
-/** The agent that runs in this container, or on this machine: how it was started. */
+/** The command line of the agent that runs in this container, or on this machine. */
 final class RunningAgent {
 
     private static final String EXECUTABLE = "eks-pod-identity-agent";
@@ -41,12 +41,12 @@ final class RunningAgent {
         try {
             return Arrays.asList(Files.readString(process.resolve("cmdline"), StandardCharsets.UTF_8).split("\0"));
         } catch (IOException e) {
-            // Ended, or another user's.
+            // The process has ended, or belongs to another user.
             return List.of();
         }
     }
 
-    /** Whatever starts the executable, such as the JVM, comes before it. */
+    /** The executable may follow another program, such as the JVM or go-runner. */
     static Optional<List<String>> serving(List<String> commandLine) {
         for (int i = 0; i < commandLine.size(); i++) {
             String name = commandLine.get(i).substring(commandLine.get(i).lastIndexOf('/') + 1);

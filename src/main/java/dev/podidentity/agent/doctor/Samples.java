@@ -8,7 +8,7 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Samples of a scrape in Prometheus's text format, as far as an agent writes it. */
+/** Samples of a scrape in Prometheus's text format, in the form that an agent writes. */
 record Samples(List<Sample> all) {
 
     private static final Pattern LINE = Pattern.compile("([a-zA-Z_:][\\w:]*)(?:\\{(.*)})? (\\S+)");
@@ -39,11 +39,11 @@ record Samples(List<Sample> all) {
         return all.stream().filter(sample -> sample.name.equals(name)).toList();
     }
 
-    /** Of a family without labels. */
+    /** Returns the value of a family without labels. */
     Optional<Double> value(String name) {
         return of(name).stream().findFirst().map(Sample::value);
     }
 
-    /** A line. */
+    /** One line of a scrape. */
     record Sample(String name, Map<String, String> labels, double value) {}
 }

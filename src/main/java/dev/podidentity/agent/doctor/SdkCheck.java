@@ -2,10 +2,10 @@ package dev.podidentity.agent.doctor;
 
 import java.util.List;
 
-/** Says which SDKs know EKS Pod Identity, as their versions cannot be seen from outside. */
+/** Lists the SDK versions that support EKS Pod Identity, since those of the pod cannot be seen from outside. */
 final class SdkCheck implements Check {
 
-    /** As the EKS user guide lists them. */
+    /** From the EKS user guide. */
     private static final List<String> MINIMUM = List.of(
             "Java v2 2.21.30, Java v1 1.12.746",
             "Go v2 release-2023-11-14, Go v1 1.47.11",

@@ -17,7 +17,10 @@ import software.amazon.awssdk.http.SdkHttpRequest;
 import software.amazon.awssdk.http.auth.aws.signer.AwsV4HttpSigner;
 import software.amazon.awssdk.http.auth.spi.signer.SignedRequest;
 
-/** Plain calls to AWS, signed by the SDK's own signer: docs/decisions/0002-dependencies.md says why no client of the SDK makes them. */
+/**
+ * Plain calls to AWS, signed by the SDK's own signer. docs/decisions/0002-dependencies.md explains why no client of the SDK
+ * is used.
+ */
 final class SignedCalls {
 
     private final Web web;
@@ -30,7 +33,7 @@ final class SignedCalls {
      * Makes a call. Blocks.
      *
      * @param service its name in signatures
-     * @throws CallFailure if no whole answer comes, with what to do
+     * @throws CallFailure if there is no complete response, with what to do
      */
     ApiAnswer make(
             String method,
@@ -54,11 +57,11 @@ final class SignedCalls {
         });
         Map<String, String> headers = new HashMap<>();
         signed.request().forEachHeader((name, values) -> headers.put(name, String.join(",", values)));
-        // Set by the HTTP client, to the same.
+        // The HTTP client sets these to the same values.
         headers.remove("Host");
         return web.ask(new Ask(method, url, headers, body.map(Body::text), route, Web.TIMEOUT, callee));
     }
 
-    /** What is sent. */
+    /** The body of a request. */
     record Body(String mediaType, String text) {}
 }

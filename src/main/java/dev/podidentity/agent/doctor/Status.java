@@ -2,15 +2,15 @@ package dev.podidentity.agent.doctor;
 
 import java.util.Locale;
 
-/** How good what a check saw is. */
+/** The severity of a finding. */
 enum Status {
     OK,
     WARN,
     FAIL,
-    /** It could not be looked at, which is no fault in itself. */
+    /** The check could not run, which is not a fault in itself. */
     SKIP;
 
-    /** As reports have it. */
+    /** Returns the name in reports. */
     String label() {
         return name().toLowerCase(Locale.ROOT);
     }

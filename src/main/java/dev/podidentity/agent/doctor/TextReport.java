@@ -2,7 +2,7 @@ package dev.podidentity.agent.doctor;
 
 import java.io.PrintWriter;
 
-/** One line for each finding, as soon as it is there; its details on indented lines below. */
+/** Prints one line for each finding as soon as it is known, with its details on indented lines below. */
 final class TextReport implements Report {
 
     private static final int WIDEST_STATUS = 4;
@@ -31,7 +31,7 @@ final class TextReport implements Report {
         return text + " ".repeat(Math.max(0, width - text.length()));
     }
 
-    /** Names of objects and answers of servers are others' words, and must not steer a terminal. */
+    /** Object names and server responses come from others, and must not control a terminal. */
     private static String plain(String text) {
         return text.replaceAll("\\p{Cntrl}", "?");
     }

@@ -8,13 +8,13 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * A value in JSON that may be of any type or missing, as what others wrote may be.
+ * A JSON value of any type, which may be absent, as in documents of others.
  *
- * @param value null if there is none
+ * @param value null if it is absent
  */
 record Tree(Object value) {
 
-    /** The member of an object, and of that, and so on. */
+    /** Returns the member of an object, of that member, and so on. */
     Tree at(String... names) {
         Object at = value;
         for (String name : names) {
@@ -23,12 +23,12 @@ record Tree(Object value) {
         return new Tree(at);
     }
 
-    /** The elements; of what is no array, none. */
+    /** Returns the elements of an array; empty if it is not an array. */
     List<Tree> each() {
         return value instanceof JsonArray array ? array.stream().map(Tree::new).toList() : List.of();
     }
 
-    /** The elements, or the value itself where one may stand for a list of one. */
+    /** Returns the elements, or the value itself if it may stand for a list of one. */
     List<Tree> eachOrOne() {
         return value instanceof JsonArray ? each() : value == null ? List.of() : List.of(this);
     }
@@ -45,7 +45,7 @@ record Tree(Object value) {
         return Boolean.TRUE.equals(value);
     }
 
-    /** The members of an object that are text. */
+    /** Returns the members of an object that are strings. */
     Map<String, String> texts() {
         Map<String, String> texts = new LinkedHashMap<>();
         if (value instanceof JsonObject object) {

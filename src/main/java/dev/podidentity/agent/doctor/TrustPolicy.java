@@ -6,26 +6,26 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /**
- * A role's trust policy, as far as EKS Pod Identity goes.
+ * A role's trust policy, as far as EKS Pod Identity is concerned.
  *
- * @param document of IAM's policy language
+ * @param document in IAM's policy language
  */
 record TrustPolicy(Tree document) {
 
-    /** What EKS Auth must be allowed. */
+    /** The actions that EKS Auth needs. */
     static final List<String> ACTIONS = List.of("sts:AssumeRole", "sts:TagSession");
-    /** The statement that allows it, in one line. */
+    /** The statement that allows them, on one line. */
     static final String STATEMENT = "{\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"pods.eks.amazonaws.com\"},"
             + "\"Action\":[\"sts:AssumeRole\",\"sts:TagSession\"]}";
 
     private static final String SERVICE = "pods.eks.amazonaws.com";
 
-    /** The actions that no statement allows, or one denies. */
+    /** Returns the actions that no statement allows, or that one denies. */
     List<String> missing() {
         return ACTIONS.stream().filter(action -> !any("Allow", action) || any("Deny", action)).toList();
     }
 
-    /** Whether a statement for EKS Pod Identity has conditions, which may or may not be met. */
+    /** Returns whether a statement for EKS Pod Identity has conditions, which may or may not be met. */
     boolean conditional() {
         return statements().stream().anyMatch(statement -> forPods(statement) && statement.at("Condition").there());
     }
@@ -46,7 +46,7 @@ record TrustPolicy(Tree document) {
                 || principal.at("Service").eachOrOne().contains(new Tree(SERVICE));
     }
 
-    /** Actions are compared without regard to case, and may have wildcards. */
+    /** Actions are case-insensitive, and may contain wildcards. */
     private static boolean matches(Tree pattern, String action) {
         String regex = pattern.text().orElse("").toLowerCase(Locale.ROOT).chars()
                 .mapToObj(letter -> letter == '*' ? ".*" : letter == '?' ? "." : Pattern.quote(Character.toString(letter)))

@@ -18,17 +18,17 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import javax.net.ssl.KeyManager;
 
-/** Calls by the same HTTP client as the agent's to the API server, on a Vert.x of its own. */
+/** Makes calls with the HTTP client that the agent uses for the API server, on its own Vert.x. */
 final class VertxWeb implements Web, AutoCloseable {
 
-    /** A list of many pods is longer than anything else. */
+    /** A list of many pods is longer than any other response. */
     private static final int LARGEST_BODY = 32 * 1024 * 1024;
-    /** The agent serves metrics as text, and IAM would answer in JSON instead of XML if it were asked to. */
+    /** The agent serves metrics as text, and IAM would respond in JSON instead of XML if asked to. */
     private static final String ANY_TYPE = "*/*";
 
     private final Vertx vertx = Vertx.vertx(new VertxOptions()
             .setEventLoopPoolSize(1)
-            // Vert.x would unpack resources into a directory of its own, and may be on a file system that cannot be written.
+            // Vert.x would unpack resources into a directory, which may be on a read-only file system.
             .setFileSystemOptions(new FileSystemOptions().setClassPathResolvingEnabled(false).setFileCachingEnabled(false)));
     private final EventLoop loop = new EventLoop(vertx, vertx.getOrCreateContext());
     private final ExecutorService worker = Executors.newSingleThreadExecutor();
@@ -83,7 +83,7 @@ final class VertxWeb implements Web, AutoCloseable {
         try {
             return Optional.of(route.identity().get().getKeyManagerFactory(vertx).getKeyManagers());
         } catch (Exception e) {
-            // What the method declares.
+            // The method declares it.
             throw new CallFailure("The client certificate or its key is not in PEM format: check the kubeconfig", false);
         }
     }

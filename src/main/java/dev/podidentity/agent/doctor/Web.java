@@ -10,25 +10,25 @@ import java.util.Map;
 import java.util.Optional;
 import javax.net.ssl.TrustManager;
 
-/** HTTP calls. */
+/** Makes HTTP calls. */
 interface Web {
 
-    /** The time that a call may take. */
+    /** The timeout of a call. */
     Duration TIMEOUT = Duration.ofSeconds(5);
 
     /**
-     * Makes a call. Blocks, for as long as the call may take at the most.
+     * Makes a call. Blocks until the timeout at most.
      *
-     * @throws CallFailure if no whole answer comes, with what to do
+     * @throws CallFailure if there is no complete response, with what to do
      */
     ApiAnswer ask(Ask ask) throws CallFailure;
 
     /**
      * A call.
      *
-     * @param headers beside Accept and User-Agent; may hold secrets
-     * @param body with the media type in {@code Content-Type} of the headers
-     * @param limit the time that it may take
+     * @param headers in addition to Accept and User-Agent; may contain secrets
+     * @param body its media type is in the header {@code Content-Type}
+     * @param limit the timeout
      */
     record Ask(
             String method,
@@ -43,7 +43,7 @@ interface Web {
             return new Ask("GET", url, headers, Optional.empty(), route, TIMEOUT, callee);
         }
 
-        /** Without headers and body, which may hold secrets. */
+        /** Omits headers and body, which may contain secrets. */
         @Override
         public String toString() {
             return method + " " + url.getHost() + url.getPath();
@@ -51,17 +51,17 @@ interface Web {
     }
 
     /**
-     * How to get there.
+     * The network path of a call.
      *
      * @param proxy as a URL with scheme, host and port
-     * @param trust in place of the platform's authorities
-     * @param identity what this side shows
+     * @param trust instead of the platform's authorities
+     * @param identity the client certificate
      */
     record Route(Optional<URI> proxy, Optional<TrustManager[]> trust, Optional<PemKeyCertOptions> identity) {
 
         static final Route DIRECT = new Route(Optional.empty(), Optional.empty(), Optional.empty());
 
-        /** Without what may be secret. */
+        /** Omits what may be secret. */
         @Override
         public String toString() {
             return "Route";

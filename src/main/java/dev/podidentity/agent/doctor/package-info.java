@@ -1,5 +1,5 @@
 /**
- * The checks of the command doctor: each looks at one thing, and says what it saw and what to do.
- * Knows nothing of how the agent serves; nothing of it exists in server.
+ * The checks of the command doctor. Each checks one thing, and says what it found and what to do. Independent of how the
+ * agent serves, and not used by server.
  */
 package dev.podidentity.agent.doctor;

@@ -159,7 +159,8 @@ final class FailureReader {
     private static TransientFailure forbidden(String code) {
         return code.equals(ACCESS_DENIED)
                 ? new TransientFailure(TransientFailure.Reason.AGENT_PERMISSION,
-                        "The agent's own AWS role is not allowed to call EKS Auth: grant the node's role eks-auth:AssumeRoleForPodIdentity"
+                        "The agent's own AWS role is not allowed to call EKS Auth: grant the node's role"
+                                + " eks-auth:AssumeRoleForPodIdentity"
                                 + " (AmazonEKSWorkerNodePolicy has it), and check the policies of the organization and of the VPC"
                                 + " endpoint")
                 : notAccepted(code);
@@ -168,7 +169,8 @@ final class FailureReader {
     private EksAuthFailure refused(int status, String code) {
         return switch (code) {
             case ACCESS_DENIED -> new PermanentFailure(PermanentFailure.Reason.ACCESS_DENIED,
-                    "EKS Auth is not allowed to assume the association's role: in the role's trust policy, allow pods.eks.amazonaws.com"
+                    "EKS Auth is not allowed to assume the association's role: in the role's trust policy, allow"
+                            + " pods.eks.amazonaws.com"
                             + " sts:AssumeRole and sts:TagSession");
             case "InvalidParameterException", "ValidationException" -> new PermanentFailure(PermanentFailure.Reason.INVALID_PARAMETER,
                     "EKS Auth rejects the parameters: check that --cluster-name is this cluster's name");

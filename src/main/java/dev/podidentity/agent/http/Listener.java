@@ -206,7 +206,8 @@ final class Listener {
                 Field.of("address", address(port)),
                 Field.of("reason", reason),
                 Field.of("remedy", absent
-                        ? "nothing, if this node is not meant to have the address; otherwise run 'eks-pod-identity-agent initialize', "
+                        ? "nothing, if this node is not meant to have the address; otherwise run 'eks-pod-identity-agent"
+                        + " initialize', "
                                 + "put it on a link, or set --bind-hosts"
                         : "stop the process that uses the port, or give this one NET_BIND_SERVICE or another port"));
     }

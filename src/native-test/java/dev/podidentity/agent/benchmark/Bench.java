@@ -30,7 +30,8 @@ record Bench(Settings settings, Wrk wrk, EksAuthProcess eksAuth, Tokens tokens, 
             List<Clients.Served> all = clients.ask(agent.port(), tokens);
             long failed = all.stream().filter(served -> !served.served()).count();
             if (failed > 0) {
-                throw new IllegalStateException("The cache was not filled: " + failed + " of " + identities + " got no credentials");
+                throw new IllegalStateException("The cache was not filled: " + failed + " of " + identities + " got no"
+                        + " credentials");
             }
         }
     }

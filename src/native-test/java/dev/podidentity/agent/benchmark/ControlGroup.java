@@ -26,7 +26,8 @@ final class ControlGroup implements AutoCloseable {
         try {
             return makeDirectory();
         } catch (IOException e) {
-            throw new Group.CannotBeMeasured("no memory control group can be made here, which needs root and a cgroup file system", e);
+            throw new Group.CannotBeMeasured("no memory control group can be made here, which needs root and a cgroup file"
+                    + " system", e);
         }
     }
 

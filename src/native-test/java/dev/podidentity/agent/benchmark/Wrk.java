@@ -25,7 +25,8 @@ final class Wrk {
             Matcher version = VERSION.matcher(output(new ProcessBuilder("wrk", "-v").redirectErrorStream(true).start()));
             return new Wrk(version.find() ? version.group(1) : "of an unknown version");
         } catch (IOException e) {
-            throw new IllegalStateException("The load generator wrk is not on the PATH: install it (Debian: apt-get install wrk)", e);
+            throw new IllegalStateException("The load generator wrk is not on the PATH: install it (Debian: apt-get install"
+                    + " wrk)", e);
         }
     }
 

@@ -274,7 +274,8 @@ class ChartIT {
                 arguments("tokenVerification", "tokenVerification=jwks", "name: AGENT_TOKEN_VERIFICATION"),
                 arguments("tolerations", "tolerations[0].key=mine", "- key: mine"),
                 arguments("updateStrategy", "updateStrategy.type=OnDelete", "type: OnDelete"),
-                arguments("daemonsets.cloud.create", HYBRID + "hybrid.create=true", "!matchLabels:\n      app.kubernetes.io/name: eks-pod-identity-agent\n"),
+                arguments("daemonsets.cloud.create", HYBRID + "hybrid.create=true", "!matchLabels:\n     "
+                        + " app.kubernetes.io/name: eks-pod-identity-agent\n"),
                 arguments("daemonsets.cloud.nameSuffix", "daemonsets.cloud.nameSuffix=ec2", "name: eks-pod-identity-agent-ec2"),
                 arguments("daemonsets.cloud.additionalArgs", "daemonsets.cloud.additionalArgs.-v=debug", "- \"debug\""),
                 arguments("daemonsets.cloud.env", "daemonsets.cloud.env.AWS_REGION=eu-west-1", "value: \"eu-west-1\""),

@@ -28,7 +28,8 @@ class DoctorClusterIT {
     private static final String URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
     private static final String FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
     private static final String MOUNT = "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount";
-    private static final String EXEC = "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: /bin/sh,"
+    private static final String EXEC = "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command:"
+            + " /bin/sh,"
             + " args: [-c, 'echo \"{\\\"status\\\":{\\\"token\\\":\\\"$TOKEN\\\"}}\"'], env: [{name: TOKEN, value: %s}]}";
 
     private final RealCluster cluster;
@@ -78,7 +79,8 @@ class DoctorClusterIT {
                 "fail: The agent is not allowed to get /openid/v1/jwks, which --token-verification jwks needs."
                         + " Apply core/keys.yaml of kubernetes/verified",
                 "fail: The agent is not allowed to list pods, which --pod-watch needs. Apply core/pods.yaml of kubernetes/verified",
-                "fail: The agent is not allowed to watch pods, which --pod-watch needs. Apply core/pods.yaml of kubernetes/verified",
+                "fail: The agent is not allowed to watch pods, which --pod-watch needs. Apply core/pods.yaml of"
+                        + " kubernetes/verified",
                 "fail: The agent is not allowed to create events, which --events needs. Apply events/ of kubernetes/verified",
                 "fail: The agent is not allowed to get nodes, which --startup-taint needs."
                         + " Apply startup-taint/ of kubernetes/verified",

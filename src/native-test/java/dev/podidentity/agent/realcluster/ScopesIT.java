@@ -278,7 +278,8 @@ class ScopesIT {
         Answer young = ask(agent, youngToken);
 
         // Then
-        assertThat(new JsonObject(forbidden.body()).getString("Message")).startsWith("The token's pod no longer exists from this node");
+        assertThat(new JsonObject(forbidden.body()).getString("Message")).startsWith("The token's pod no longer exists from"
+                + " this node");
         assertThat(young.status()).isEqualTo(200);
         assertThat(young.body()).isNotEqualTo(before.body());
     }

@@ -117,7 +117,8 @@ class EventRecorderTest {
         assertThat(events.get(0).getString("message")).isEqualTo("EKS Auth may not assume the role of the association of"
                 + " service account shop/cart in cluster prod: add"
                 + " {\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"pods.eks.amazonaws.com\"},"
-                + "\"Action\":[\"sts:AssumeRole\",\"sts:TagSession\"]} to the role's trust policy. The association and its role: aws eks list-pod-identity-associations"
+                + "\"Action\":[\"sts:AssumeRole\",\"sts:TagSession\"]} to the role's trust policy. The association and its"
+                + " role: aws eks list-pod-identity-associations"
                 + " --cluster-name prod --namespace shop --service-account cart,"
                 + " then aws eks describe-pod-identity-association");
     }

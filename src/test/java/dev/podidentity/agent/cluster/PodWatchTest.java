@@ -871,13 +871,15 @@ class PodWatchTest {
 
         // Then
         assertThat(log.lines()).containsExactly(
-                "WARN The agent is not allowed to watch the pods of this node; pods count as running until they are known to be deleted");
+                "WARN The agent is not allowed to watch the pods of this node; pods count as running until they are known to"
+                        + " be deleted");
     }
 
     @Test
     void namesTheMissingRule() {
         assertThat(Permission.WATCH_PODS.missing(new ApiAnswer(403, Buffer.buffer(), Optional.empty()))).hasMessage("The agent may not watch the pods"
-                + " of this node (HTTP 403): give its service account a role with apiGroups \"\", resources pods with the verbs list"
+                + " of this node (HTTP 403): give its service account a role with apiGroups \"\", resources pods with the"
+                + " verbs list"
                 + " and watch");
     }
 

@@ -68,7 +68,8 @@ class AssociationCheckTest {
     @ParameterizedTest
     @CsvSource(delimiter = ';', value = {
         "[]; sts:AssumeRole and sts:TagSession",
-        "{\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"pods.eks.amazonaws.com\"},\"Action\":\"sts:AssumeRole\"}; sts:TagSession",
+        "{\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"pods.eks.amazonaws.com\"},\"Action\":\"sts:AssumeRole\"};"
+                + " sts:TagSession",
         "[{\"Effect\":\"Allow\",\"Principal\":{\"Service\":[\"ec2.amazonaws.com\"]},\"Action\":\"sts:*\"}];"
             + " sts:AssumeRole and sts:TagSession",
         "[{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"*\"},{\"Effect\":\"Deny\",\"Principal\":\"*\","

@@ -33,11 +33,13 @@ class IrsaCheckTest {
         // Then
         assertThat(examine(true)).singleElement().satisfies(finding -> {
             assertThat(finding.status()).isEqualTo(Status.WARN);
-            assertThat(finding.seen()).isEqualTo("The service account shop/cart uses arn:aws:iam::123456789012:role/cart by IRSA, and has no"
+            assertThat(finding.seen()).isEqualTo("The service account shop/cart uses arn:aws:iam::123456789012:role/cart by"
+                    + " IRSA, and has no"
                     + " association; 1 of its 2 pods have EKS Pod Identity injected");
             assertThat(finding.details()).hasSize(5);
             assertThat(finding.details().get(0)).startsWith("1. Add to the trust policy").endsWith(TrustPolicy.STATEMENT);
-            assertThat(finding.details().get(1)).isEqualTo("2. aws eks create-pod-identity-association --cluster-name prod --namespace shop"
+            assertThat(finding.details().get(1)).isEqualTo("2. aws eks create-pod-identity-association --cluster-name prod"
+                    + " --namespace shop"
                     + " --service-account cart --role-arn arn:aws:iam::123456789012:role/cart");
             assertThat(finding.details().get(2)).isEqualTo(
                     "3. kubectl -n shop annotate serviceaccount cart eks.amazonaws.com/role-arn-");
@@ -98,7 +100,8 @@ class IrsaCheckTest {
         web.answer(ACCOUNTS, 200, "{\"items\":[" + CART + "]}").answer(PODS, 403, "{}").answer(ASSOCIATIONS, 403, "{}");
 
         assertThat(examine(true)).extracting(Finding::status).containsExactly(Status.SKIP, Status.SKIP, Status.WARN);
-        assertThat(examine(true).get(2).seen()).isEqualTo("The service account shop/cart uses arn:aws:iam::123456789012:role/cart by IRSA");
+        assertThat(examine(true).get(2).seen()).isEqualTo("The service account shop/cart uses"
+                + " arn:aws:iam::123456789012:role/cart by IRSA");
     }
 
     @Test

@@ -108,7 +108,8 @@ class KubeconfigTest {
                 arguments("server: https://api.prod.test", "server: nowhere", "has no valid server URL"),
                 arguments("server: https://api.prod.test", "insecure-skip-tls-verify: true", "disables verification"),
                 arguments("server: https://api.prod.test",
-                        "server: https://api.prod.test\n    certificate-authority: missing.crt", "missing.crt, which cannot be read"),
+                        "server: https://api.prod.test\n    certificate-authority: missing.crt", "missing.crt, which cannot"
+                                + " be read"),
                 arguments("token: secret-token", "exec: {command: /bin/false}", "runs /bin/false, which fails"),
                 arguments("token: secret-token", "exec: {command: /bin/true}", "which does not return credentials in JSON"),
                 arguments("token: secret-token", "exec: {command: /nowhere/aws}", "runs /nowhere/aws, which cannot be started"));

@@ -109,7 +109,8 @@ class PodChecksTest {
         web.answer(AGENTS, 200, agents("False"));
         assertThat(new AgentOnNodeCheck(pod(POD), kube).examine()).singleElement().satisfies(finding -> {
             assertThat(finding.status()).isEqualTo(Status.FAIL);
-            assertThat(finding.remedy()).contains("Check it: kubectl -n kube-system exec agent-1 -- /eks-pod-identity-agent doctor");
+            assertThat(finding.remedy()).contains("Check it: kubectl -n kube-system exec agent-1 -- /eks-pod-identity-agent"
+                    + " doctor");
         });
 
         web.answer(AGENTS, 200, agents("True").replace("node-1", "node-2"));
@@ -121,7 +122,8 @@ class PodChecksTest {
 
     static Stream<Arguments> injections() {
         return Stream.of(
-                arguments("http://169.254.170.23/v1/credentials", "http://169.254.170.2/v1/credentials", "is to ask at http://169.254.170.2/"),
+                arguments("http://169.254.170.23/v1/credentials", "http://169.254.170.2/v1/credentials", "is to ask at"
+                        + " http://169.254.170.2/"),
                 arguments("\"volumeMounts\"", "\"otherMounts\"", "has no volume where its token is to be"),
                 arguments("\"mountPath\":\"/var/run", "\"mountPath\":\"/run", "has no volume where its token is to be"),
                 arguments("\"path\":\"eks-pod-identity-token\"", "\"path\":\"token\"", "without a service-account token"),

@@ -14,7 +14,8 @@ import org.junit.jupiter.api.io.TempDir;
 /** With a procfs made of files, on a machine with the least significant byte first. */
 class PortCheckTest {
 
-    private static final String HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
+    private static final String HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid "
+            + " timeout inode\n";
     private static final String AGENTS = "17AAFEA9:0050";
     private static final String PROBES = "0100007F:0A8F";
     private static final String METRICS = "00000000:0A91";

@@ -54,8 +54,10 @@ class RbacCheckTest {
             assertThat(examine(server, ALL_ON)).containsExactly(
                     Finding.ok("The agent is allowed to get /openid/v1/jwks"),
                     Finding.ok("The agent is allowed to list pods"),
-                    Finding.fail("The agent is not allowed to watch pods, which --pod-watch needs", "Apply core/pods.yaml of kubernetes/verified"),
-                    Finding.fail("The agent is not allowed to create events, which --events needs", "Apply events/ of kubernetes/verified"),
+                    Finding.fail("The agent is not allowed to watch pods, which --pod-watch needs", "Apply core/pods.yaml of"
+                            + " kubernetes/verified"),
+                    Finding.fail("The agent is not allowed to create events, which --events needs", "Apply events/ of"
+                            + " kubernetes/verified"),
                     Finding.ok("The agent is allowed to get nodes"),
                     Finding.ok("The agent is allowed to patch nodes"));
         }

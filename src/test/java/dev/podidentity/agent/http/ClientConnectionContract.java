@@ -167,7 +167,8 @@ abstract class ClientConnectionContract {
 
     @ParameterizedTest
     @ValueSource(strings = {
-        "Content-Length: 40", "Transfer-Encoding: chunked", "Transfer-Encoding: xchunked", "Connection: close", "Connection: x, close",
+        "Content-Length: 40", "Transfer-Encoding: chunked", "Transfer-Encoding: xchunked", "Connection: close", "Connection:"
+                + " x, close",
         "Sec-WebSocket-Key1: 1\r\nSec-WebSocket-Key2: 2", "no colon"
     })
     void readsNothingAfterARequestThatIsTheLastOrHasABody(String header) throws Exception {

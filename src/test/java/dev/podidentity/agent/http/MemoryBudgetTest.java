@@ -166,7 +166,8 @@ class MemoryBudgetTest {
 
     /** @param kind requests or limits */
     private static long manifest(String kind) throws IOException {
-        return number(Files.readString(Path.of("kubernetes/base/daemonset.yaml")), kind + ":(?:\\s+[^\\n]*\\n)*?\\s+memory: (\\d+)Mi");
+        return number(Files.readString(Path.of("kubernetes/base/daemonset.yaml")), kind + ":(?:\\s+[^\\n]*\\n)*?\\s+memory:"
+                + " (\\d+)Mi");
     }
 
     private static long number(String text, String pattern) {

@@ -33,8 +33,10 @@ class SocketDiagnosisTest {
         assertThat(kernel.listening(PORT)).isEmpty();
         // Then
         assertThat(socket.sent()).containsExactly(
-                bytes("48000000 1400 0103 02000000 00000000 02060000 00040000 46b30000" + "00000000".repeat(9) + "ffffffff ffffffff"),
-                bytes("48000000 1400 0103 0a000000 00000000 0a060000 00040000 46b30000" + "00000000".repeat(9) + "ffffffff ffffffff"));
+                bytes("48000000 1400 0103 02000000 00000000 02060000 00040000 46b30000" + "00000000".repeat(9) + "ffffffff"
+                        + " ffffffff"),
+                bytes("48000000 1400 0103 0a000000 00000000 0a060000 00040000 46b30000" + "00000000".repeat(9) + "ffffffff"
+                        + " ffffffff"));
     }
 
     @Test
