@@ -10,40 +10,40 @@ import java.time.format.DateTimeParseException;
 import java.util.Optional;
 
 /**
- * What was answered, whatever the status.
+ * A response of the server, whatever its status.
  *
- * @param status the HTTP status; a redirect is one like any other, and is not followed
- * @param body the whole body; empty if it was taken as it came
- * @param date the header of that name
- * @param errorType what AWS names an error by: the header {@code x-amzn-ErrorType}
+ * @param status the HTTP status; redirects are not followed, so it can be that of a redirect
+ * @param body the whole body; empty if the body was streamed
+ * @param date the {@code Date} header
+ * @param errorType the {@code x-amzn-ErrorType} header, in which AWS services name their errors
  */
 public record ApiAnswer(int status, Buffer body, Optional<String> date, Optional<String> errorType) {
 
     private static final int OK = 200;
     private static final int FIRST_REDIRECT = 300;
     private static final int FORBIDDEN = 403;
-    /** Enough for the name of a policy and its own message. */
+    /** Enough for the name of an admission policy and its message. */
     private static final int LONGEST_REASON = 300;
 
-    /** Of a server that is not of AWS. */
+    /** For a server that is not an AWS service. */
     public ApiAnswer(int status, Buffer body, Optional<String> date) {
         this(status, body, date, Optional.empty());
     }
 
-    /** Whether it was done. */
+    /** Returns whether the call succeeded. */
     public boolean ok() {
         return status >= OK && status < FIRST_REDIRECT;
     }
 
     /**
-     * Whether the agent lacks the permission. That its token is not accepted is another thing, and passes: an API server may
-     * hear of the newest signing key later than the others.
+     * Returns whether the agent lacks the permission (403). A rejected token (401) does not count, because it is temporary:
+     * one API server may learn of the newest signing key later than the others.
      */
     public boolean refused() {
         return status == FORBIDDEN;
     }
 
-    /** What the server's clock showed when it answered, to the second below; empty if it did not say. */
+    /** Returns the server's time of the response, truncated to seconds; empty if the server did not send it. */
     public Optional<Instant> at() {
         try {
             return date.map(text -> DateTimeFormatter.RFC_1123_DATE_TIME.parse(text, Instant::from));
@@ -53,8 +53,8 @@ public record ApiAnswer(int status, Buffer body, Optional<String> date, Optional
     }
 
     /**
-     * What the API server says about a bad answer, such as which policy refused a change; empty if it says nothing. Holds
-     * what was sent at the most.
+     * Returns the API server's explanation of a bad response, such as the name of the policy that rejected a change; empty
+     * if there is none. It never contains more than the server or the agent's own request did.
      */
     public String reason() {
         try {
@@ -67,21 +67,22 @@ public record ApiAnswer(int status, Buffer body, Optional<String> date, Optional
     }
 
     /**
-     * The body of a good answer.
+     * Returns the body of a successful response.
      *
-     * @param what is asked for, in the words of a sentence
-     * @throws CallFailure if it is not a JSON object
+     * @param what the object that was requested, as a noun phrase for the error message
+     * @throws CallFailure if the body is not a JSON object
      */
     public JsonObject json(String what) throws CallFailure {
         try {
-            // Decoded here: a wrapped buffer would be read as any JSON, and fail at its first use.
+            // toJsonObject() decodes at once; a JsonObject that wraps the buffer would accept any JSON and fail on first
+            // use.
             return body.toJsonObject();
         } catch (DecodeException | ClassCastException e) {
-            throw new CallFailure("The answer for " + what + " is not a JSON object", false);
+            throw new CallFailure("The response for " + what + " is not a JSON object", false);
         }
     }
 
-    /** Without the body, which may hold what a log must not. */
+    /** Omits the body, which may contain what must not be logged. */
     @Override
     public String toString() {
         return "ApiAnswer[" + status + ", " + body.length() + " bytes]";

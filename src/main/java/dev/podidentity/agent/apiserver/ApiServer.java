@@ -23,31 +23,32 @@ import java.util.function.LongSupplier;
 import javax.net.ssl.TrustManager;
 
 /**
- * The API server, as far as the agent needs it: single calls, each done or given up after 5 s, and answers that are taken
- * as they come. The calls are made by the HTTP client of the Kubernetes client library. Reads no file and opens no connection
- * before the first call. Confined to the event loop.
+ * Calls the Kubernetes API server. It offers single calls, which time out after 5 s, and streamed responses. It uses the
+ * HTTP client of the Kubernetes client library, and reads no file and opens no connection before the first call. Confined to
+ * the event loop.
  *
- * <p>Over HTTPS a call carries the token of the agent's own service account, and the server must show a certificate for
- * its host name or address, of the authority that is mounted beside the token. Over plain HTTP, as {@code kubectl proxy}
- * serves it, no token is sent. Redirects are not followed. The variables {@code HTTPS_PROXY} and {@code NO_PROXY} are not
- * looked at, other than by most clients of Kubernetes: they are set for the way out of the cluster, to EKS Auth.
+ * <p>Over HTTPS, each call carries the token of the agent's own service account, and the server must present a certificate
+ * for its host name or address, signed by the authority that is mounted beside the token. Over plain HTTP, as
+ * {@code kubectl proxy} serves it, no token is sent. Redirects are not followed. Unlike most Kubernetes clients, this one
+ * ignores {@code HTTPS_PROXY} and {@code NO_PROXY}: they are set for traffic that leaves the cluster, such as that to EKS
+ * Auth.
  */
 public final class ApiServer implements AutoCloseable {
 
-    /** The time that a call may take. */
+    /** The timeout of a single call. */
     public static final Duration TIMEOUT = Duration.ofSeconds(5);
 
     /**
-     * The pauses of what goes on until it succeeds. The longest one is the interval at which each node's kubelet renews its
-     * lease with the same API server: that bears as much of the agents, and none of them comes much later than it could.
+     * The backoff of work that is retried until it succeeds. Its maximum is the interval at which each node's kubelet renews
+     * its lease with the same API server, which can therefore take the same load from the agents.
      */
     public static final Backoff PAUSES = new Backoff(Duration.ofSeconds(1), 2, Duration.ofSeconds(10));
 
-    /** Keys and a review have some KiB, and a node with its images some tens. */
+    /** Signing keys and token reviews take a few KiB, and a node with its images some tens of KiB. */
     private static final int LARGEST_BODY = 1024 * 1024;
     private static final Limits SINGLE = new Limits(TIMEOUT, TIMEOUT, LARGEST_BODY);
     private static final String JSON = "application/json";
-    /** Reviews of a burst of pods, beside the watch and what is rare. */
+    /** Enough for the token reviews of a burst of pods, in addition to the watch and rare calls. */
     private static final int MOST_CONNECTIONS = 8;
 
     private final ApiServerAddress address;
@@ -59,9 +60,9 @@ public final class ApiServer implements AutoCloseable {
     private boolean closed;
 
     /**
-     * @param loop runs things on the event loop
-     * @param worker runs what blocks
-     * @param nanos of a monotonic clock, to re-read the token by
+     * @param loop runs tasks on the event loop
+     * @param worker runs blocking tasks
+     * @param nanos a monotonic clock, which decides when the token is read again
      */
     public ApiServer(
             Vertx vertx, ApiServerAddress address, Loop loop, Executor worker, LongSupplier nanos) {
@@ -69,7 +70,7 @@ public final class ApiServer implements AutoCloseable {
         this.base = address.url().toString().replaceFirst("/+$", "");
         this.callee = new Callee(
                 "The API server at " + address.url(),
-                "check --api-server, and that this node reaches it",
+                "check --api-server, and that this node can reach it",
                 "check that " + address.serviceAccount().resolve("ca.crt") + " is the certificate authority of this cluster,"
                         + " and that the API server's certificate names the host of this URL");
         this.account = new OwnAccount(address, nanos, loop, worker);
@@ -77,39 +78,40 @@ public final class ApiServer implements AutoCloseable {
     }
 
     /**
-     * Reads something.
+     * Sends a GET request.
      *
-     * @param path of the API, with a query if there is one
-     * @param accept the media types to answer in
-     * @return completes once, on the event loop, within 5 s; fails with a {@link CallFailure} if no whole answer comes
+     * @param path the path in the API, with a query if there is one
+     * @param accept the media types to accept
+     * @return completes once, on the event loop, within 5 s; fails with a {@link CallFailure} if no complete response
+     *     arrives
      */
     public Future<ApiAnswer> get(String path, String accept) {
         return call(path, accept, request -> { }, SINGLE, Optional.empty());
     }
 
-    /** Makes something; the same as {@link #get} otherwise. */
+    /** Sends a POST request; otherwise like {@link #get}. */
     public Future<ApiAnswer> post(String path, JsonObject body) {
         return call(path, JSON, request -> request.method("POST", JSON, body.encode()), SINGLE, Optional.empty());
     }
 
-    /** Changes something; the same as {@link #get} otherwise. */
+    /** Sends a PATCH request; otherwise like {@link #get}. */
     public Future<ApiAnswer> patch(String path, String contentType, Buffer body) {
         return call(path, JSON, request -> request.method("PATCH", contentType, body.toString()), SINGLE, Optional.empty());
     }
 
     /**
-     * Reads something long.
+     * Sends a GET request whose response is long and is streamed.
      *
-     * @param total the time until its end
-     * @param silence the time between two parts
-     * @param parts takes the body, on the event loop, if the status is 200
-     * @return completes at the end of the body, which is in the answer only if the status is another
+     * @param total the timeout of the whole response
+     * @param silence the timeout between two parts
+     * @param parts receives the body, on the event loop, if the status is 200
+     * @return completes at the end of the body; contains the body only if the status is not 200
      */
     public Future<ApiAnswer> stream(String path, String accept, Duration total, Duration silence, Parts parts) {
         return call(path, accept, request -> { }, new Limits(total, silence, LARGEST_BODY), Optional.of(parts));
     }
 
-    /** The token of the agent's own service account, a secret; none where plain HTTP needs none. */
+    /** Returns the token of the agent's own service account, a secret; empty if plain HTTP makes it unnecessary. */
     public Future<Optional<String>> ownToken() {
         return account.get().map(Account::token);
     }
@@ -127,7 +129,7 @@ public final class ApiServer implements AutoCloseable {
         });
     }
 
-    /** The client for the authority as it is now. Those whose call is under way when it changes have to ask again. */
+    /** Returns the client for the current authority. Calls in flight when the authority changes fail and must be retried. */
     private Optional<HttpClient> client() {
         if (closed) {
             return Optional.empty();
@@ -136,7 +138,7 @@ public final class ApiServer implements AutoCloseable {
         if (client.isEmpty() || !client.get().authority.equals(authority)) {
             HttpClient.Builder builder = calls.newBuilder()
                     .addOrReplaceInterceptor(OwnIdentity.NAME, new OwnIdentity(account, address.secure()));
-            // Not the library's Config, which would trust the platform's authorities as well.
+            // The library's Config would also trust the platform's certificate authorities.
             authority.ifPresent(trusted -> builder.sslContext(null, new TrustManager[] {trusted.trust()}));
             client.ifPresent(old -> old.http.close());
             client = Optional.of(new Client(authority, builder.build()));
@@ -144,7 +146,7 @@ public final class ApiServer implements AutoCloseable {
         return client.map(Client::http);
     }
 
-    /** Ends what is under way, and lets nothing begin. */
+    /** Ends all calls in flight and rejects new ones. */
     @Override
     public void close() {
         closed = true;

@@ -7,20 +7,20 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * Where the API server is, and what it is talked to with.
+ * The API server's URL, and the service account that the agent uses there.
  *
- * @param url with {@code http} or {@code https}, and a path if the server is behind one
- * @param serviceAccount the directory with {@code token} and {@code ca.crt}
+ * @param url an {@code http} or {@code https} URL, with a path if the server is behind one
+ * @param serviceAccount the directory that contains {@code token} and {@code ca.crt}
  */
 public record ApiServerAddress(URI url, Path serviceAccount) {
 
     private static final int HIGHEST_PORT = 65_535;
 
     /**
-     * @param configured what takes the place of the environment
-     * @param environment what Kubernetes tells every pod: {@code KUBERNETES_SERVICE_HOST}, and
+     * @param configured overrides the environment
+     * @param environment the variables that Kubernetes sets in every pod: {@code KUBERNETES_SERVICE_HOST}, and
      *     {@code KUBERNETES_SERVICE_PORT_HTTPS} or {@code KUBERNETES_SERVICE_PORT}
-     * @throws IllegalArgumentException if neither says where it is, with what to do
+     * @throws IllegalArgumentException if neither gives the URL; the message says what to do
      */
     public static ApiServerAddress of(Optional<URI> configured, Path serviceAccount, Map<String, String> environment) {
         return new ApiServerAddress(configured.orElseGet(() -> ofEnvironment(environment)), serviceAccount);
@@ -28,15 +28,15 @@ public record ApiServerAddress(URI url, Path serviceAccount) {
 
     private static URI ofEnvironment(Map<String, String> environment) {
         String host = variable(environment, "KUBERNETES_SERVICE_HOST").orElseThrow(() -> new IllegalArgumentException(
-                "The API server is not known, as KUBERNETES_SERVICE_HOST is not set: set --api-server, or run the agent in"
-                        + " a pod"));
+                "The URL of the API server is unknown, because KUBERNETES_SERVICE_HOST is not set: set --api-server, or run"
+                        + " the agent in a pod"));
         String port = variable(environment, "KUBERNETES_SERVICE_PORT_HTTPS")
                 .or(() -> variable(environment, "KUBERNETES_SERVICE_PORT"))
                 .orElse("443");
         boolean bare = host.contains(":") && !host.startsWith("[");
         String text = "https://" + (bare ? "[" + host + "]" : host) + ":" + port;
         try {
-            // Not the constructor: it takes what has no host or port, too.
+            // The constructor of URI would also accept a URL without a host or a port.
             URI url = URI.create(text).parseServerAuthority();
             if (url.getHost() != null && url.getPort() > 0 && url.getPort() <= HIGHEST_PORT) {
                 return url;
@@ -48,8 +48,8 @@ public record ApiServerAddress(URI url, Path serviceAccount) {
     }
 
     private static IllegalArgumentException unusable(String text, Exception cause) {
-        return new IllegalArgumentException("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT do not make a URL: \"" + text
-                + "\"; set --api-server", cause);
+        return new IllegalArgumentException("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT do not form a valid URL: \""
+                + text + "\"; set --api-server", cause);
     }
 
     private static Optional<String> variable(Map<String, String> environment, String name) {

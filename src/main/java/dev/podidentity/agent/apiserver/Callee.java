@@ -12,30 +12,30 @@ import java.util.stream.Stream;
 import javax.net.ssl.SSLException;
 
 /**
- * Whom a call is made to, in the words of its failures.
+ * Names the server of a call in the messages of its failures.
  *
- * @param name starts a sentence
- * @param reach what to do if it cannot be reached
- * @param trust what to do if its certificate is not accepted
+ * @param name the server, as the subject at the start of a sentence
+ * @param reach the remedy if the server cannot be reached
+ * @param trust the remedy if the server's certificate is not trusted
  */
 public record Callee(String name, String reach, String trust) {
 
-    /** A chain of causes is not longer than this, or is a ring. */
+    /** A longer chain of causes is assumed to be a cycle. */
     private static final int LONGEST_CHAIN = 20;
 
     CallFailure late() {
-        return failure("has not answered in time: " + reach);
+        return failure("did not respond in time: " + reach);
     }
 
     CallFailure tooLarge(int mostBytes) {
-        return failure("answers with more than " + mostBytes + " bytes: check that this is its URL");
+        return failure("sent a response of more than " + mostBytes + " bytes: check that its URL is correct");
     }
 
     CallFailure closing() {
-        return failure("is not asked any more: the agent stops");
+        return failure("was not called, because the agent is shutting down");
     }
 
-    /** Says what became of a call, without the text of the exception: it was not written for the log of an agent. */
+    /** Describes the failure of a call. Omits the exception's text, which was not written for an operator. */
     public CallFailure of(Throwable thrown) {
         Optional<Throwable> known = cause(thrown, CallFailure.class);
         if (known.isPresent()) {
@@ -45,25 +45,25 @@ public record Callee(String name, String reach, String trust) {
             return late();
         }
         if (cause(thrown, UnknownHostException.class).isPresent()) {
-            return failure("has no address: " + reach);
+            return failure("has a host name that does not resolve: " + reach);
         }
         if (cause(thrown, CertificateException.class).isPresent()) {
-            return failure("shows a certificate that is not accepted: " + trust);
+            return failure("presented a certificate that is not trusted: " + trust);
         }
-        // A kind of SSLException, but what does not answer says nothing about its TLS.
+        // Although this is an SSLException, a server that does not respond says nothing about its TLS.
         if (cause(thrown, SslHandshakeTimeoutException.class).isPresent()) {
             return late();
         }
         if (cause(thrown, SSLException.class).isPresent()) {
-            return failure("does not speak TLS with the agent: " + trust);
+            return failure("failed the TLS handshake: " + trust);
         }
         if (cause(thrown, ConnectException.class).isPresent()) {
             return failure("cannot be reached: " + reach);
         }
         if (cause(thrown, IOException.class).isPresent()) {
-            return failure("cannot be talked to: " + reach);
+            return failure("lost its connection to the agent: " + reach);
         }
-        return failure("broke its answer off, or what answers is not HTTP: " + reach);
+        return failure("ended its response early or did not respond with HTTP: " + reach);
     }
 
     private CallFailure failure(String predicate) {

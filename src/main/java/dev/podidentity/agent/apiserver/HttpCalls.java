@@ -34,25 +34,25 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 
 /**
- * Makes calls with the HTTP client of the Kubernetes client library, each of which ends within its limits and carries the
- * agent's name and version as its User-Agent. Confined to the event loop, which is the library's too.
+ * Makes calls with the HTTP client of the Kubernetes client library. Each call ends within its limits, and its User-Agent is
+ * the agent's name and version. Confined to the event loop, which the library also uses.
  */
 public final class HttpCalls implements HttpClient.Factory {
 
     private static final int OK = 200;
-    /** What audit logs of the API server show. */
+    /** The API server's audit logs show it. */
     private static final String USER_AGENT = "eks-pod-identity-agent/" + BuildInfo.current();
     private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(3);
 
     private final Vertx vertx;
     private final Loop loop;
     private final Executor worker;
-    /** The library's pool has 8,192 connections, which cannot be set. */
+    /** Limits the connections, because the library's own pool has a fixed size of 8,192. */
     private final FairQueue<Exchange> exchanges;
 
     /**
-     * @param worker runs what blocks
-     * @param mostAtOnce how many calls may be under way; the others wait
+     * @param worker runs blocking tasks
+     * @param mostAtOnce the maximum number of calls in flight; others wait
      */
     public HttpCalls(Vertx vertx, Loop loop, Executor worker, int mostAtOnce) {
         this.vertx = vertx;
@@ -62,8 +62,8 @@ public final class HttpCalls implements HttpClient.Factory {
     }
 
     /**
-     * Begins a client on the agent's own Vert.x, with nothing that the library would take from the environment: HTTP/1.1, no
-     * proxy, no redirects, and no retries, since whoever calls decides when to ask again.
+     * Creates a client on the agent's own Vert.x, without what the library would take from the environment. It uses
+     * HTTP/1.1, no proxy, no redirects and no retries, because callers decide when to retry.
      */
     @Override
     public HttpClient.Builder newBuilder() {
@@ -75,7 +75,10 @@ public final class HttpCalls implements HttpClient.Factory {
         return builder;
     }
 
-    /** Sends a client's calls through a proxy: a URL with scheme, host and port, and a name and a password or neither. */
+    /**
+     * Sends a client's calls through a proxy, whose URL has a scheme, a host, a port and optionally a user name and
+     * password.
+     */
     public static void through(URI proxy, HttpClient.Builder builder) {
         builder.proxyType(ProxyType.HTTP).proxyAddress(InetSocketAddress.createUnresolved(proxy.getHost(), proxy.getPort()));
         if (proxy.getUserInfo() != null) {
@@ -84,13 +87,14 @@ public final class HttpCalls implements HttpClient.Factory {
         }
     }
 
-    /** Begins a request. */
+    /** Starts to build a request. */
     public static HttpRequest.Builder request(String url, String accept, Limits limits) {
         return new StandardHttpRequest.Builder()
                 .uri(url)
                 .header("Accept", accept)
                 .header("User-Agent", USER_AGENT)
-                // Ends what is not answered at all, on a thread of the library's; afterwards the timers of the call do.
+                // The library enforces this timeout until the response begins, on a thread of its own; later the call's
+                // timers apply.
                 .timeout(limits.head().toMillis(), TimeUnit.MILLISECONDS);
     }
 
@@ -106,11 +110,11 @@ public final class HttpCalls implements HttpClient.Factory {
     }
 
     /**
-     * What to call, and within which limits.
+     * A call to make, with its limits.
      *
-     * @param client is asked for when it is the call's turn; empty if nothing may be called any more
-     * @param connectTo the host that connections are made to: the server, or the proxy before it
-     * @param parts takes the body of an answer 200 as it comes; such an answer has an empty body then
+     * @param client supplies the client when the call's turn comes; empty if the agent makes no more calls
+     * @param connectTo the host to connect to: the server, or the proxy in front of it
+     * @param parts receives the body of a 200 response as it arrives; the response then has an empty body
      */
     public record Call(
             Supplier<Optional<HttpClient>> client,
@@ -120,7 +124,7 @@ public final class HttpCalls implements HttpClient.Factory {
             Optional<Parts> parts,
             Callee callee) {
 
-        /** Without the request, which may hold tokens. */
+        /** Omits the request, which may contain tokens. */
         @Override
         public String toString() {
             return "Call[" + callee.name() + "]";
@@ -128,33 +132,33 @@ public final class HttpCalls implements HttpClient.Factory {
     }
 
     /**
-     * @param total from the first moment to the last
-     * @param silence between two parts of a body
-     * @param mostBytes of a body that is kept
+     * @param total the timeout of the whole call
+     * @param silence the timeout between two parts of a body
+     * @param mostBytes the maximum size of a body that is kept in memory
      */
     public record Limits(Duration total, Duration silence, int mostBytes) {
 
-        /** A list may take longer to begin than to go on. */
+        /** A list may take longer to start than the gap between two of its parts. */
         private static final Duration LONG_HEAD = Duration.ofSeconds(30);
 
-        /** Until the answer begins. */
+        /** Returns the timeout until the response begins. */
         private Duration head() {
             Duration longer = silence.compareTo(LONG_HEAD) > 0 ? silence : LONG_HEAD;
             return total.compareTo(longer) < 0 ? total : longer;
         }
     }
 
-    /** Takes a body part by part. */
+    /** Receives a body part by part. */
     public interface Parts {
 
-        /** The answer has begun, and its status is 200. */
+        /** Called when a response with status 200 begins. */
         default void begin() {}
 
-        /** @throws CallFailure if the rest is of no use; the connection is closed then */
+        /** @throws CallFailure if the rest is of no use; the connection is then closed */
         void take(Buffer part) throws CallFailure;
     }
 
-    /** One call under way. */
+    /** One call in flight or waiting for its turn. */
     private final class Exchange {
 
         private final Call call;
@@ -178,11 +182,11 @@ public final class HttpCalls implements HttpClient.Factory {
         }
 
         /**
-         * Looks the host's name up on the worker, as the platform's resolver blocks. The library looks it up again, on the
-         * event loop; the JDK has the answer then, and keeps it for 30 s.
+         * Resolves the host name on the worker, because the platform's resolver blocks. The library resolves it again on the
+         * event loop, where the JDK answers from its cache, which keeps names for 30 s.
          */
         private Turn start() {
-            // What is not foreseen in the task ends with the call's time.
+            // If the task fails unexpectedly, the call's total timeout ends the call.
             worker.execute(() -> {
                 try {
                     InetAddress.getByName(call.connectTo);

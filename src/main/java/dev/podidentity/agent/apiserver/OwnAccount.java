@@ -20,19 +20,19 @@ import javax.net.ssl.TrustManager;
 import org.jboss.logging.Logger;
 
 /**
- * The agent's own service account as Kubernetes mounts it into its pod: the token for the API server, which kubelet
- * replaces long before it expires, and the API server's certificate authority. Looks at the files when it is asked, at
- * most once a minute, on a worker; while they cannot be read, what was read last stays in use. Confined to the event loop.
+ * Reads the agent's own service account, as Kubernetes mounts it into the agent's pod: the token for the API server, which
+ * kubelet replaces long before it expires, and the API server's certificate authority. It reads the files on demand, on a
+ * worker, at most once a minute; while they cannot be read, it keeps the last good content. Confined to the event loop.
  */
 final class OwnAccount {
 
     private static final Logger LOG = Logger.getLogger(OwnAccount.class);
 
-    /** Kubelet replaces a token at 80 % of its lifetime, which is 10 minutes or more. */
+    /** Kubelet replaces a token at 80 % of its lifetime, which is at least 10 minutes. */
     private static final Duration LOOK_INTERVAL = Duration.ofMinutes(1);
-    /** A token has some KiB, and an authority a few certificates. */
+    /** A token takes a few KiB, and the authority a few certificates. */
     private static final int LARGEST_FILE = 1024 * 1024;
-    /** What a header may carry. */
+    /** The characters that an HTTP header may carry. */
     private static final Pattern TOKEN = Pattern.compile("[\\x21-\\x7e]+");
 
     private final ApiServerAddress address;
@@ -40,11 +40,11 @@ final class OwnAccount {
     private final Executor loop;
     private final Executor worker;
     private Optional<Account> current = Optional.empty();
-    /** When the files were last read, in nanoseconds of the monotonic clock; means nothing before that. */
+    /** When the files were last read, in nanoseconds of the monotonic clock; undefined before the first read. */
     private long lookedAt;
     private Optional<Future<Account>> looking = Optional.empty();
 
-    /** @param nanos of a monotonic clock */
+    /** @param nanos a monotonic clock */
     OwnAccount(ApiServerAddress address, LongSupplier nanos, Executor loop, Executor worker) {
         this.address = address;
         this.nanos = nanos;
@@ -52,18 +52,18 @@ final class OwnAccount {
         this.worker = worker;
     }
 
-    /** The account as it was a minute ago at the most; fails with a {@link CallFailure} if it was never readable. */
+    /** Returns the account, at most a minute old; fails with a {@link CallFailure} if it has never been readable. */
     Future<Account> get() {
         boolean fresh = nanos.getAsLong() - lookedAt < LOOK_INTERVAL.toNanos();
         return current.isPresent() && fresh ? Future.succeededFuture(current.get()) : look();
     }
 
-    /** What was read last; empty before that. */
+    /** Returns what was last read; empty before the first read. */
     Optional<Account> latest() {
         return current;
     }
 
-    /** The account as it is now. Those who ask while the files are being read share the outcome. */
+    /** Reads the account now. Concurrent callers share one read. */
     Future<Account> look() {
         return looking.orElseGet(() -> {
             Promise<Account> read = Promise.promise();
@@ -107,7 +107,7 @@ final class OwnAccount {
     private Account read(Optional<Account> last) throws CallFailure {
         Path tokenFile = address.serviceAccount().resolve("token");
         if (!address.secure()) {
-            // Whoever serves the API in plain text, such as kubectl proxy, has an identity of its own.
+            // A server of the API over plain HTTP, such as kubectl proxy, authenticates with its own identity.
             return new Account(Files.isReadable(tokenFile) ? Optional.of(token(tokenFile)) : Optional.empty(), Optional.empty());
         }
         Path authorityFile = address.serviceAccount().resolve("ca.crt");
@@ -120,15 +120,15 @@ final class OwnAccount {
     private static String token(Path file) throws CallFailure {
         String token = new String(content(file, "the agent's token for the API server"), StandardCharsets.UTF_8).strip();
         if (!TOKEN.matcher(token).matches()) {
-            throw new CallFailure("The agent's token for the API server is expected in " + file + ", but the file contains"
-                    + " none", false);
+            throw new CallFailure("The file " + file + " must contain the agent's token for the API server, but it does not",
+                    false);
         }
         return token;
     }
 
     private static Authority authority(Path file, byte[] pem) throws CallFailure {
         try {
-            return new Authority(pem, TrustRoots.of(pem, "The API server's certificate authority is expected in " + file)[0]);
+            return new Authority(pem, TrustRoots.of(pem, "The API server's certificate authority must be in " + file)[0]);
         } catch (IllegalArgumentException e) {
             throw new CallFailure(e.getMessage(), false);
         }
@@ -144,10 +144,10 @@ final class OwnAccount {
     }
 
     /**
-     * What was read.
+     * The content of the files.
      *
      * @param token a secret
-     * @param authority equal to itself only, and the same object as long as the file's content is the same
+     * @param authority equal only to itself; the same object as long as the file's content is the same
      */
     record Account(Optional<String> token, Optional<Authority> authority) {
 
@@ -157,7 +157,7 @@ final class OwnAccount {
         }
     }
 
-    /** Whom to trust to say who the API server is. */
+    /** The certificate authority of the API server. */
     static final class Authority {
 
         private final byte[] pem;

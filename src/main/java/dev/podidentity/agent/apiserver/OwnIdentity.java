@@ -9,8 +9,9 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 
 /**
- * Gives each call to the API server over HTTPS the token of the agent's service account. Answers a 401 by reading the token's file again, and tries once more if it holds
- * another token. The library's own interceptor would read files on the event loop, and send a token over plain HTTP.
+ * Adds the token of the agent's service account to each call to the API server over HTTPS. After a 401 it reads the token's
+ * file again, and retries once if the file contains another token. The library's own interceptor would read files on the
+ * event loop, and would send a token over plain HTTP.
  */
 final class OwnIdentity implements Interceptor {
 

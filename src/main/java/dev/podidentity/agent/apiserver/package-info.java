@@ -1,5 +1,5 @@
 /**
  * The client of the cluster's API server.
- * Single calls and streams with the agent's own service account; what is asked for is in {@code cluster}.
+ * Makes single calls and streams with the agent's own service account; {@code cluster} decides what to request.
  */
 package dev.podidentity.agent.apiserver;

@@ -11,13 +11,16 @@ import java.util.Base64;
 import java.util.Optional;
 
 /**
- * The keys as the API server publishes them. Their issuer is the one of the agent's own token, which the same API server
- * has issued; where that does not say, the one of the API server's discovery document. Confined to the event loop.
+ * Fetches the signing keys that the API server publishes. Their issuer is that of the agent's own token, which the same API
+ * server issued; if that token names none, it is the one in the API server's discovery document. Confined to the event loop.
  */
 public final class ClusterKeys implements KeySource {
 
     private static final String KEYS = "/openid/v1/jwks";
-    /** Of tokens that are kept in Secrets, which no pod gets any more; the projected ones have another issuer. */
+    /**
+     * The issuer of legacy tokens, which are kept in Secrets; pods no longer get them, and projected tokens have another
+     * issuer.
+     */
     private static final String LEGACY_ISSUER = "kubernetes/serviceaccount";
 
     private final ApiServer api;
@@ -53,7 +56,7 @@ public final class ClusterKeys implements KeySource {
         });
     }
 
-    /** The issuer of the agent's own token, which is not verified: it came from this node's kubelet. */
+    /** Returns the issuer of the agent's own token. The token needs no verification: it came from this node's kubelet. */
     private static Optional<String> issuerOf(String token) {
         String[] parts = token.split("\\.", -1);
         if (parts.length != 3) {

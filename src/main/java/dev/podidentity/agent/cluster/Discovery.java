@@ -3,7 +3,7 @@ package dev.podidentity.agent.cluster;
 import dev.podidentity.agent.outbound.CallFailure;
 import io.vertx.core.json.JsonObject;
 
-/** What an issuer publishes about itself: the part of OpenID Connect Discovery that Kubernetes has. */
+/** The part of OpenID Connect Discovery that Kubernetes implements. */
 final class Discovery {
 
     static final String PATH = "/.well-known/openid-configuration";
@@ -13,9 +13,9 @@ final class Discovery {
     private Discovery() {}
 
     /**
-     * A member of the document.
+     * Returns a member of the discovery document.
      *
-     * @throws CallFailure if it is missing or no text
+     * @throws CallFailure if it is missing or is not a string
      */
     static String member(JsonObject document, String name) throws CallFailure {
         if (document.getValue(name) instanceof String value && !value.isBlank()) {

@@ -29,10 +29,10 @@ import java.util.function.LongSupplier;
 import org.jboss.logging.Logger;
 
 /**
- * Puts a Kubernetes Event on a pod that gets no credentials until somebody changes something, as that is where people
- * look: at most one for each pod, cause and ten minutes. It is help, not duty: what cannot be sent is dropped, and
- * comes again with the pod's next failure if the trouble may pass. Only verified claims come here, so that nobody can
- * put Events on another's pod. Confined to the event loop.
+ * Records a Kubernetes Event on a pod that gets no credentials until its configuration is fixed, because the pod is where
+ * people look first. It records at most one Event per pod and cause in ten minutes. Events are best effort: one that cannot
+ * be sent is dropped, and if the cause may be temporary, the pod's next failure sends it again. Only verified claims are
+ * accepted, so that no pod can put Events on another. Confined to the event loop.
  */
 public final class EventRecorder {
 
@@ -45,22 +45,22 @@ public final class EventRecorder {
             + "\"Action\":[\"sts:AssumeRole\",\"sts:TagSession\"]}";
     private static final String COMPONENT = "eks-pod-identity-agent";
     private static final Duration WINDOW = Duration.ofMinutes(10);
-    /** Longer than any pause between two refusals, so that a lasting one is one warning. */
+    /** Longer than any backoff after a refusal, so that a persistent refusal logs a single warning. */
     private static final Duration QUIET = Duration.ofHours(1);
     private static final int MOST_STATUSES = 20;
-    /** An API server that restarts refuses once or twice what it will allow. */
+    /** A restarting API server may refuse a call once or twice before it allows it. */
     private static final int EXPECTED_REFUSALS = 2;
-    /** Every pod of the largest node with some causes each; about 400 KiB. */
+    /** Every pod of the largest node with several causes each; about 400 KiB. */
     private static final int MOST_REMEMBERED = 2_000;
-    /** As many as a node has pods, and more. */
+    /** More than the number of pods on a node. */
     private static final int MOST_NAMESPACES = 500;
-    /** Of all pods of a node together; client-go allows itself 25 at once of a single one. */
+    /** For all pods of a node together; client-go allows a burst of 25 for a single object. */
     private static final double PER_SECOND = 5;
     private static final int BURST = 50;
     private static final int MOST_WAITING = BURST;
-    /** Leaves most of the connections to what pods wait for. */
+    /** Leaves most of the connections to calls that pods wait for. */
     private static final int MOST_UNDER_WAY = 2;
-    /** What the API server takes of a new Event. */
+    /** The API server's limit for the message of a new Event. */
     private static final int LONGEST_MESSAGE = 1024;
 
     private static final int UNAUTHORIZED = 401;
@@ -78,18 +78,21 @@ public final class EventRecorder {
     private final LongSupplier nanos;
     private final DoubleSupplier random;
     private final RecentKeys<Told> told = new RecentKeys<>(WINDOW, MOST_REMEMBERED);
-    /** A quota or an admission rule of one namespace refuses with the same status as a permission that is missing in all. */
+    /**
+     * Kept per namespace: a quota or an admission rule of one namespace causes the same status as a permission missing
+     * everywhere.
+     */
     private final Map<String, Refusals> refusals = new BoundedMap<>(MOST_NAMESPACES);
-    /** The statuses that a warning has named. */
+    /** The statuses that were recently logged as a warning. */
     private final RecentKeys<Integer> warned = new RecentKeys<>(QUIET, MOST_STATUSES);
-    /** The namespaces take turns. */
+    /** Serves the namespaces round-robin. */
     private final FairQueue<Post> waiting = new FairQueue<>(MOST_UNDER_WAY, (namespace, post) -> send(post));
     private final TokenBucket permits;
 
     /**
      * @param nodeName this node's name, if it is known
      * @param nanos a monotonic clock
-     * @param random numbers from 0 to 1
+     * @param random returns numbers from 0 to 1
      */
     public EventRecorder(
             ApiServer api,
@@ -110,10 +113,10 @@ public final class EventRecorder {
     }
 
     /**
-     * Says on a pod that it gets no credentials, unless that was said within ten minutes. Returns at once.
+     * Records an Event that a pod gets no credentials, unless the same one was recorded within ten minutes. Returns at once.
      *
-     * @param pod whose token was verified
-     * @param failure why EKS Auth refuses them
+     * @param pod the claims of the pod's verified token
+     * @param failure why EKS Auth refuses the credentials
      */
     public void credentialsFailed(VerifiedClaims pod, PermanentFailure failure) {
         long now = nanos.getAsLong();
@@ -161,7 +164,6 @@ public final class EventRecorder {
         return event;
     }
 
-    /** The reason of the Event. */
     private static String reason(Reason reason) {
         return switch (reason) {
             case ACCESS_DENIED -> "CredentialsAccessDenied";
@@ -173,7 +175,7 @@ public final class EventRecorder {
         };
     }
 
-    /** The cause and the fix. */
+    /** Returns the cause and the fix. */
     private String message(VerifiedClaims pod, PermanentFailure failure) {
         String whose = "service account " + pod.namespace() + '/' + pod.serviceAccount() + " in cluster " + clusterName;
         String which = " --cluster-name " + clusterName + " --namespace " + pod.namespace() + " --service-account "
@@ -185,12 +187,12 @@ public final class EventRecorder {
                     + which + ", then aws eks describe-pod-identity-association";
             case NO_ASSOCIATION -> "There is no EKS Pod Identity association for " + whose
                     + ": aws eks create-pod-identity-association" + which
-                    + " --role-arn <the role's ARN>. A new one takes some seconds";
+                    + " --role-arn <the role's ARN>. A new association takes effect within seconds";
             case INVALID_PARAMETER, INVALID_REQUEST, INVALID_TOKEN, EXPIRED_TOKEN -> failure.message();
         };
     }
 
-    /** The text, or as much of its start as the API server takes. */
+    /** Returns the text, cut at the length that the API server accepts. */
     private static String bounded(String text) {
         if (text.getBytes(StandardCharsets.UTF_8).length <= LONGEST_MESSAGE) {
             return text;
@@ -247,7 +249,7 @@ public final class EventRecorder {
         told.remove(post.about);
         metrics.event(EventResult.FORBIDDEN);
         if (paused(post.namespace, now)) {
-            // Sent before the first one of these was refused.
+            // This one was sent before the first refusal was known.
             return;
         }
         int times = refusals.getOrDefault(post.namespace, Refusals.NONE).times + 1;
@@ -267,7 +269,7 @@ public final class EventRecorder {
                     Field.of("namespace", post.namespace),
                     Field.of("status", answer.status()),
                     Field.of("reason", answer.reason()),
-                    Field.of("remedy", "Look for an admission policy or webhook that refuses the Events of " + COMPONENT));
+                    Field.of("remedy", "Look for an admission policy or webhook that rejects the Events of " + COMPONENT));
         }
     }
 
@@ -276,7 +278,7 @@ public final class EventRecorder {
         return last != null && now - last.until < 0;
     }
 
-    /** Whether a status was not warned about, or has not come since for an hour. */
+    /** Returns whether no warning about this status was due within the last hour. */
     private boolean news(int status, long now) {
         boolean news = !warned.contains(status, now);
         warned.add(status, now);
@@ -289,7 +291,7 @@ public final class EventRecorder {
         LOG.debugf("An Event cannot be recorded at the moment", Field.of("remedy", remedy));
     }
 
-    /** A 409 is two Events to which the API server gave the same name. */
+    /** A 409 means that the API server generated the same name for two Events. */
     private static boolean mayPass(int status) {
         return status == UNAUTHORIZED
                 || status == CONFLICT
@@ -297,7 +299,7 @@ public final class EventRecorder {
                 || status >= SERVER_ERROR;
     }
 
-    /** Whether nothing can be created in a namespace as it is being deleted, for which the status is a 403 too. */
+    /** Returns whether the 403 means that the namespace is being deleted, so that nothing can be created in it. */
     private static boolean terminating(ApiAnswer answer) {
         try {
             return answer.json("an Event").getValue("details") instanceof JsonObject details
@@ -310,9 +312,9 @@ public final class EventRecorder {
     }
 
     /**
-     * Answers 403 in a row.
+     * Consecutive 403 responses.
      *
-     * @param until when to ask again, in nanoseconds of the monotonic clock
+     * @param until when to try again, in nanoseconds of the monotonic clock
      */
     private record Refusals(int times, long until) {
 
@@ -321,7 +323,10 @@ public final class EventRecorder {
 
     private record Told(String podUid, Reason reason) {
 
-        /** Written out, as a native executable interprets what a record has by itself, and every refusal is looked up. */
+        /**
+         * Written out because a native executable interprets the generated methods of records, and every refusal is looked
+         * up.
+         */
         @Override
         public boolean equals(Object other) {
             return other instanceof Told that && podUid.equals(that.podUid) && reason == that.reason;
@@ -335,7 +340,7 @@ public final class EventRecorder {
 
     private record Post(Told about, String namespace, JsonObject event) {
 
-        /** Written out for the same reason, as queues are sets. */
+        /** Written out for the same reason, because queues are sets. */
         @Override
         public boolean equals(Object other) {
             return other instanceof Post that

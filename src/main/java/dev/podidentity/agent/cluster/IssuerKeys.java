@@ -24,8 +24,8 @@ import java.util.regex.Pattern;
 import javax.net.ssl.TrustManager;
 
 /**
- * The keys of a configured issuer, found by its discovery document. Whoever serves the document must say that it is that
- * issuer, letter by letter. Trusts {@code AWS_CA_BUNDLE} or else the platform's authorities, goes through the proxy of
+ * Fetches the signing keys of a configured issuer through its discovery document. The document must name exactly the
+ * configured issuer. The fetch trusts {@code AWS_CA_BUNDLE}, or else the platform's certificate authorities, honors
  * {@code HTTPS_PROXY} and {@code NO_PROXY}, follows no redirect and sends no credentials. Confined to the event loop.
  */
 public final class IssuerKeys implements KeySource {
@@ -41,12 +41,12 @@ public final class IssuerKeys implements KeySource {
     private final HttpCalls calls;
 
     /**
-     * Reads the file of {@code AWS_CA_BUNDLE}.
+     * Reads the file named by {@code AWS_CA_BUNDLE}.
      *
      * @param issuer an {@code http} or {@code https} URL
-     * @param loop runs things on the event loop
-     * @param worker runs what blocks
-     * @throws IllegalArgumentException if a variable of the environment cannot be used, with what to do
+     * @param loop runs tasks on the event loop
+     * @param worker runs blocking tasks
+     * @throws IllegalArgumentException if an environment variable is unusable; the message says what to do
      */
     public IssuerKeys(
             Vertx vertx, URI issuer, Map<String, String> environment, Loop loop, Executor worker) {
@@ -55,10 +55,10 @@ public final class IssuerKeys implements KeySource {
         this.trust = TrustRoots.ofAwsCaBundle(environment);
         this.callee = new Callee(
                 "The issuer " + issuer,
-                "check --issuer, and that this node reaches it, by HTTPS_PROXY if there is a proxy",
-                "set AWS_CA_BUNDLE if its certificate authority is a private one");
+                "check --issuer, and that this node can reach it, through HTTPS_PROXY if there is a proxy",
+                "set AWS_CA_BUNDLE if its certificate authority is private");
         this.calls = new HttpCalls(vertx, loop, worker, 1);
-        // Found at start, if it cannot be used.
+        // Checked here so that unusable credentials are reported at startup.
         proxies.proxyFor(issuer).ifPresent(IssuerKeys::requireUsableCredentials);
     }
 
@@ -84,7 +84,7 @@ public final class IssuerKeys implements KeySource {
         } catch (IllegalArgumentException e) {
             return Future.failedFuture(new CallFailure(e.getMessage(), false));
         }
-        // Made anew each time: hours lie between two fetches, and the keys may be elsewhere than the document.
+        // The client is not reused: fetches are hours apart, and the keys may be on another host than the document.
         HttpClient.Builder builder = calls.newBuilder();
         trust.ifPresent(roots -> builder.sslContext(null, roots));
         proxy.ifPresent(by -> HttpCalls.through(by, builder));
@@ -98,16 +98,19 @@ public final class IssuerKeys implements KeySource {
                 callee);
         return calls.make(call).onComplete(ended -> client.close()).compose(answer -> answer.ok()
                 ? Future.succeededFuture(answer)
-                : Future.failedFuture(new CallFailure("The issuer " + issuer + " answers with HTTP " + answer.status()
-                        + " where " + (url.getPath().endsWith(Discovery.PATH) ? "its discovery document" : "its keys")
-                        + " should be: check --issuer", false)));
+                : Future.failedFuture(new CallFailure("The issuer " + issuer + " responds with HTTP " + answer.status()
+                        + " to the request for "
+                        + (url.getPath().endsWith(Discovery.PATH) ? "its discovery document" : "its keys")
+                        + ": check --issuer", false)));
     }
 
-    /** Others would be sent to the issuer, through the proxy's tunnel: the library takes them for a header of the request. */
+    /**
+     * Rejects other credentials, which the library would send to the issuer through the proxy's tunnel as a request header.
+     */
     private static void requireUsableCredentials(URI proxy) {
         if (proxy.getUserInfo() != null && !USER_AND_PASSWORD.matcher(proxy.getUserInfo()).matches()) {
-            throw new IllegalArgumentException("The URL of a proxy may hold a user's name and a password, neither of them empty or"
-                    + " with a colon in it: change the proxy's password, or leave both out");
+            throw new IllegalArgumentException("A user name and password in the URL of a proxy must not be empty or contain a"
+                    + " colon: change the proxy's password, or leave both out");
         }
     }
 
@@ -115,7 +118,7 @@ public final class IssuerKeys implements KeySource {
         var document = answer.json("the issuer's discovery document");
         if (!Discovery.member(document, "issuer").equals(issuer.toString())) {
             throw new CallFailure("The discovery document of the issuer " + issuer
-                    + " is of another issuer: --issuer must be what the cluster's tokens have as iss, letter by letter", false);
+                    + " names another issuer: --issuer must be exactly the iss of the cluster's tokens", false);
         }
         try {
             URI keys = new URI(Discovery.member(document, "jwks_uri"));
@@ -133,6 +136,6 @@ public final class IssuerKeys implements KeySource {
 
     private CallFailure noUrl() {
         return new CallFailure("The discovery document of the issuer " + issuer
-                + " has a jwks_uri that is not to be asked: it must be an https URL", false);
+                + " has a jwks_uri that cannot be used: it must be an https URL", false);
     }
 }

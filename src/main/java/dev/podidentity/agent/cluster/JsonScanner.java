@@ -13,21 +13,21 @@ import java.util.Deque;
 import java.util.Set;
 
 /**
- * Picks values out of JSON while it comes, cut anywhere, and keeps nothing else of it: what takes megabytes on the wire
- * takes some bytes here. Reads one document after the other. Confined to the event loop.
+ * Extracts selected values from JSON that arrives in arbitrary chunks. It keeps nothing else, so that a document of several
+ * megabytes takes only bytes of memory. It reads one document after another. Confined to the event loop.
  *
- * <p>The path of a value is made of the names on the way to it, each after a slash, with {@code *} for the elements of an
+ * <p>The path of a value consists of the names that lead to it, each after a slash, with {@code *} for the elements of an
  * array.
  */
 final class JsonScanner {
 
     private static final int LONGEST_TEXT = 2 * 1024 * 1024;
-    /** Names are not kept for the next document: labels and annotations have any. */
+    /** Names are not cached for the next document, because labels and annotations can have any name. */
     private static final JsonFactory JSON = JsonFactory.builder()
             .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
             .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
-            // An object of Kubernetes has 1.5 MiB at the most, as etcd takes no more. All of that can be one string, or one
-            // name: managed fields have the names of environment variables, which Kubernetes does not bound.
+            // A Kubernetes object has at most 1.5 MiB, the limit of etcd. A single string or name can take all of it:
+            // managed fields contain the names of environment variables, whose length Kubernetes does not limit.
             .streamReadConstraints(StreamReadConstraints.builder()
                     .maxStringLength(LONGEST_TEXT)
                     .maxNameLength(LONGEST_TEXT)
@@ -42,26 +42,26 @@ final class JsonScanner {
     private final JsonParser parser;
     private final ByteArrayFeeder feeder;
     private final StringBuilder path = new StringBuilder();
-    /** The length of the path of each object and array that is open. */
+    /** The path length of each open object and array. */
     private final Deque<Integer> open = new ArrayDeque<>();
     private long sinceDocument;
     private int documents;
     private boolean tooLong;
 
-    /** Hears of what is found. */
+    /** Receives what is found. */
     interface Listener {
 
-        /** A string or number stands at a path that was asked for. */
+        /** Called for a string or number at a selected path. */
         void value(String path, String text);
 
-        /** The object at a path that was asked for is complete. The path of a document is empty. */
+        /** Called when the object at a selected path is complete. The path of a document is empty. */
         void end(String path) throws CallFailure;
     }
 
     /**
-     * @param what is read, the subject of its failures
-     * @param longest a document may be, in bytes
-     * @param wanted paths of values and objects
+     * @param what the subject of failure messages
+     * @param longest the maximum size of a document, in bytes
+     * @param wanted the selected paths of values and objects
      */
     JsonScanner(String what, int longest, Set<String> wanted, Listener listener) {
         this.what = what;
@@ -77,7 +77,7 @@ final class JsonScanner {
         this.feeder = (ByteArrayFeeder) parser.getNonBlockingInputFeeder();
     }
 
-    /** @throws CallFailure if it is not JSON, or longer than it may be */
+    /** @throws CallFailure if the input is not JSON or a document is too long */
     void take(Buffer part) throws CallFailure {
         sinceDocument += part.length();
         if (sinceDocument > longest) {
@@ -97,17 +97,17 @@ final class JsonScanner {
         }
     }
 
-    /** Whether a document was longer than it may be. */
+    /** Returns whether a document exceeded the maximum size. */
     boolean tooLong() {
         return tooLong;
     }
 
-    /** How many documents have been complete. */
+    /** Returns the number of complete documents. */
     int documents() {
         return documents;
     }
 
-    /** Whether the input ends where a document does. */
+    /** Returns whether the input ends at the end of a document. */
     boolean complete() {
         return open.isEmpty();
     }
@@ -122,7 +122,7 @@ final class JsonScanner {
             case FIELD_NAME -> {
                 path.setLength(open.element());
                 String name = parser.currentName();
-                // What is longer than all that is wanted need not be whole.
+                // A name longer than every selected path can be cut: it cannot match.
                 path.append('/').append(name, 0, Math.min(name.length(), longestPath));
             }
             case END_OBJECT -> end();

@@ -4,10 +4,10 @@ import dev.podidentity.agent.apiserver.ApiAnswer;
 import dev.podidentity.agent.outbound.CallFailure;
 
 /**
- * What the agent's service account must be allowed to do, in the words of a failure.
+ * A permission that the agent's service account needs, and the failure message if it is missing.
  *
- * @param purpose what it is for, the object of "may not"
- * @param rule what its role must hold
+ * @param purpose what the permission is for, to follow "may not"
+ * @param rule the rule that grants it
  */
 record Permission(String purpose, String rule) {
 
@@ -24,14 +24,14 @@ record Permission(String purpose, String rule) {
     static final Permission WATCH_PODS = new Permission(
             "watch the pods of this node", "apiGroups \"\", resources pods with the verbs list and watch");
 
-    /** What an answer means that is not a good one. */
+    /** Returns the failure that a bad response means. */
     CallFailure missing(ApiAnswer answer) {
-        // Names the service account, or the admission policy that refuses what a role allows.
+        // The reason names the service account, or the admission policy that rejects what a role allows.
         String reason = answer.reason().isEmpty() ? "" : ". The API server says: \"" + answer.reason() + '"';
         return answer.refused()
                 ? new CallFailure("The agent may not " + purpose + " (HTTP " + answer.status()
                         + "): give its service account a role with " + rule + reason, true)
-                : new CallFailure("The API server does not let the agent " + purpose + " now: it answers with HTTP "
+                : new CallFailure("The API server does not let the agent " + purpose + " now: it responds with HTTP "
                         + answer.status() + reason, false);
     }
 }

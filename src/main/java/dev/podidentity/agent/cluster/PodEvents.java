@@ -9,7 +9,7 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
-/** Reads the events of a watch on pods while they come, cut anywhere. */
+/** Reads the events of a watch on pods as they arrive, in arbitrary chunks. */
 final class PodEvents implements Parts, JsonScanner.Listener {
 
     private static final String EVENT = "";
@@ -23,7 +23,7 @@ final class PodEvents implements Parts, JsonScanner.Listener {
     private static final Set<String> WANTED = Stream.concat(
                     Stream.of(EVENT, TYPE, VERSION, CODE, REASON), SeenPod.PATHS.stream().map(path -> POD + path))
             .collect(Collectors.toUnmodifiableSet());
-    /** Etcd holds 1.5 MiB of an object, which JSON's escapes can make six times as long. */
+    /** Etcd limits an object to 1.5 MiB, which JSON escapes can make six times as long. */
     private static final int LONGEST = 16 * 1024 * 1024;
 
     private final Listener listener;
@@ -32,19 +32,19 @@ final class PodEvents implements Parts, JsonScanner.Listener {
     private boolean expired;
     private boolean unusable;
 
-    /** Hears of each event. Its version, empty if it has none, is what a watch can go on from. */
+    /** Receives the events. The version of an event, empty if it has none, is where a later watch can resume. */
     interface Listener {
 
-        /** The watch is on. */
+        /** The watch has started. */
         void begun();
 
-        /** A pod is there, or has changed. */
+        /** A pod exists or has changed. */
         void seen(SeenPod pod, String version);
 
-        /** A pod is gone, or not among those that were asked for any more. */
+        /** A pod was deleted, or no longer matches the selector. */
         void deleted(SeenPod pod, String version);
 
-        /** Nothing happened until a version. */
+        /** Nothing happened up to this version. */
         void bookmark(String version);
     }
 
@@ -67,12 +67,12 @@ final class PodEvents implements Parts, JsonScanner.Listener {
         }
     }
 
-    /** Whether the API server has said that it no longer knows what came after the version that was asked for. */
+    /** Returns whether the API server no longer has the history since the requested version. */
     boolean expired() {
         return expired;
     }
 
-    /** Whether the watch ended with something that it cannot go on from. */
+    /** Returns whether the watch ended with data from which it cannot resume. */
     boolean unusable() {
         return unusable;
     }
@@ -97,9 +97,8 @@ final class PodEvents implements Parts, JsonScanner.Listener {
             case "ADDED", "MODIFIED" -> listener.seen(pod, version);
             case "DELETED" -> listener.deleted(pod, version);
             case "BOOKMARK" -> listener.bookmark(version);
-            case "ERROR" -> throw new CallFailure("The API server ended the watch on pods, as it would answer a call with HTTP "
-                    + code, false);
-            default -> throw new CallFailure("The API server's watch on pods has an event of no known type", false);
+            case "ERROR" -> throw new CallFailure("The API server ended the watch on pods with the error code " + code, false);
+            default -> throw new CallFailure("The API server's watch on pods sent an event of an unknown type", false);
         }
     }
 }

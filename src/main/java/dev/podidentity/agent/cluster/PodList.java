@@ -10,7 +10,7 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
-/** Reads one page of a list of pods while it comes. */
+/** Reads one page of a list of pods as it arrives. */
 final class PodList implements Parts, JsonScanner.Listener {
 
     private static final String POD = "/items/*";
@@ -20,8 +20,8 @@ final class PodList implements Parts, JsonScanner.Listener {
                     Stream.of(POD, VERSION, CONTINUE), SeenPod.PATHS.stream().map(path -> POD + path))
             .collect(Collectors.toUnmodifiableSet());
     /**
-     * A page of one pod is always shorter: etcd holds 1.5 MiB of an object, which JSON's escapes can make six times as long.
-     * A hundred pods are longer only if somebody wants them to be.
+     * A page of one pod always fits: etcd limits an object to 1.5 MiB, which JSON escapes can make six times as long. A page
+     * of a hundred pods exceeds this only if someone intends it.
      */
     private static final int LONGEST = 16 * 1024 * 1024;
 
@@ -59,27 +59,27 @@ final class PodList implements Parts, JsonScanner.Listener {
         }
     }
 
-    /** Whether what came is a list that can be watched from. */
+    /** Returns whether the page is complete and has a version to watch from. */
     boolean whole() {
         return json.complete() && json.documents() == 1 && !version.isEmpty();
     }
 
-    /** Whether the page was longer than it may be: fewer pods are to be asked for. */
+    /** Returns whether the page exceeded the maximum size, so that the next request must ask for fewer pods. */
     boolean tooLong() {
         return json.tooLong();
     }
 
-    /** The UIDs of the pods that live. */
+    /** Returns the UIDs of the living pods. */
     Set<String> living() {
         return living;
     }
 
-    /** What to watch from. */
+    /** Returns the version to watch from. */
     String version() {
         return version;
     }
 
-    /** What asks for the next page; empty if this is the last. */
+    /** Returns the continue token of the next page; empty on the last page. */
     String next() {
         return next;
     }

@@ -26,18 +26,18 @@ import java.util.function.LongSupplier;
 import org.jboss.logging.Logger;
 
 /**
- * Watches the pods of this node: lists them once, and then hears of changes for as long as it can go on from what it
- * knows. Of each pod only the UID is kept. Confined to the event loop.
+ * Watches the pods of this node. It lists them once, and then receives changes for as long as it can resume from the last
+ * known version. It keeps only the UID of each pod. Confined to the event loop.
  *
- * <p>What it does not know lives: before the first list, while the API server is away, and while the agent may not watch.
- * A pod that was seen to be deleted, or to finish, stays gone in every state, unless the API server shows it to live after
- * all; the last 10,000 of them are remembered.
+ * <p>A pod counts as living unless it is known to be gone: before the first list, while the API server is unreachable, and
+ * while the agent lacks the permission to watch. A pod that was seen to be deleted or to finish stays gone in every state,
+ * unless the API server later shows it as living; the last 10,000 such pods are remembered.
  */
 public final class PodWatch implements LivingPods, AutoCloseable {
 
     private static final Logger LOG = Logger.getLogger(PodWatch.class);
 
-    /** Only metadata where the server can: a tenth of a pod, and none of it secret. */
+    /** Requests only metadata if the server supports it: a tenth of a pod's size, and none of it secret. */
     private static final String ACCEPT_LIST =
             "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
     private static final String ACCEPT_EVENTS =
@@ -47,19 +47,21 @@ public final class PodWatch implements LivingPods, AutoCloseable {
     private static final int MOST_PODS = 10_000;
     private static final Duration PAGE_TIME = Duration.ofSeconds(30);
     private static final Duration PAGE_SILENCE = Duration.ofSeconds(5);
-    /** The server ends a watch after 5 to 10 minutes, as clients of Kubernetes ask it to, so that they spread anew. */
+    /**
+     * The server ends a watch after 5 to 10 minutes, as Kubernetes clients usually request, to redistribute the connections.
+     */
     private static final Duration SHORTEST_WATCH = Duration.ofMinutes(5);
-    /** Beyond its time, a watch that the server has not ended is broken. */
+    /** A watch that the server has not ended this long after its timeout is broken. */
     private static final Duration WATCH_GRACE = Duration.ofSeconds(30);
-    /** Three of the API server's bookmarks, of which one comes a minute. */
+    /** Three bookmarks of the API server, which sends one per minute. */
     private static final Duration WATCH_SILENCE = Duration.ofMinutes(3);
-    /** A watch that cannot go on from its version is accepted with 200 too, and ended by its first event. */
+    /** A watch whose version has expired is also accepted with 200, and ended by its first event. */
     private static final Duration STANDS_AFTER = Duration.ofSeconds(1);
     /** A watch that lasted this long was a success. */
     private static final Duration LONG_ENOUGH = Duration.ofSeconds(10);
-    /** Failures in a row that are worth a warning: a server that restarts makes one or two. */
+    /** Consecutive failures before a warning; a restarting server causes one or two. */
     private static final int TROUBLE = 3;
-    /** For the clocks of several API servers to differ, and for news to be on its way. */
+    /** Allows for clock differences between API servers and for delayed events. */
     private static final Duration LEEWAY = Duration.ofSeconds(60);
     private static final int MOST_GONE = 10_000;
     private static final int OK = 200;
@@ -80,32 +82,32 @@ public final class PodWatch implements LivingPods, AutoCloseable {
     private final Set<String> living = new HashSet<>();
     private final Set<String> gone = Collections.newSetFromMap(new BoundedMap<>(MOST_GONE));
     /**
-     * A time before the list that all is known since, by the API server's clock, which also dates tokens: this node's clock
-     * may be wrong, and be corrected later. Empty before the first list, and where the API server does not say its time.
+     * A time before the list from which all pods are known. It is taken from the API server's clock, which also dates
+     * tokens, because this node's clock may be wrong and be corrected later. Empty before the first list, and if the API
+     * server does not send its time.
      */
     private Optional<Instant> listedAt = Optional.empty();
-    /** What to watch from; empty if the pods have to be listed first. */
+    /** The version to watch from; empty if the pods must be listed first. */
     private String version = "";
     private int pageSize = LARGEST_PAGE;
     private State state = State.AWAY;
-    /** Whether the version expired, and no watch has stood since. */
+    /** Whether the version expired and no watch has been established since. */
     private boolean expired;
-    /** Since the last watch that lasted. */
+    /** Failures since the last watch that lasted. */
     private int failures;
-    /** Failures since the last watch that stood, however short. */
+    /** Failures since the last watch that was established, however short. */
     private int unheard;
-    /** Answers 403 since the last watch that stood. */
+    /** 403 responses since the last watch that was established. */
     private int refusals;
-    /** What the log said last, so that it says nothing twice. */
+    /** The state that was last logged, so that no state is logged twice in a row. */
     private Optional<State> said = Optional.empty();
-    /** The next attempt. */
     private Optional<Timer> retry = Optional.empty();
 
     private enum State {
-        /** Nothing has been heard yet, or nothing more is heard. */
+        /** No changes are received, either not yet or no longer. */
         AWAY,
         WATCHED,
-        /** Nothing is heard, as the agent may not watch. */
+        /** No changes are received, because the agent lacks the permission to watch. */
         FORBIDDEN,
         CLOSED
     }
@@ -113,8 +115,8 @@ public final class PodWatch implements LivingPods, AutoCloseable {
     /**
      * @param node the name of this node
      * @param nanos a monotonic clock
-     * @param timers of the event loop
-     * @param random numbers from 0 to 1
+     * @param timers schedules tasks on the event loop
+     * @param random returns numbers from 0 to 1
      */
     public PodWatch(
             ApiServer api, String node, Metrics metrics, LongSupplier nanos, Timers timers, DoubleSupplier random) {
@@ -129,16 +131,16 @@ public final class PodWatch implements LivingPods, AutoCloseable {
     }
 
     /**
-     * Begins to watch.
+     * Starts to watch.
      *
-     * @param listener is told the UID of each pod that is gone, on the event loop, after {@link #gone} says so
+     * @param listener receives the UID of each pod that is gone, on the event loop, after {@link #gone} reports it
      */
     public void start(Consumer<String> listener) {
         died = listener;
         resume();
     }
 
-    /** Whether the pods are known and the API server is heard. */
+    /** Returns whether the pods are known and changes are being received. */
     public boolean synced() {
         return state == State.WATCHED;
     }
@@ -148,7 +150,7 @@ public final class PodWatch implements LivingPods, AutoCloseable {
         if (podUid.isEmpty() || living.contains(podUid)) {
             return false;
         }
-        // A pod is there before it has a token: a list that is younger than the token would name it.
+        // A pod exists before its token is issued, so a list that is younger than the token would contain the pod.
         return gone.contains(podUid) || synced() && tokenIssuedAt.map(this::longBeforeTheList).orElse(false);
     }
 
@@ -156,7 +158,7 @@ public final class PodWatch implements LivingPods, AutoCloseable {
         return listedAt.map(list -> issuedAt.isBefore(list.minus(LEEWAY))).orElse(false);
     }
 
-    /** Watches no more. */
+    /** Stops watching. */
     @Override
     public void close() {
         state = State.CLOSED;
@@ -200,7 +202,9 @@ public final class PodWatch implements LivingPods, AutoCloseable {
         resumeAfter(RefusalBackoff.pause(refusals, random.getAsDouble()));
     }
 
-    /** Lists at once, as the pause before this attempt has spread the nodes; but not if the last list was of no use. */
+    /**
+     * Lists again at once, because the backoff before this attempt spread the nodes; waits if the last list did not help.
+     */
     private void expired(String why) {
         boolean again = expired;
         expired = true;
@@ -217,7 +221,7 @@ public final class PodWatch implements LivingPods, AutoCloseable {
         failures++;
         unheard++;
         over(end, end == WatchEnd.ENDED ? state : State.AWAY);
-        // The second is for an outage that follows a watch that stood, and was logged, but did not last.
+        // The second condition is for an outage after a watch that was established and logged, but did not last.
         if ((failures == TROUBLE || unheard == TROUBLE) && says(State.AWAY)) {
             LOG.warnf("The pods of this node cannot be watched; pods count as running until they are known to be deleted",
                     Field.of("reason", why), Field.of("node", node));
@@ -260,7 +264,7 @@ public final class PodWatch implements LivingPods, AutoCloseable {
         metrics.podsWatched(living.size(), synced());
     }
 
-    /** One list, page by page. All its pages are of the moment of the first one. */
+    /** One list, requested page by page. All pages show the state at the time of the first. */
     private final class Listing {
 
         private final long begun = nanos.getAsLong();
@@ -293,7 +297,7 @@ public final class PodWatch implements LivingPods, AutoCloseable {
 
         private void read(PodList page, ApiAnswer answer) {
             if (!page.whole()) {
-                failed(WatchEnd.BROKEN, "The API server's list of pods is not one");
+                failed(WatchEnd.BROKEN, "The API server's list of pods is incomplete");
                 return;
             }
             if (next.isEmpty()) {
@@ -307,7 +311,7 @@ public final class PodWatch implements LivingPods, AutoCloseable {
                 ask();
             } else {
                 failed(WatchEnd.BROKEN,
-                        "The API server's list of the pods of one node has over " + MOST_PODS + " of them");
+                        "The API server's list of the pods of this node has more than " + MOST_PODS + " entries");
             }
         }
 
@@ -322,7 +326,7 @@ public final class PodWatch implements LivingPods, AutoCloseable {
         }
     }
 
-    /** One watch, and what its events change. */
+    /** One watch, which applies its events. */
     private final class Watching implements PodEvents.Listener {
 
         private final PodEvents events = new PodEvents(this);
@@ -372,7 +376,7 @@ public final class PodWatch implements LivingPods, AutoCloseable {
                 over(WatchEnd.ENDED, state);
                 resume();
             } else {
-                failed(WatchEnd.ENDED, "The API server ends every watch on pods at once");
+                failed(WatchEnd.ENDED, "The API server ends every watch on pods immediately");
             }
         }
 

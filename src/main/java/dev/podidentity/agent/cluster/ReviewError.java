@@ -3,18 +3,20 @@ package dev.podidentity.agent.cluster;
 import java.util.regex.Pattern;
 
 /**
- * Why the API server does not accept a token, in the words of its authenticators: those of one alone, or of several as
- * {@code [a, b]}. All that has to be known of them is whether the token was refused or a look-up failed.
+ * The API server's reason for not accepting a token: the message of one authenticator, or those of several as
+ * {@code [a, b]}. It only serves to tell a rejected token from a failed look-up.
  *
- * <p>The words can hold names that whoever made the workload has chosen: {@code serviceaccounts "etcd-backup" not found}.
- * So quoted parts do not count, and every expression here needs a character that no name of Kubernetes has (they are of
- * lower-case letters, digits, {@code -} and {@code .}).
+ * <p>The text can contain names that the workload's author chose: {@code serviceaccounts "etcd-backup" not found}. Quoted
+ * parts are therefore ignored, and every pattern here requires a character that Kubernetes names cannot contain (they
+ * consist of lower-case letters, digits, {@code -} and {@code .}).
  *
- * @param text what the review says, empty if it says nothing
+ * @param text the error of the review; empty if there is none
  */
 record ReviewError(String text) {
 
-    /** The service-account authenticator's own refusals: it knows the token, so nobody else could have accepted it. */
+    /**
+     * Rejections by the service account authenticator itself: it knows the token, so no other authenticator could accept it.
+     */
     private static final Pattern REFUSED = Pattern.compile("service account token (?:has expired|has been invalidated"
             + "|is not valid yet|is issued in the future|claims could not be validated)"
             + "|Token has been invalidated"
@@ -23,8 +25,8 @@ record ReviewError(String text) {
             + "|UID \\([^)]*\\) does not match"
             + "|is invalid for the target audiences", Pattern.CASE_INSENSITIVE);
     /**
-     * A look-up that failed, as Go's network packages, etcd and Kubernetes' own errors put it. "Invalid bearer token" may
-     * stand beside it: an authenticator says so of every token that is not its own.
+     * Failed look-ups, as worded by Go's network packages, etcd and Kubernetes itself. "Invalid bearer token" may stand
+     * beside such a message, because each authenticator says so of every token that is not its own.
      */
     private static final Pattern FAILED = Pattern.compile("deadline exceeded|timed out|i/o timeout|handshake timeout|timeout: "
             + "|etcdserver: |etcdclient: |rpc error: |rate limiter |too many requests|service unavailable"
@@ -34,10 +36,10 @@ record ReviewError(String text) {
             + "|http2?: |tls: |x509: |context cancell?ed|request cancell?ed|operation was cancell?ed"
             + "|the server (?:is currently|was unable|has received|has asked|could not find|rejected our|reported a)"
             + "|an error on the server|is forbidden: |(?-i:\\bEOF\\b)", Pattern.CASE_INSENSITIVE);
-    /** As Go's {@code %q} writes it. */
+    /** A string as Go's {@code %q} writes it. */
     private static final Pattern QUOTED = Pattern.compile("\"(?:[^\"\\\\]|\\\\.)*+\"");
 
-    /** Whether the API server could not find out; what it says of the token then means nothing. */
+    /** Returns whether the API server could not decide, so that its result says nothing about the token. */
     boolean lookUpFailed() {
         return !REFUSED.matcher(text).find() && FAILED.matcher(QUOTED.matcher(text).replaceAll("\"\"")).find();
     }

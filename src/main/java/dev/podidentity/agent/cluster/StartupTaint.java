@@ -20,9 +20,9 @@ import java.util.function.DoubleSupplier;
 import org.jboss.logging.Logger;
 
 /**
- * Takes a taint off this node once the agent serves, so that no pod is scheduled before. Goes on until it is done; a
- * node that never had the taint is done at once. The taint is not put back when the agent ceases to serve: the pods
- * that are there by then hold credentials. Confined to the event loop.
+ * Removes a taint from this node once the agent serves credentials, so that no pod is scheduled earlier. It retries until it
+ * succeeds; a node that never had the taint needs no change. The taint is not restored when the agent stops serving, because
+ * the pods on the node have their credentials by then. Confined to the event loop.
  */
 public final class StartupTaint {
 
@@ -31,9 +31,9 @@ public final class StartupTaint {
     private static final Permission CHANGE_NODE =
             new Permission("take a taint off this node", "apiGroups \"\", resources nodes with the verbs get and patch");
     private static final Duration CHECK_INTERVAL = Duration.ofSeconds(1);
-    /** An API server that restarts refuses once or twice what it will allow. */
+    /** A restarting API server may refuse a call once or twice before it allows it. */
     private static final int EXPECTED_REFUSALS = 2;
-    /** Others change a young node's taints a few times. */
+    /** Other components change a new node's taints a few times. */
     private static final int EXPECTED_CONFLICTS = 5;
 
     private static final String JSON = "application/json";
@@ -59,9 +59,9 @@ public final class StartupTaint {
 
     /**
      * @param nodeName this node's name
-     * @param key the taint's key; one that ends in a slash stands for all that start with it
-     * @param serving whether every required listener is bound and the agent has AWS credentials of its own
-     * @param random from 0 to 1: shortens pauses, so that many nodes spread out
+     * @param key the taint's key; a key that ends in a slash matches all keys that start with it
+     * @param serving whether every required listener is bound and the agent has its own AWS credentials
+     * @param random returns numbers from 0 to 1, which shorten the backoff so that many nodes spread out
      */
     public StartupTaint(
             ApiServer api,
@@ -80,13 +80,13 @@ public final class StartupTaint {
         this.random = random;
     }
 
-    /** Starts to wait for the agent to serve, until the taint is gone or {@link #stop} is called. */
+    /** Starts to wait until the agent serves, and then retries until the taint is gone or {@link #stop} is called. */
     public void start() {
         metrics.startupTaint(true);
         check();
     }
 
-    /** Lets nothing more begin; a call that is under way may still do its work. */
+    /** Stops further attempts; a call in flight may still take effect. */
     public void stop() {
         stopped = true;
         next.ifPresent(Timers.Timer::cancel);
@@ -143,11 +143,11 @@ public final class StartupTaint {
         }
     }
 
-    /** The node's taints, each of which is an object with a key. */
+    /** Returns the node's taints, each of which is an object with a key. */
     private JsonArray taints(ApiAnswer answer) throws CallFailure {
         JsonObject node = answer.json("this node");
         if (!(node.getValue("metadata") instanceof JsonObject metadata) || !nodeName.equals(metadata.getValue("name"))) {
-            throw new CallFailure("The API server's answer is not this node", false);
+            throw new CallFailure("The API server's response is not this node", false);
         }
         if (!(node.getValue("spec") instanceof JsonObject spec) || spec.getValue("taints") == null) {
             return new JsonArray();
@@ -157,14 +157,14 @@ public final class StartupTaint {
                         && one.getValue("key") instanceof String)) {
             return taints;
         }
-        throw new CallFailure("The taints of this node cannot be read", false);
+        throw new CallFailure("The API server's list of this node's taints is malformed", false);
     }
 
     private boolean matches(String its) {
         return key.endsWith("/") ? its.startsWith(key) : its.equals(key);
     }
 
-    /** Nothing is changed if somebody else has changed the taints since they were read. */
+    /** Changes nothing if another client has changed the taints since they were read. */
     private void patch(JsonArray before, JsonArray others, List<String> ours) {
         JsonArray operations = new JsonArray()
                 .add(new JsonObject().put("op", "test").put("path", TAINTS).put("value", before))
@@ -195,7 +195,7 @@ public final class StartupTaint {
 
     private void refused(ApiAnswer answer) {
         if (answer.status() == NOT_FOUND) {
-            tryAgain("The API server knows no node of this name (HTTP 404): check that the environment variable NODE_NAME is"
+            tryAgain("The API server has no node of this name (HTTP 404): check that the environment variable NODE_NAME is"
                     + " spec.nodeName of the agent's pod");
         } else if (answer.refused()) {
             refusals++;
@@ -211,8 +211,8 @@ public final class StartupTaint {
     private void conflict(ApiAnswer answer) {
         conflicts++;
         if (conflicts > EXPECTED_CONFLICTS) {
-            warn("The API server refuses each change: look for what keeps changing this node's taints, or for an admission"
-                    + " policy that does not let the agent: \"" + answer.reason() + '"');
+            warn("The API server rejects every change: look for what keeps changing this node's taints, or for an admission"
+                    + " policy that rejects the agent's changes: \"" + answer.reason() + '"');
         }
         after(pause());
     }
@@ -222,7 +222,7 @@ public final class StartupTaint {
         after(pause());
     }
 
-    /** Once for each trouble, as it may last. */
+    /** Logs each problem once, because it may last. */
     private void warn(String remedy) {
         if (!stopped && !remedy.equals(lastWarning)) {
             lastWarning = remedy;

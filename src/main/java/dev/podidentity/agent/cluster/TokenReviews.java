@@ -16,11 +16,11 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Token reviews by the API server, which also knows whether the pod and the service account still exist. What it says of a
- * token is taken from its answer alone, never from the token. Confined to the event loop.
+ * Verifies tokens by reviews of the API server, which also knows whether the pod and the service account still exist. The
+ * claims come from the review alone, never from the token. Confined to the event loop.
  *
- * <p>The issuer of the claims is the URL of the API server: whichever of its issuers a token is of, it is this cluster's,
- * and within one cluster no UID is given twice.
+ * <p>The issuer of the claims is the API server's URL: whichever of the cluster's issuers issued the token, it is this
+ * cluster's, and UIDs are unique within one cluster.
  */
 public final class TokenReviews implements TokenReviewer {
 
@@ -31,7 +31,7 @@ public final class TokenReviews implements TokenReviewer {
     private final ApiServer api;
     private final String audience;
 
-    /** @param audience that a token must be for */
+    /** @param audience the audience that a token must have */
     public TokenReviews(ApiServer api, String audience) {
         this.api = api;
         this.audience = audience;
@@ -57,18 +57,18 @@ public final class TokenReviews implements TokenReviewer {
 
     private Verification read(JsonObject review) throws CallFailure {
         JsonObject status = object(review, "status");
-        // False is left out, but a status without anything is no answer to the question.
+        // The API server omits false, but an empty status is not an answer.
         Object authenticated = status.getValue("authenticated", false);
         if (status.isEmpty() || !(authenticated instanceof Boolean accepted)) {
             throw unusable();
         }
-        // Its error is not repeated: it says nothing that the pod's owner could use, and might hold what is the token's.
+        // The review's error is not repeated: it does not help the pod's owner, and might contain parts of the token.
         if (!accepted) {
             if (new ReviewError(text(status, "error")).lookUpFailed()) {
                 return new NotVerified(NotVerified.Reason.API_SERVER);
             }
             return new RejectedToken(RejectedToken.Kind.INVALID, "The API server does not accept the token: its pod or service"
-                    + " account is gone, or it is not of this cluster");
+                    + " account was deleted, or the token is from another cluster");
         }
         if (!(status.getValue("audiences") instanceof JsonArray audiences && audiences.contains(audience))) {
             return new RejectedToken(RejectedToken.Kind.INVALID, "The API server does not accept the token for the audience "
@@ -77,7 +77,7 @@ public final class TokenReviews implements TokenReviewer {
         JsonObject user = object(status, "user");
         Matcher name = USER.matcher(text(user, "username"));
         if (!name.matches()) {
-            return new RejectedToken(RejectedToken.Kind.INVALID, "The token is not that of a service account");
+            return new RejectedToken(RejectedToken.Kind.INVALID, "The token does not belong to a service account");
         }
         if (text(user, "uid").isEmpty()) {
             throw unusable();
@@ -98,7 +98,7 @@ public final class TokenReviews implements TokenReviewer {
                 Optional.of(first(extra, "node-name")).filter(node -> !node.isEmpty()));
     }
 
-    /** An absent object is empty. */
+    /** Returns the member; an empty object if it is absent. */
     private static JsonObject object(JsonObject parent, String name) throws CallFailure {
         Object value = parent.getValue(name);
         if (value == null) {
@@ -110,7 +110,7 @@ public final class TokenReviews implements TokenReviewer {
         throw unusable();
     }
 
-    /** An absent text is empty. */
+    /** Returns the member; an empty string if it is absent. */
     private static String text(JsonObject parent, String name) throws CallFailure {
         Object value = parent.getValue(name);
         if (value == null) {
@@ -134,7 +134,7 @@ public final class TokenReviews implements TokenReviewer {
     }
 
     private static CallFailure unusable() {
-        return new CallFailure("The API server's answer for a token review cannot be used: a part is missing or of the wrong"
+        return new CallFailure("The API server's response to a token review is malformed: a field is missing or has the wrong"
                 + " type", false);
     }
 }
