@@ -23,20 +23,20 @@ import software.amazon.awssdk.identity.spi.IdentityProvider;
 import software.amazon.awssdk.identity.spi.ResolveIdentityRequest;
 
 /**
- * The AWS credentials with which the agent itself calls EKS Auth: from the environment, the shared config and
- * credentials files, or IMDSv2; never from a container credentials endpoint, as that would be this very agent.
+ * Holds the agent's own AWS credentials, with which it calls EKS Auth. They come from the environment, the shared config and
+ * credentials files, or IMDSv2. They never come from a container credentials endpoint, because that would be this agent.
  *
- * <p>Finding them reads files and calls IMDS, so it is done on a worker thread and the outcome kept; a call to EKS Auth
- * takes what is kept and never waits. Once found, they stay in use while they cannot be refreshed: EKS Auth decides
- * whether they are still good, and what it last said of them is kept too.
+ * <p>Finding them reads files and calls IMDS, so it runs on a worker thread, and calls to EKS Auth use the last result
+ * without waiting. If they cannot be refreshed, the last ones stay in use: EKS Auth decides whether they are still good, and
+ * its last verdict on them is kept.
  */
 public final class AgentCredentials implements IdentityProvider<AwsCredentialsIdentity> {
 
-    /** How often the sources are asked again; each decides for itself whether to look anew. The reference's interval. */
+    /** How often the sources are queried, as in the reference; each source decides whether to read its credentials again. */
     public static final Duration REFRESH_INTERVAL = Duration.ofMinutes(1);
 
     private static final Logger LOG = Logger.getLogger(AgentCredentials.class);
-    /** A new policy takes effect on one server of AWS after the other, so that refusals and answers alternate for a while. */
+    /** A new policy reaches the servers of AWS one after another, so acceptance and rejection alternate for a while. */
     private static final Duration BETWEEN_LINES = Duration.ofSeconds(10);
 
     private final Supplier<AwsCredentialsProvider> profile;
@@ -52,22 +52,22 @@ public final class AgentCredentials implements IdentityProvider<AwsCredentialsId
     private boolean reported;
 
     private volatile AwsCredentials current;
-    /** Whether the last refresh found none, so that the current ones are those of an earlier one. */
+    /** Whether the last refresh found none, so that the current ones are from an earlier refresh. */
     private volatile boolean kept;
     private final CompletableFuture<Void> found = new CompletableFuture<>();
 
     private final Object judgement = new Object();
-    /** Those that EKS Auth refused in its last word on them; null if there are none. Changed under the judgement's lock. */
+    /** The credentials that EKS Auth rejected in its last verdict, or null. Changed under the judgement lock. */
     private volatile AwsCredentialsIdentity refused;
-    // Guarded by the judgement's lock, which is never held for long.
+    // Guarded by the judgement lock, which is only held briefly.
     private Optional<String> loggedRefusal = Optional.empty();
     private OptionalLong lastLine = OptionalLong.empty();
 
     /**
-     * @param rotate whether to read the shared files anew at each refresh
-     * @param worker runs what blocks
-     * @param clock tells the time that credentials expire by
-     * @param nanos the monotonic clock
+     * @param rotate whether each refresh reads the shared files again
+     * @param worker runs blocking tasks
+     * @param clock decides whether credentials have expired
+     * @param nanos a monotonic clock
      */
     public static AgentCredentials ofThisNode(boolean rotate, Executor worker, Clock clock, LongSupplier nanos) {
         return new AgentCredentials(
@@ -80,9 +80,9 @@ public final class AgentCredentials implements IdentityProvider<AwsCredentialsId
                 nanos);
     }
 
-    /** Made when it is asked, as making it reads the config file, which may be malformed. */
+    /** Creates the provider on first use, because that reads the config file, which may be malformed. */
     private static AwsCredentialsProvider imds() {
-        // The SDK has no other way to forbid IMDSv1, to which it would fall back.
+        // The SDK would fall back to IMDSv1, and has no other way to forbid it.
         System.setProperty("aws.disableEc2MetadataV1", "true");
         AtomicReference<AwsCredentialsProvider> made = new AtomicReference<>();
         return () -> {
@@ -110,22 +110,22 @@ public final class AgentCredentials implements IdentityProvider<AwsCredentialsId
         this.nanos = nanos;
     }
 
-    /** Whether credentials have been found. Any thread. */
+    /** Returns whether credentials were found. Any thread. */
     public boolean available() {
         return current != null;
     }
 
     /**
-     * Whether the credentials that were found can be used, as far as is known: they are the last refresh's or have not
-     * expired, and EKS Auth has not refused them in its last word on them. Those of a refresh may have passed their
-     * expiration: IMDS hands such ones out in an outage, and AWS accepts them then. Any thread.
+     * Returns whether the credentials appear to be usable: they are from the last refresh or have not expired, and EKS Auth
+     * did not reject them in its last verdict. Those of the last refresh may be past their expiration, because IMDS serves
+     * such credentials in an outage, and AWS then accepts them. Any thread.
      */
     public boolean usable() {
         AwsCredentials now = current;
         return now != null && !(kept && expired(now)) && !now.equals(refused);
     }
 
-    /** When the credentials that were found expire; empty if there are none, or if they do not. Any thread. */
+    /** Returns when the credentials expire; empty if there are none, or if they do not expire. Any thread. */
     public Optional<Instant> expiration() {
         return Optional.ofNullable(current).flatMap(AwsCredentials::expirationTime);
     }
@@ -134,16 +134,16 @@ public final class AgentCredentials implements IdentityProvider<AwsCredentialsId
         return credentials.expirationTime().map(expiration -> !expiration.isAfter(clock.instant())).orElse(false);
     }
 
-    /** What calls are signed with now; null if nothing was found yet. */
+    /** Returns the credentials that sign calls now; null if none were found yet. */
     AwsCredentialsIdentity current() {
         return current;
     }
 
     /**
-     * EKS Auth has answered a call. Trouble that is not about the caller says nothing about the credentials. Any thread;
-     * never blocks.
+     * Records the verdict of EKS Auth on the credentials. Failures that are not about the caller say nothing about them. Any
+     * thread; never blocks.
      *
-     * @param signedWith what the call was signed with; ignored if others are in use by now
+     * @param signedWith the credentials that signed the call; ignored if they are no longer in use
      */
     void answered(AwsCredentialsIdentity signedWith, EksAuthAnswer answer) {
         if (signedWith == null || !signedWith.equals(current)) {
@@ -191,7 +191,7 @@ public final class AgentCredentials implements IdentityProvider<AwsCredentialsId
         return may;
     }
 
-    /** Completes once credentials have been found, on the worker. */
+    /** Completes on the worker once credentials were found. */
     CompletableFuture<Void> found() {
         return found;
     }
@@ -214,14 +214,14 @@ public final class AgentCredentials implements IdentityProvider<AwsCredentialsId
             AwsCredentials resolved = chain.resolveCredentials();
             if (current == null || reported) {
                 reported = false;
-                LOG.infof("The agent's own AWS credentials are found",
+                LOG.infof("The agent's own AWS credentials were found",
                         Field.of("accessKeyId", resolved.accessKeyId()));
             }
             current = resolved;
             kept = false;
             found.complete(null);
         } catch (RuntimeException e) {
-            // Not SdkException alone: a malformed file comes as whatever its parser throws.
+            // A malformed file causes whatever its parser throws, not only an SdkException.
             kept = true;
             if (!reported) {
                 reported = true;
@@ -239,7 +239,7 @@ public final class AgentCredentials implements IdentityProvider<AwsCredentialsId
         return AwsCredentialsIdentity.class;
     }
 
-    /** What the last refresh found. Never blocks. */
+    /** Returns what the last refresh found. Never blocks. */
     @Override
     public CompletableFuture<? extends AwsCredentialsIdentity> resolveIdentity(ResolveIdentityRequest request) {
         AwsCredentials now = current;
@@ -248,13 +248,13 @@ public final class AgentCredentials implements IdentityProvider<AwsCredentialsId
                 : CompletableFuture.failedFuture(new UnavailableException());
     }
 
-    /** There are no credentials yet. */
+    /** Thrown if the agent has no credentials yet. */
     static final class UnavailableException extends RuntimeException {
 
         private static final long serialVersionUID = 1L;
 
         UnavailableException() {
-            super("The agent has no AWS credentials of its own yet: see its log", null, false, false);
+            super("The agent has not found its own AWS credentials yet: see its log", null, false, false);
         }
     }
 }

@@ -9,7 +9,7 @@ import software.amazon.awssdk.services.eksauth.model.Credentials;
 import software.amazon.awssdk.services.eksauth.model.PodIdentityAssociation;
 import software.amazon.awssdk.services.eksauth.model.Subject;
 
-/** Takes an answer of EKS Auth apart. Every field may be missing in a bad one; such an answer is a failure. */
+/** Reads a successful response of EKS Auth. Any field may be missing in a bad response, which becomes a failure. */
 final class AnswerReader {
 
     /** arn:partition:sts::account:assumed-role/role/session, in any partition. */
@@ -77,7 +77,7 @@ final class AnswerReader {
             return bad("its assumedRoleUser.arn is not the ARN of an assumed role");
         }
         if (!expiration.isAfter(clock.instant())) {
-            return bad("its credentials have expired already; check the clock of this node");
+            return bad("its credentials have already expired; check the clock of this node");
         }
         return new IssuedCredentials(
                 credentials.accessKeyId(),
@@ -100,6 +100,6 @@ final class AnswerReader {
     }
 
     private static TransientFailure bad(String what) {
-        return new TransientFailure(TransientFailure.Reason.BAD_ANSWER, "The answer of EKS Auth cannot be used: " + what);
+        return new TransientFailure(TransientFailure.Reason.BAD_ANSWER, "The response of EKS Auth cannot be used: " + what);
     }
 }

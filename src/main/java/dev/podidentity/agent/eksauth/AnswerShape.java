@@ -15,15 +15,15 @@ import software.amazon.awssdk.core.interceptor.ExecutionAttributes;
 import software.amazon.awssdk.core.interceptor.ExecutionInterceptor;
 
 /**
- * Holds the body of every answer to a size, and of a good one to the types of the service's model. The SDK itself takes a
- * number for a string, and would make it a secret key; and it reads a body of any length into memory, an error's too.
+ * Limits the size of every response body, and checks that a successful one has the types of the service's model. The SDK
+ * itself would accept a number as a secret key, and reads a body of any length into memory, even that of an error.
  */
 final class AnswerShape implements ExecutionInterceptor {
 
     private static final List<String> STRINGS = List.of("accessKeyId", "secretAccessKey", "sessionToken");
     /**
-     * Session tokens take some KiB; nothing else in an answer is long. As many as calls may be under way are held at once,
-     * and as many as identities may be cached for hours.
+     * Session tokens take a few KiB; nothing else in a response is long. The agent holds as many bodies as it has calls in
+     * flight, and keeps the credentials of every cached identity for hours.
      */
     static final int LARGEST_BODY = 32 * 1024;
 
@@ -66,11 +66,11 @@ final class AnswerShape implements ExecutionInterceptor {
     private static void optional(JsonObject object, String name, Class<?> type) throws MalformedException {
         Object value = object.getValue(name);
         if (value != null && !type.isInstance(value)) {
-            throw new MalformedException("its " + name + " is of the wrong type");
+            throw new MalformedException("its " + name + " has the wrong type");
         }
     }
 
-    /** An answer that EKS Auth would not give. */
+    /** A response that EKS Auth would not send. */
     static final class MalformedException extends IOException {
 
         MalformedException(String what) {
@@ -78,11 +78,11 @@ final class AnswerShape implements ExecutionInterceptor {
         }
     }
 
-    /** Hands the body through as it comes, and ends it with an error if it is too long or not of the right shape. */
+    /** Passes the body on as it arrives, and ends it with an error if it is too long or malformed. */
     private static final class Checking implements Subscriber<ByteBuffer> {
 
         private final Subscriber<? super ByteBuffer> next;
-        /** Whether it must be of the model's types; what an error says is for the SDK to read. */
+        /** Whether the response is successful and must match the model; the SDK reads the body of an error. */
         private final boolean good;
         private final Buffer body = Buffer.buffer();
         private int length;
@@ -108,7 +108,7 @@ final class AnswerShape implements ExecutionInterceptor {
             length += part.remaining();
             if (length > LARGEST_BODY) {
                 subscription.cancel();
-                fail(new MalformedException("it is over " + LARGEST_BODY + " bytes long"));
+                fail(new MalformedException("it is longer than " + LARGEST_BODY + " bytes"));
                 return;
             }
             if (good) {

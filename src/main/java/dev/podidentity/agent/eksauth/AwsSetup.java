@@ -21,8 +21,8 @@ import software.amazon.awssdk.regions.providers.SystemSettingsRegionProvider;
 import software.amazon.awssdk.services.eksauth.endpoints.EksAuthEndpointProvider;
 
 /**
- * What the agent would take from the environment, the shared files and IMDS, source by source, so that somebody can be told where
- * it is from. The order is the agent's own. Blocks.
+ * Reports what the agent would take from the environment, the shared files and IMDS, and from which of these sources. The
+ * order is the agent's own. Blocks.
  */
 public final class AwsSetup {
 
@@ -40,7 +40,7 @@ public final class AwsSetup {
                 new Source<>(IMDS, () -> new InstanceProfileRegionProvider().getRegion())));
     }
 
-    /** Looks for the credentials; those that are found are a secret. */
+    /** Looks for the credentials, which are a secret. */
     public static Sourced<AwsCredentials> credentials() {
         System.setProperty("aws.disableEc2MetadataV1", "true");
         return first(List.of(
@@ -63,7 +63,7 @@ public final class AwsSetup {
                 }
                 without.add(source.name);
             } catch (RuntimeException e) {
-                // Not SdkException alone: a malformed file comes as whatever its parser throws.
+                // A malformed file causes whatever its parser throws, not only an SdkException.
                 without.add(source.name);
             }
         }
@@ -71,9 +71,9 @@ public final class AwsSetup {
     }
 
     /**
-     * How EKS Auth would be called.
+     * Returns how EKS Auth would be called.
      *
-     * @throws IllegalArgumentException if the settings contradict each other or cannot be used, with what to do
+     * @throws IllegalArgumentException if the settings are contradictory or unusable; the message says what to do
      */
     public static Target eksAuth(Region region, Optional<URI> configured, Map<String, String> environment) {
         EksAuthSettings settings = EksAuthSettings.of("any", configured, Duration.ofSeconds(1), 1, environment);
@@ -92,22 +92,22 @@ public final class AwsSetup {
     }
 
     /**
-     * Where EKS Auth is.
+     * The endpoint of EKS Auth, and how it is reached.
      *
-     * @param custom whether it is another URL than the region's own
-     * @param ownTrust whether certificate authorities of {@link TrustRoots} take the place of the platform's
+     * @param custom whether the URL is not the region's own
+     * @param ownTrust whether the certificate authorities of {@link TrustRoots} replace the platform's
      */
     public record Target(URI url, boolean custom, ProxyEnvironment proxies, boolean ownTrust) {}
 
     /**
-     * What was found.
+     * A setting and its source.
      *
-     * @param source where, in the words of a sentence; empty if nothing was found
-     * @param without the sources before it, which have none or cannot be read
+     * @param source where it was found, as part of a sentence; empty if it was not found
+     * @param without the sources of higher precedence, which lack the setting or cannot be read
      */
     public record Sourced<T>(Optional<T> value, String source, List<String> without) {
 
-        /** Without the value, which may be secret. */
+        /** Omits the value, which may be secret. */
         @Override
         public String toString() {
             return "Sourced[" + source + "]";

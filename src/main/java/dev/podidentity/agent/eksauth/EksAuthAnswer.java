@@ -1,4 +1,4 @@
 package dev.podidentity.agent.eksauth;
 
-/** What came of one call to EKS Auth. */
+/** The result of one call to EKS Auth. */
 public sealed interface EksAuthAnswer permits IssuedCredentials, EksAuthFailure {}

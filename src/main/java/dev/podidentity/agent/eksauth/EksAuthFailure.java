@@ -1,18 +1,18 @@
 package dev.podidentity.agent.eksauth;
 
-/** Why EKS Auth issued no credentials. What happens next depends on the class, and is decided where it happens. */
+/** Why EKS Auth issued no credentials. Callers decide by the class what happens next. */
 public sealed interface EksAuthFailure extends EksAuthAnswer permits PermanentFailure, TransientFailure {
 
-    /** The error code, one of a fixed set, so that it can be a metric's label. */
+    /** Returns the error code, one of a fixed set, so that it can be a metric label. */
     String code();
 
-    /** What went wrong and what to do, for the person who runs the pod; holds no secret. */
+    /** Returns what went wrong and what to do, for the owner of the pod; contains no secret. */
     String message();
 
-    /** What EKS Auth said itself. */
+    /** Returns what EKS Auth itself said. */
     Said said();
 
-    /** The message, and after it what EKS Auth said. */
+    /** Returns the message, followed by what EKS Auth said. */
     default String explanation() {
         String said = said().inWords();
         return said.isEmpty() ? message() : message() + ". " + said;

@@ -11,16 +11,16 @@ import java.util.stream.Stream;
 import javax.net.ssl.TrustManager;
 
 /**
- * How EKS Auth is called: what is configured, and what the environment adds. Made at start, so that what cannot be
- * used is said there.
+ * How to call EKS Auth, from the configuration and the environment. Created at startup, so that unusable settings are
+ * reported then.
  *
  * @param clusterName the EKS cluster
- * @param endpoint the URL to call, where it is not the region's own
+ * @param endpoint the URL to call, if it is not the region's own
  * @param fips whether to call the region's FIPS endpoint
- * @param trust the certificate authorities to trust, where they are not the platform's
- * @param proxies which proxy to take
- * @param attemptTimeout the time one call may take
- * @param maxConnections how many calls may be under way at once
+ * @param trust the certificate authorities to trust, if they are not the platform's
+ * @param proxies selects the proxy
+ * @param attemptTimeout the timeout of one call
+ * @param maxConnections the maximum number of calls in flight
  */
 record EksAuthSettings(
         String clusterName,
@@ -31,13 +31,13 @@ record EksAuthSettings(
         Duration attemptTimeout,
         int maxConnections) {
 
-    /** @throws IllegalArgumentException if the settings contradict each other or cannot be used, with what to do */
+    /** @throws IllegalArgumentException if the settings are contradictory or unusable; the message says what to do */
     EksAuthSettings {
         if (fips && endpoint.isPresent()) {
             throw new IllegalArgumentException("--endpoint (or AWS_ENDPOINT_URL) cannot be combined with"
                     + " AWS_USE_FIPS_ENDPOINT=true: remove one of them");
         }
-        // Of any endpoint, so that a malformed variable is found at start.
+        // Checked for any endpoint, so that a malformed variable is reported at startup.
         endpoint.ifPresentOrElse(proxies::proxyFor, () -> proxies.proxyFor(URI.create("https://eks-auth")));
     }
 

@@ -19,7 +19,7 @@ import javax.net.ssl.SSLException;
 import org.jboss.logging.Logger;
 import software.amazon.awssdk.awscore.exception.AwsServiceException;
 
-/** Sorts what the SDK throws into failures that say what to do. The one place that knows EKS Auth's error names. */
+/** Turns what the SDK throws into failures that say what to do. The only class that knows the error names of EKS Auth. */
 final class FailureReader {
 
     private static final Logger LOG = Logger.getLogger(FailureReader.class);
@@ -32,9 +32,9 @@ final class FailureReader {
     private static final int FORBIDDEN = 403;
     private static final int NOT_FOUND = 404;
     private static final int LONGEST_CODE = 64;
-    /** A chain of causes may end in a circle. */
+    /** A longer chain of causes is assumed to be a cycle. */
     private static final int MOST_CAUSES = 20;
-    /** Whatever the status: only the caller's rate is meant. */
+    /** These mean that the caller exceeds a rate, whatever the status. */
     private static final Set<String> THROTTLING = Set.of(
             "ThrottlingException", "Throttling", "ThrottledException", "TooManyRequestsException", "SlowDown",
             "RequestThrottled", "RequestThrottledException", "RequestLimitExceeded");
@@ -48,8 +48,8 @@ final class FailureReader {
     }
 
     /**
-     * Sorts one failure. The SDK wraps what happened, often more than once, so each kind is looked for in the whole chain
-     * of causes, the most telling first.
+     * Classifies a failure. The SDK wraps the cause, often more than once, so each kind is looked for in the whole chain of
+     * causes, the most specific first.
      */
     EksAuthFailure read(Throwable thrown) {
         List<Throwable> causes = causes(thrown);
@@ -61,27 +61,27 @@ final class FailureReader {
                 return new TransientFailure(TransientFailure.Reason.NOT_READY, cause.getMessage());
             }
             if (cause instanceof AnswerShape.MalformedException) {
-                return badAnswer("The answer of EKS Auth at " + endpointHost + " cannot be used: " + cause.getMessage());
+                return badAnswer("The response of EKS Auth at " + endpointHost + " cannot be used: " + cause.getMessage());
             }
         }
         if (any(causes, UnknownHostException.class)) {
             return new TransientFailure(TransientFailure.Reason.NO_ADDRESS, "The host name " + endpointHost
-                    + " of EKS Auth has no address: check the DNS of this node; a private cluster needs a VPC endpoint"
+                    + " of EKS Auth does not resolve: check the DNS of this node; a private cluster needs a VPC endpoint"
                     + " for eks-auth with private DNS for *.api.aws");
         }
         if (any(causes, CertificateException.class)) {
             return new TransientFailure(TransientFailure.Reason.TLS, "The certificate of EKS Auth at " + endpointHost
-                    + " is not trusted: check what answers at this name, and that AWS_CA_BUNDLE holds the authority of a"
-                    + " private endpoint or of a proxy");
+                    + " is not trusted: check which server responds at this name, and that AWS_CA_BUNDLE contains the"
+                    + " certificate authority of a private endpoint or of a proxy");
         }
         if (causes.stream().anyMatch(FailureReader::timedOut)) {
-            return new TransientFailure(TransientFailure.Reason.TIMED_OUT,
-                    "EKS Auth at " + endpointHost
-                    + " did not answer in time: if it stays so, check the DNS, the route and the security groups of this node");
+            return new TransientFailure(TransientFailure.Reason.TIMED_OUT, "EKS Auth at " + endpointHost
+                    + " did not respond in time: if this persists, check the DNS, the route and the security groups of this"
+                    + " node");
         }
         if (causes.stream().anyMatch(FailureReader::withoutTls)) {
-            return new TransientFailure(TransientFailure.Reason.TLS, "No TLS connection to EKS Auth at " + endpointHost
-                    + " can be made: check what answers at this name, --endpoint and the proxy");
+            return new TransientFailure(TransientFailure.Reason.TLS, "The TLS handshake with EKS Auth at " + endpointHost
+                    + " failed: check which server responds at this name, --endpoint and the proxy");
         }
         if (causes.stream().anyMatch(FailureReader::unreachable)) {
             return new TransientFailure(TransientFailure.Reason.UNREACHABLE, "EKS Auth at " + endpointHost
@@ -89,10 +89,10 @@ final class FailureReader {
         }
         if (any(causes, IOException.class)) {
             return new TransientFailure(TransientFailure.Reason.BROKEN, "The connection to EKS Auth at " + endpointHost
-                    + " broke: try again; if it stays so, check the proxy and the network of this node");
+                    + " was lost: try again; if this persists, check the proxy and the network of this node");
         }
         LOG.debugf("A call to EKS Auth failed for an unknown reason", Field.of("causes", names(causes)));
-        return badAnswer("The answer of EKS Auth at " + endpointHost + " could not be read");
+        return badAnswer("The response of EKS Auth at " + endpointHost + " could not be read");
     }
 
     private static List<Throwable> causes(Throwable thrown) {
@@ -114,19 +114,19 @@ final class FailureReader {
                 || cause instanceof SslHandshakeTimeoutException;
     }
 
-    /** A TLS connection that was there and has closed is a broken one. */
+    /** A TLS connection that was established and then closed counts as lost. */
     private static boolean withoutTls(Throwable cause) {
         return cause instanceof SSLException && !(cause instanceof SslClosedEngineException);
     }
 
-    /** The JDK has no type for ENETUNREACH, only the system's words. */
+    /** The JDK has no exception type for ENETUNREACH, only the system's message. */
     private static boolean unreachable(Throwable cause) {
         return cause instanceof ConnectException
                 || cause instanceof NoRouteToHostException
                 || cause instanceof SocketException && String.valueOf(cause.getMessage()).contains("Network is unreachable");
     }
 
-    /** Names alone: a message may hold what went over the wire. */
+    /** Returns class names only: a message may contain what was sent or received. */
     private static String names(List<Throwable> causes) {
         return causes.stream().map(cause -> cause.getClass().getName()).collect(Collectors.joining(" < "));
     }
@@ -139,7 +139,7 @@ final class FailureReader {
             return new PermanentFailure(refusal.reason(), refusal.message(), said);
         }
         TransientFailure trouble = (TransientFailure) failure;
-        // A message about a signature may hold what was signed, with the agent's own session token in it.
+        // A message about a signature may contain what was signed, including the agent's own session token.
         boolean own = trouble.reason() == TransientFailure.Reason.AGENT_CREDENTIALS;
         return new TransientFailure(trouble.reason(), trouble.message(), own ? said.withoutMessage() : said);
     }
@@ -155,7 +155,7 @@ final class FailureReader {
         return refusal ? refused(status, code) : unnamed(status, code);
     }
 
-    /** EKS Auth says its own refusals with 400. With 403, IAM and the check of the signature speak about the caller. */
+    /** EKS Auth reports its own refusals with 400. A 403 comes from IAM or the signature check, and concerns the caller. */
     private static TransientFailure forbidden(String code) {
         return code.equals(ACCESS_DENIED)
                 ? new TransientFailure(TransientFailure.Reason.AGENT_PERMISSION,
@@ -183,7 +183,7 @@ final class FailureReader {
             case NO_ASSOCIATION -> new PermanentFailure(PermanentFailure.Reason.NO_ASSOCIATION,
                     "There is no EKS Pod Identity association for this service account in cluster " + clusterName
                             + ": create one with 'aws eks create-pod-identity-association'; a new one takes some seconds");
-            // Other protocols of AWS say with 400 what this one says with 403.
+            // Other AWS protocols use 400 where this one uses 403.
             case "RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture", "UnrecognizedClientException",
                     "InvalidSignatureException", "MissingAuthenticationTokenException", "IncompleteSignatureException",
                     "InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken" -> notAccepted(code);
@@ -202,11 +202,11 @@ final class FailureReader {
             return unavailable();
         }
         if (status < BAD_REQUEST || code.isEmpty()) {
-            return badAnswer("What answers at " + endpointHost + " with status " + status
+            return badAnswer("The server that responds at " + endpointHost + " with status " + status
                     + " is not EKS Auth: check --endpoint and the proxy");
         }
-        // Nobody has said that it stays, and a refusal would take valid credentials away.
-        return badAnswer("EKS Auth answers with " + code + " (status " + status + "), which the agent does not know");
+        // Not known to be permanent, and a permanent failure would discard valid credentials.
+        return badAnswer("EKS Auth responds with " + code + " (status " + status + "), which the agent does not know");
     }
 
     private static TransientFailure throttled() {
@@ -231,7 +231,7 @@ final class FailureReader {
         return new TransientFailure(TransientFailure.Reason.BAD_ANSWER, message);
     }
 
-    /** An error name as it may stand in a message: the other side chooses it. */
+    /** Returns an error name that is safe in a message: the remote server chooses it. */
     private static String plain(String code) {
         if (code == null) {
             return "";

@@ -14,9 +14,9 @@ import software.amazon.awssdk.services.eksauth.EksAuthAsyncClient;
 import software.amazon.awssdk.services.eksauth.EksAuthAsyncClientBuilder;
 
 /**
- * A call that goes nowhere: it runs once through the SDK, from the request to the answer, before the first pod does. On
- * a JVM the classes of that way take some hundred milliseconds to load; they are loaded here, on a worker, rather than
- * on the event loop while a pod waits.
+ * Makes one call through the SDK, from request to response, without the network and before the first pod's call. On a JVM,
+ * loading the classes involved takes some hundred milliseconds; this loads them on a worker, rather than on the event loop
+ * while a pod waits.
  */
 final class FirstCall {
 
@@ -25,7 +25,7 @@ final class FirstCall {
 
     private FirstCall() {}
 
-    /** Makes the call with a client that is configured like the real one. Blocks until it is answered. */
+    /** Makes the call with a client that is configured like the real one. Blocks until it completes. */
     static void make(EksAuthAsyncClientBuilder like) {
         try (EksAuthAsyncClient client = like.httpClient(new Nowhere())
                 .credentialsProvider(StaticCredentialsProvider.create(AwsBasicCredentials.create("none", "none")))
@@ -34,7 +34,7 @@ final class FirstCall {
         }
     }
 
-    /** Answers each request by itself. */
+    /** Responds to each request without the network. */
     private static final class Nowhere implements SdkAsyncHttpClient {
 
         @Override
@@ -49,7 +49,7 @@ final class FirstCall {
 
         @Override
         public void close() {
-            // Holds nothing.
+            // Holds no resources.
         }
     }
 

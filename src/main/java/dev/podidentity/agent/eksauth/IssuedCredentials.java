@@ -4,13 +4,13 @@ import java.time.Instant;
 import java.util.Objects;
 
 /**
- * What EKS Auth issued for a token. Complete: an answer that lacks a part never becomes one of these.
+ * The credentials that EKS Auth issued for a token. They are complete: a response that lacks a part is a failure instead.
  *
- * @param accessKeyId the access key's id, not a secret
+ * @param accessKeyId the access key's ID, not a secret
  * @param secretAccessKey a secret
  * @param sessionToken a secret
  * @param accountId the account of the assumed role
- * @param expiration when AWS stops accepting them
+ * @param expiration when AWS stops accepting the credentials
  * @param namespace the namespace that EKS Auth read from the verified token
  * @param serviceAccount the service account that EKS Auth read from the verified token
  * @param roleArn the ARN of the assumed role's session

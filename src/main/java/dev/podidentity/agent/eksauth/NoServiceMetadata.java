@@ -5,9 +5,9 @@ import com.oracle.svm.core.annotate.TargetClass;
 import software.amazon.awssdk.regions.ServiceMetadata;
 
 /**
- * Keeps the endpoints of the 300 other AWS services out of the native executable. The SDK has them in tables of some
- * MB, for clients without rules for their endpoints; that of EKS Auth has such rules. Without a table, the SDK derives an
- * endpoint from the partition, as it does for a service that is newer than it.
+ * Keeps the endpoints of the 300 other AWS services out of the native executable. The SDK stores them in tables of several
+ * MB, for clients that have no endpoint rules; the client of EKS Auth has them. Without a table, the SDK derives an endpoint
+ * from the partition, as it does for services newer than the SDK.
  */
 @TargetClass(className = "software.amazon.awssdk.regions.GeneratedServiceMetadataProvider")
 final class NoServiceMetadata {

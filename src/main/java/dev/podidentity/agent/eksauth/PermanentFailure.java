@@ -1,11 +1,11 @@
 package dev.podidentity.agent.eksauth;
 
 /**
- * Trouble that the same call would meet again: somebody must change something first.
+ * A failure that a retry cannot fix: the configuration must change first.
  *
- * @param reason the kind of trouble
+ * @param reason the kind of failure
  * @param message what to do about it
- * @param said what EKS Auth said itself
+ * @param said what EKS Auth itself said
  */
 public record PermanentFailure(Reason reason, String message, Said said) implements EksAuthFailure {
 
@@ -28,7 +28,7 @@ public record PermanentFailure(Reason reason, String message, Said said) impleme
         }
     }
 
-    /** Whether it says something about the token, and nothing about other tokens of its service account. */
+    /** Returns whether the failure is about the token, and says nothing about other tokens of its service account. */
     public boolean ofToken() {
         return reason == Reason.INVALID_TOKEN || reason == Reason.EXPIRED_TOKEN;
     }

@@ -33,17 +33,17 @@ import software.amazon.awssdk.services.eksauth.EksAuthAsyncClientBuilder;
 import software.amazon.awssdk.services.eksauth.model.AssumeRoleForPodIdentityResponse;
 
 /**
- * Calls EKS Auth through the AWS SDK's async client, whose connections live on Vert.x's event loops. The SDK does not
- * retry: the caller does, within its own budget.
+ * Calls EKS Auth through the AWS SDK's async client, whose connections run on Vert.x event loops. The SDK does not retry:
+ * the caller does, within its own budget.
  */
 public final class SdkEksAuth implements EksAuth, AutoCloseable {
 
     private static final Logger LOG = Logger.getLogger(SdkEksAuth.class);
 
-    /** A VPC endpoint answers a SYN in milliseconds; waiting longer only eats the attempt's time. */
+    /** A VPC endpoint responds to a SYN in milliseconds; waiting longer only wastes the attempt's time. */
     private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(2);
 
-    /** At start the first pods may be faster than IMDS; they wait a moment rather than fail. */
+    /** At startup the first pods may call before IMDS has responded; they wait briefly instead of failing. */
     private static final Duration START_PATIENCE = Duration.ofMillis(500);
 
     private final EksAuthSettings settings;
@@ -54,14 +54,14 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
 
     /** Completes once the region is known. */
     private final CompletableFuture<Connected> connected = new CompletableFuture<>();
-    /** Calls that were asked for before they could be made, each for a moment. Confined to the event loop. */
+    /** Calls requested before they could be made; each waits briefly. Confined to the event loop. */
     private final Set<Runnable> early = new LinkedHashSet<>();
     private boolean reported;
 
     /**
-     * @param worker runs what blocks: finding the region may ask IMDS
-     * @param loop runs what must run on the event loop
-     * @throws IllegalArgumentException if the configuration or the environment cannot be used, with what to do
+     * @param worker runs blocking tasks: finding the region may call IMDS
+     * @param loop runs tasks on the event loop
+     * @throws IllegalArgumentException if the configuration or the environment is unusable; the message says what to do
      */
     public SdkEksAuth(
             String clusterName,
@@ -82,12 +82,12 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
         CompletableFuture.allOf(connected, credentials.found()).thenRunAsync(this::makeEarlyCalls, loop);
     }
 
-    /** Finds the region and makes the client, on the worker; completes with whether that is done. */
+    /** Finds the region and creates the client, on the worker; completes with whether both are done. */
     public CompletableFuture<Boolean> connect() {
         return CompletableFuture.supplyAsync(this::connectNow, worker);
     }
 
-    /** Whether the region is known, and so calls can be made. Any thread. */
+    /** Returns whether the region is known, so that calls can be made. Any thread. */
     public boolean connected() {
         return connected.isDone();
     }
@@ -100,7 +100,7 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
             connected.complete(connect(DefaultAwsRegionProviderChain.builder().build().getRegion()));
             return true;
         } catch (RuntimeException e) {
-            // Not SdkException alone: a malformed file or region comes as whatever its parser throws.
+            // A malformed file or region causes whatever its parser throws, not only an SdkException.
             if (!reported) {
                 reported = true;
                 LOG.warn("The AWS region cannot be found or used: set AWS_REGION, or enable IMDSv2 on this node");
@@ -185,7 +185,7 @@ public final class SdkEksAuth implements EksAuth, AutoCloseable {
 
     private TransientFailure notReady() {
         return new TransientFailure(TransientFailure.Reason.NOT_READY,
-                "The agent has found no AWS region, or no credentials of its own, yet: see its log");
+                "The agent has not found an AWS region or its own credentials yet: see its log");
     }
 
     private void call(ServiceAccountToken token, Connected to, CompletableFuture<EksAuthAnswer> answer) {

@@ -3,11 +3,11 @@ package dev.podidentity.agent.eksauth;
 import dev.podidentity.agent.observe.UpstreamFailure;
 
 /**
- * Trouble that may be gone at the next call.
+ * A failure that may be gone at the next call.
  *
- * @param reason the kind of trouble
- * @param message what to do if it stays
- * @param said what EKS Auth said itself
+ * @param reason the kind of failure
+ * @param message what to do if it persists
+ * @param said what EKS Auth itself said
  */
 public record TransientFailure(Reason reason, String message, Said said) implements EksAuthFailure {
 
@@ -19,23 +19,23 @@ public record TransientFailure(Reason reason, String message, Said said) impleme
         THROTTLED("ThrottlingException", UpstreamFailure.THROTTLED),
         INTERNAL("InternalServerException", UpstreamFailure.INTERNAL),
         UNAVAILABLE("ServiceUnavailableException", UpstreamFailure.UNAVAILABLE),
-        /** No answer within the time that a call may take. */
+        /** No response within the timeout of a call. */
         TIMED_OUT("ServiceUnavailableException", UpstreamFailure.TIMEOUT),
-        /** The host name has no address. */
+        /** The host name does not resolve. */
         NO_ADDRESS("ServiceUnavailableException", UpstreamFailure.DNS),
-        /** Nothing takes a connection at the address, or no route leads there. */
+        /** Nothing listens at the address, or there is no route to it. */
         UNREACHABLE("ServiceUnavailableException", UpstreamFailure.CONNECT),
-        /** The certificate is not trusted, or what answers does not speak TLS. */
+        /** The certificate is not trusted, or the server does not speak TLS. */
         TLS("ServiceUnavailableException", UpstreamFailure.TLS),
-        /** The connection broke before the answer was complete. */
+        /** The connection was lost before the response was complete. */
         BROKEN("ServiceUnavailableException", UpstreamFailure.CONNECTION_BROKEN),
-        /** An answer that is not one of EKS Auth, or lacks a part. */
+        /** The response is not one of EKS Auth, or lacks a part. */
         BAD_ANSWER("InternalServerException", UpstreamFailure.BAD_ANSWER),
-        /** The agent has no AWS region, or no credentials of its own, yet: no call was made. */
+        /** The agent has not found an AWS region or its own credentials yet, so no call was made. */
         NOT_READY("ServiceUnavailableException", UpstreamFailure.NOT_READY),
-        /** The agent's own AWS credentials are not accepted. */
+        /** EKS Auth does not accept the agent's own AWS credentials. */
         AGENT_CREDENTIALS("ServiceUnavailableException", UpstreamFailure.AGENT_CREDENTIALS),
-        /** The agent's own AWS credentials are accepted, but its role lacks the permission to call EKS Auth. */
+        /** EKS Auth accepts the agent's own AWS credentials, but the agent's role lacks the permission to call it. */
         AGENT_PERMISSION("ServiceUnavailableException", UpstreamFailure.AGENT_PERMISSION);
 
         private final String code;
@@ -46,7 +46,7 @@ public record TransientFailure(Reason reason, String message, Said said) impleme
             this.counted = counted;
         }
 
-        /** What a call that failed so is counted as. */
+        /** Returns the failure as it is counted in the metrics. */
         public UpstreamFailure counted() {
             return counted;
         }

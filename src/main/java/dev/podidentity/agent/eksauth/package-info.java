@@ -1,5 +1,5 @@
 /**
- * The client of EKS Auth, and the credentials that it signs with.
- * Every answer of EKS Auth becomes a value of {@link dev.podidentity.agent.eksauth.EksAuthAnswer}; nothing is thrown.
+ * The client of EKS Auth, and the credentials that sign its calls.
+ * Every response of EKS Auth becomes an {@link dev.podidentity.agent.eksauth.EksAuthAnswer}; nothing is thrown.
  */
 package dev.podidentity.agent.eksauth;

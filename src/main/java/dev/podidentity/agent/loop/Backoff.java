@@ -3,12 +3,12 @@ package dev.podidentity.agent.loop;
 import java.time.Duration;
 
 /**
- * Exponential backoff with a cap and jitter: each pause is longer than the one before, up to the longest, and is
- * shortened at random by up to a half, so that many who failed together do not all come back together. Pure.
+ * Exponential backoff with a maximum and jitter. Each delay is longer than the last, up to the maximum. Jitter shortens it
+ * by up to half, so that clients that failed together do not retry together. Pure.
  *
- * @param first the pause after the first failure, before jitter
- * @param growth the factor from one pause to the next, at least 1
- * @param longest the longest pause, before jitter
+ * @param first the delay after the first failure, before jitter
+ * @param growth the factor from one delay to the next, at least 1
+ * @param longest the maximum delay, before jitter
  */
 public record Backoff(Duration first, int growth, Duration longest) {
 
@@ -24,19 +24,19 @@ public record Backoff(Duration first, int growth, Duration longest) {
     }
 
     /**
-     * The pause before the next attempt.
+     * Returns the delay before the next attempt.
      *
-     * @param failures how many attempts in a row have failed, at least 1
-     * @param random from 0 to 1; 0 gives the whole pause
+     * @param failures the number of consecutive failed attempts, at least 1
+     * @param random from 0 to 1; 0 gives the full delay
      */
     public Duration pause(int failures, double random) {
         return jittered(step(failures), random);
     }
 
     /**
-     * Shortens a pause of one's own by the same jitter.
+     * Applies the same jitter to a given delay.
      *
-     * @param random from 0 to 1; 0 gives the whole pause
+     * @param random from 0 to 1; 0 gives the full delay
      */
     public static Duration jittered(Duration pause, double random) {
         return Duration.ofNanos((long) (pause.toNanos() * (1 - JITTER * random)));

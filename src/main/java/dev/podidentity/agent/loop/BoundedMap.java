@@ -4,8 +4,8 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * A map of bounded size: when it would hold too many entries, the least recently used one is evicted. Reading an entry
- * uses it. Not thread-safe.
+ * A map of bounded size that evicts the least recently used entry when it is full. Reading an entry counts as use. Not
+ * thread-safe.
  */
 public final class BoundedMap<K, V> extends LinkedHashMap<K, V> {
 
@@ -13,7 +13,7 @@ public final class BoundedMap<K, V> extends LinkedHashMap<K, V> {
 
     private final int capacity;
 
-    /** @param capacity how many entries it holds at most, at least 1 */
+    /** @param capacity the maximum number of entries, at least 1 */
     public BoundedMap(int capacity) {
         super(16, 0.75f, true);
         if (capacity < 1) {

@@ -6,8 +6,8 @@ import io.vertx.core.impl.ContextInternal;
 import java.time.Duration;
 
 /**
- * The one event loop on which the agent's state lives: what runs on it needs no lock, and sees what ran before. Vert.x
- * is given a single one, so that every listener and every connection is on it too.
+ * The one event loop that owns the agent's state. Code that runs on it needs no locks and sees the effects of what ran
+ * before. Vert.x has only this event loop, so every listener and connection uses it too.
  */
 public final class EventLoop implements Loop {
 
@@ -19,14 +19,14 @@ public final class EventLoop implements Loop {
         this.context = context;
     }
 
-    /** The same event loop as Netty's channels know it. */
+    /** Returns the same event loop in Netty's type. */
     public io.netty.channel.EventLoop netty() {
         return ((ContextInternal) context).nettyEventLoop();
     }
 
     @Override
     public Timer schedule(Duration delay, Runnable task) {
-        // Vert.x takes no delay under a millisecond.
+        // Vert.x does not accept a delay under a millisecond.
         long id = vertx.setTimer(Math.max(1, delay.toMillis()), fired -> task.run());
         return () -> vertx.cancelTimer(id);
     }

@@ -5,27 +5,27 @@ import java.util.LinkedHashSet;
 import java.util.Map;
 
 /**
- * Runs a bounded number of things at once. The ones beyond wait in a queue for each source address, and the queues are
- * served round-robin, so that a source that asks for thousands of things delays only itself. What may wait is bounded by
- * whoever adds it, with {@link Shares}. Confined to the event loop.
+ * Runs a bounded number of items at once. Further items wait in one queue per source address, and the queues are served
+ * round-robin, so that a source with thousands of items delays only itself. Callers of {@link #add} must bound the number of
+ * waiting items, with {@link Shares}. Confined to the event loop.
  *
- * @param <T> what waits; compared by identity or as its {@code equals} says
+ * @param <T> the items; compared with {@code equals}
  */
 public final class FairQueue<T> {
 
-    /** What becomes of the thing whose turn it is. */
+    /** What happens to an item whose turn it is. */
     public enum Turn {
         /** It runs, and counts as running until {@link FairQueue#done} is called for it. */
         STARTED,
-        /** It does not run after all, and waits no more. */
+        /** It does not run, and is removed from the queue. */
         DROPPED,
-        /** Nothing of this source may run now; the other sources may. It stays the first of its queue. */
+        /** No item of this source may run now, but those of other sources may. It stays first in its queue. */
         SOURCE_WAITS,
-        /** Nothing may run until {@link FairQueue#serve} is called. It stays the first of its queue. */
+        /** No item may run until {@link FairQueue#serve} is called. It stays first in its queue. */
         ALL_WAIT
     }
 
-    /** Decides about what is next, and starts it. May add, withdraw and finish things. */
+    /** Decides on the next item, and starts it. May add, withdraw and finish items. */
     @FunctionalInterface
     public interface Runner<T> {
 
@@ -34,27 +34,30 @@ public final class FairQueue<T> {
 
     private final int mostRunning;
     private final Runner<T> runner;
-    /** In the order of their turns. None is empty. */
+    /** In the order of their turns. No queue is empty. */
     private final Map<String, LinkedHashSet<T>> queues = new LinkedHashMap<>();
     private int running;
     private int waiting;
     private boolean serving;
-    /** The thing whose turn it is, or null. */
+    /** The item whose turn it is, or null. */
     private T turnOf;
     private String turnOfSource;
-    /** Whether it is to have another turn. */
+    /** Whether that item was added again and gets another turn. */
     private boolean again;
 
-    /** @param mostRunning how many things run at once at most */
+    /** @param mostRunning the maximum number of items that run at once */
     public FairQueue(int mostRunning, Runner<T> runner) {
         this.mostRunning = mostRunning;
         this.runner = runner;
     }
 
-    /** Runs it now or when its turn comes. It may be in the queues of several sources, and must then be withdrawn from the others. */
+    /**
+     * Runs an item now or when its turn comes. An item may wait in the queues of several sources; once it runs, the caller
+     * must withdraw it from the others.
+     */
     public void add(String source, T item) {
         if (hasItsTurn(source, item)) {
-            // Until its turn is over it is still the first of its queue.
+            // Until its turn ends, the item is still first in its queue.
             again = true;
         } else {
             put(source, item);
@@ -62,7 +65,7 @@ public final class FairQueue<T> {
         }
     }
 
-    /** Takes something out of a source's queue; does nothing if it is not there. */
+    /** Removes an item from a source's queue; does nothing if it is not there. */
     public void withdraw(String source, T item) {
         if (hasItsTurn(source, item)) {
             again = false;
@@ -76,16 +79,16 @@ public final class FairQueue<T> {
         }
     }
 
-    /** Something that was started has ended. */
+    /** Reports that an item that was started has ended. */
     public void done() {
         running--;
         serve();
     }
 
-    /** Runs what may run; to be called when what made the runner wait has changed. */
+    /** Runs what may run; call it when the condition that made the runner wait has changed. */
     public void serve() {
         if (serving) {
-            // The turn that is under way goes on with what this call would have run.
+            // The turn in progress continues with what this call would have run.
             return;
         }
         serving = true;
@@ -107,9 +110,9 @@ public final class FairQueue<T> {
         turnOf = item;
         turnOfSource = source;
         again = false;
-        // Before it runs, as it may end at once.
+        // Incremented before the item runs, because it may end at once.
         running++;
-        // One whose runner throws does not run, and is not tried again.
+        // An item whose runner throws is dropped and not retried.
         Turn turn = Turn.DROPPED;
         try {
             turn = runner.run(source, item);
@@ -136,18 +139,18 @@ public final class FairQueue<T> {
         }
     }
 
-    /** How many things wait, counted once for each source. */
+    /** Returns the number of waiting items; one that waits in several queues counts once for each. */
     public int waiting() {
         return waiting;
     }
 
-    /** How many things of a source wait. */
+    /** Returns the number of waiting items of a source. */
     public int waiting(String source) {
         LinkedHashSet<T> queue = queues.get(source);
         return queue == null ? 0 : queue.size();
     }
 
-    /** How many things run. */
+    /** Returns the number of running items. */
     int running() {
         return running;
     }

@@ -5,8 +5,8 @@ import java.util.function.LongConsumer;
 import java.util.function.LongSupplier;
 
 /**
- * Measures how late the event loop does what is due: twice a second something is, and how much later it is done is what
- * a request that came then waited for its turn. Confined to the event loop.
+ * Measures the lag of the event loop. Twice a second it schedules a task; the delay of that task is how long a request that
+ * arrived at the same time waited for its turn. Confined to the event loop.
  */
 public final class LoopLag {
 
@@ -17,8 +17,8 @@ public final class LoopLag {
     private final LongConsumer measured;
 
     /**
-     * @param nanos the monotonic clock
-     * @param measured is given each lag in nanoseconds
+     * @param nanos a monotonic clock
+     * @param measured receives each lag in nanoseconds
      */
     public LoopLag(Timers timers, LongSupplier nanos, LongConsumer measured) {
         this.timers = timers;
@@ -26,7 +26,7 @@ public final class LoopLag {
         this.measured = measured;
     }
 
-    /** Begins to measure, for as long as the loop runs. */
+    /** Starts to measure, for as long as the loop runs. */
     public void start() {
         long due = nanos.getAsLong() + INTERVAL.toNanos();
         timers.schedule(INTERVAL, () -> {

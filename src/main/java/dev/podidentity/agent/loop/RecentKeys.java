@@ -2,16 +2,16 @@ package dev.podidentity.agent.loop;
 
 import java.time.Duration;
 
-/** Keys that were added within a time window, bounded in number. Not thread-safe. */
+/** Remembers a bounded number of keys that were added within a time window. Not thread-safe. */
 public final class RecentKeys<K> {
 
     private final long window;
-    /** When each was added, in nanoseconds of a monotonic clock. */
+    /** When each key was added, in nanoseconds of a monotonic clock. */
     private final BoundedMap<K, Long> added;
 
     /**
      * @param window how long a key counts as recent
-     * @param most how many keys are remembered; beyond that, the least recently used one is forgotten
+     * @param most the maximum number of keys; beyond it, the least recently used key is evicted
      */
     public RecentKeys(Duration window, int most) {
         this.window = window.toNanos();

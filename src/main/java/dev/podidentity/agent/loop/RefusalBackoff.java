@@ -3,13 +3,13 @@ package dev.podidentity.agent.loop;
 import java.time.Duration;
 
 /**
- * When to ask the API server again after it has answered that the agent lacks a permission (HTTP 403). One that has just
- * started says so of everybody until it has read the cluster's roles, so the first answers are only waited out for seconds.
- * Once it has repeated itself for minutes the permission is taken to be missing, and somebody has to grant it first. Pure.
+ * Decides when to call the API server again after it responded that the agent lacks a permission (HTTP 403). An API server
+ * that has just started refuses everyone until it has read the cluster's roles, so the first refusals only cause delays of
+ * seconds. After minutes of refusals, the permission counts as missing until an administrator grants it. Pure.
  */
 public final class RefusalBackoff {
 
-    /** Refusals in a row that are believed: the pauses before the last of them are 3 to 6 minutes in all. */
+    /** The number of consecutive refusals that is believed; the delays before the last of them total 3 to 6 minutes. */
     public static final int BELIEVED = 12;
 
     private static final Backoff WHILE_DOUBTED = new Backoff(Duration.ofSeconds(1), 2, Duration.ofMinutes(1));
@@ -18,16 +18,16 @@ public final class RefusalBackoff {
     private RefusalBackoff() {}
 
     /**
-     * The pause before the permission is tried again: 1, 2, 4 … 60 s, and 10 minutes once the refusals are believed.
+     * Returns the delay before the next attempt: 1, 2, 4 … 60 s, and 10 minutes once the refusals are believed.
      *
-     * @param refusals how many in a row, with no success between them, at least 1
-     * @param random from 0 to 1: shortens the pause by up to a half
+     * @param refusals the number of consecutive refusals, at least 1
+     * @param random from 0 to 1: shortens the delay by up to half
      */
     public static Duration pause(int refusals, double random) {
         return believed(refusals) ? Backoff.jittered(ONCE_BELIEVED, random) : WHILE_DOUBTED.pause(refusals, random);
     }
 
-    /** Whether so many refusals in a row show that the permission is missing. */
+    /** Returns whether so many consecutive refusals mean that the permission is missing. */
     public static boolean believed(int refusals) {
         return refusals >= BELIEVED;
     }

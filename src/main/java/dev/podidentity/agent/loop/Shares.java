@@ -4,14 +4,13 @@ import java.util.HashMap;
 import java.util.Map;
 
 /**
- * Divides a bounded amount of something among source addresses: there is a limit for each source and one for all of
- * them, and a small reserve for each source that the others cannot take from it. What is held in all may exceed the total
- * by the reserves of {@value #SOURCES} sources, and by no more, as one client may have thousands of addresses. Not
- * thread-safe.
+ * Divides a bounded amount among source addresses. There is a limit per source and one for all sources together, and each
+ * source has a small reserve that the others cannot use up. The reserves may exceed the total by those of {@value #SOURCES}
+ * sources, but no more, because a client may have thousands of addresses. Not thread-safe.
  */
 public final class Shares {
 
-    /** The most pods of a node that EKS supports. Each has one address. */
+    /** The maximum number of pods on a node that EKS supports. Each has one address. */
     public static final int SOURCES = 250;
 
     private final long total;
@@ -21,9 +20,9 @@ public final class Shares {
     private long heldByAll;
 
     /**
-     * @param total what all sources may hold together
+     * @param total what all sources together may hold
      * @param perSource what one source may hold
-     * @param reserve what one source may hold even while the total is used up
+     * @param reserve what one source may hold even if the total is used up
      */
     public Shares(long total, long perSource, long reserve) {
         if (reserve < 0 || perSource < reserve || total < perSource) {
@@ -54,7 +53,7 @@ public final class Shares {
         return allowed;
     }
 
-    /** Gives back an amount that was taken. */
+    /** Returns an amount that was taken. */
     public void give(String source, long amount) {
         held.compute(source, (key, ofSource) -> {
             if (ofSource == null || ofSource < amount) {
@@ -65,12 +64,12 @@ public final class Shares {
         heldByAll -= amount;
     }
 
-    /** What a source holds. */
+    /** Returns what a source holds. */
     public long of(String source) {
         return held.getOrDefault(source, 0L);
     }
 
-    /** What all sources hold together. */
+    /** Returns what all sources together hold. */
     public long ofAll() {
         return heldByAll;
     }

@@ -12,23 +12,23 @@ import java.util.function.Predicate;
 import java.util.function.Supplier;
 
 /**
- * Work that is done once for all who want its result. There is at most one flight for a key at a time; whoever asks
- * meanwhile joins it, and waits no longer than it can. A flight goes on when nobody waits any more. What the work is, and
- * when it begins, is the flight's own. Confined to the event loop.
+ * Coalesces requests for the same result: there is at most one flight per key at a time, and later requests join it, each
+ * with its own timeout. A flight continues when no request waits for it any more. The flight decides what the work is and
+ * when it starts. Confined to the event loop.
  *
- * @param <K> what is wanted
- * @param <F> the flights
+ * @param <K> the key of a result
+ * @param <F> the type of the flights
  */
 public final class SingleFlight<K, F extends SingleFlight.Flight<?, ?>> {
 
     private final Map<K, F> underWay = new HashMap<>();
 
-    /** The flight for a key that is under way, or null. */
+    /** Returns the current flight for a key, or null. */
     public F find(K key) {
         return underWay.get(key);
     }
 
-    /** Lets others find a flight until it ends. It must not have ended, and there must be none for the key. */
+    /** Makes a flight available to others until it ends. It must not have ended, and there must be none for the key. */
     public void begin(K key, F flight) {
         if (flight.over()) {
             throw new IllegalStateException("The flight has ended");
@@ -39,15 +39,15 @@ public final class SingleFlight<K, F extends SingleFlight.Flight<?, ?>> {
         ((Flight<?, ?>) flight).landed = () -> underWay.remove(key, flight);
     }
 
-    /** All flights under way; not to be changed while they are looked at. */
+    /** Returns all current flights; they must not change during iteration. */
     public Collection<F> all() {
         return underWay.values();
     }
 
     /**
-     * One piece of work and all who wait for its result.
+     * One piece of work, and the waiters for its result.
      *
-     * @param <W> those who wait; each is given one result
+     * @param <W> the waiters; each receives one result
      * @param <R> the result
      */
     public abstract static class Flight<W extends Consumer<? super R>, R> {
@@ -57,19 +57,17 @@ public final class SingleFlight<K, F extends SingleFlight.Flight<?, ?>> {
         private Runnable landed = () -> {};
         private boolean over;
 
-        /**
-         * @param loop to which this is confined
-         */
+        /** @param loop the event loop to which this flight is confined */
         protected Flight(Loop loop) {
             this.loop = loop;
         }
 
         /**
-         * Lets somebody wait for the result. It must not have ended.
+         * Adds a waiter. The flight must not have ended.
          *
-         * @param waiter is given exactly one result, unless it is abandoned first
-         * @param patience the time after which it is given another one instead
-         * @param otherwise that other one
+         * @param waiter receives exactly one result, unless it is abandoned first
+         * @param patience the timeout, after which the waiter receives the other result
+         * @param otherwise supplies that other result
          */
         public final Waiting join(W waiter, Duration patience, Supplier<? extends R> otherwise) {
             if (over) {
@@ -81,33 +79,33 @@ public final class SingleFlight<K, F extends SingleFlight.Flight<?, ?>> {
             return place;
         }
 
-        /** Those who wait now. */
+        /** Returns the current waiters. */
         protected final List<W> waiters() {
             return waiting.stream().map(place -> place.waiter).toList();
         }
 
-        /** Whether nobody waits, or nobody any more. */
+        /** Returns whether there are no waiters. */
         public final boolean deserted() {
             return waiting.isEmpty();
         }
 
-        /** Whether it has ended, so that nobody finds it any more. */
+        /** Returns whether the flight has ended, so that it cannot be joined. */
         public final boolean over() {
             return over;
         }
 
-        /** Gives a result to some of those who wait, and goes on for the others. */
+        /** Gives a result to some of the waiters; the flight continues for the others. */
         protected final void give(R result, Predicate<? super W> which) {
-            // Each in a task of its own, so that one that fails does not harm the others.
+            // Each in its own task, so that a waiter that fails does not affect the others.
             List.copyOf(waiting).stream()
                     .filter(place -> which.test(place.waiter))
                     .forEach(place -> loop.execute(() -> place.give(result)));
         }
 
         /**
-         * Ends it, and gives the result to all who wait.
+         * Ends the flight, and gives the result to all waiters.
          *
-         * @return false if it had ended already
+         * @return false if it had already ended
          */
         protected final boolean end(R result) {
             if (over) {
@@ -119,12 +117,12 @@ public final class SingleFlight<K, F extends SingleFlight.Flight<?, ?>> {
             return true;
         }
 
-        /** Called when the last one who waited has been given another result or has been abandoned. */
+        /** Called when the last waiter has received another result or was abandoned. */
         protected void left() {
-            // Most work goes on: its result will be wanted.
+            // By default the work continues, because its result will be needed.
         }
 
-        /** Somebody's place among those who wait. Equal only to itself. */
+        /** A waiter's place in the flight. Equal only to itself. */
         public final class Waiting {
 
             private final W waiter;
@@ -135,9 +133,9 @@ public final class SingleFlight<K, F extends SingleFlight.Flight<?, ?>> {
             }
 
             /**
-             * Waits no more, and is given nothing. The flight goes on.
+             * Stops waiting; the waiter receives nothing. The flight continues.
              *
-             * @return false if a result was given already
+             * @return false if the waiter already received a result
              */
             public boolean abandon() {
                 boolean waited = leave();

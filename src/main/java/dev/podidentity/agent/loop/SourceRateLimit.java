@@ -2,12 +2,10 @@ package dev.podidentity.agent.loop;
 
 import java.util.OptionalLong;
 
-/**
- * Limits something of each source address, so that a noisy pod cannot starve the rest of its node. Not thread-safe.
- */
+/** A rate limit per source address, so that a noisy pod cannot starve the rest of its node. Not thread-safe. */
 public final class SourceRateLimit {
 
-    /** A node has some hundreds of pods. The bucket that was used least recently goes first. */
+    /** A node has some hundreds of pods. Beyond this number, the least recently used bucket is evicted. */
     private static final int MOST_SOURCES = 1024;
 
     private final int perSecond;
@@ -15,8 +13,8 @@ public final class SourceRateLimit {
     private final BoundedMap<String, TokenBucket> buckets = new BoundedMap<>(MOST_SOURCES);
 
     /**
-     * @param perSecond how often a second; 0 for no limit
-     * @param burst how often at once
+     * @param perSecond the rate per second; 0 for no limit
+     * @param burst the maximum number at once
      */
     public SourceRateLimit(int perSecond, int burst) {
         this.perSecond = perSecond;
@@ -42,7 +40,7 @@ public final class SourceRateLimit {
         }
     }
 
-    /** How many more are within the limit now; empty if there is none. */
+    /** Returns how many more are within the limit now; empty if there is no limit. */
     public OptionalLong left(String source, long now) {
         if (perSecond == 0) {
             return OptionalLong.empty();
@@ -51,7 +49,7 @@ public final class SourceRateLimit {
         return OptionalLong.of(bucket == null ? burst : bucket.left(now));
     }
 
-    /** Whether one more would be beyond the limit; counts nothing. */
+    /** Returns whether one more would exceed the limit; counts nothing. */
     public boolean exhausted(String source, long now) {
         TokenBucket bucket = buckets.get(source);
         return bucket != null && bucket.empty(now);

@@ -1,6 +1,6 @@
 package dev.podidentity.agent.loop;
 
-/** A number of permits that refills steadily. Not thread-safe. */
+/** A token bucket: a number of permits that refills at a steady rate. Not thread-safe. */
 public final class TokenBucket {
 
     private static final double NANOS_PER_SECOND = 1e9;
@@ -11,8 +11,8 @@ public final class TokenBucket {
     private long filledAt;
 
     /**
-     * @param perSecond permits that come back each second
-     * @param burst permits there are at most, and at first
+     * @param perSecond the number of permits added each second
+     * @param burst the maximum and initial number of permits
      * @param now nanoseconds of a monotonic clock
      */
     public TokenBucket(double perSecond, double burst, long now) {
@@ -37,13 +37,13 @@ public final class TokenBucket {
         permits = Math.min(burst, permits + 1);
     }
 
-    /** How many permits there are, rounded down. */
+    /** Returns the number of permits, rounded down. */
     public long left(long now) {
         refill(now);
         return (long) permits;
     }
 
-    /** Whether there is no permit. */
+    /** Returns whether there is no permit. */
     public boolean empty(long now) {
         refill(now);
         return permits < 1;

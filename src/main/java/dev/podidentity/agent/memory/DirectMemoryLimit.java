@@ -5,8 +5,8 @@ import com.oracle.svm.core.annotate.Substitute;
 import com.oracle.svm.core.annotate.TargetClass;
 
 /**
- * Refuses memory beyond {@code -R:MaxDirectMemorySize} at once. The JDK would collect garbage and sleep for half a second
- * first, on the event loop, each time that a connection wants a buffer. Netty closes a connection that gets none.
+ * Rejects allocations beyond {@code -R:MaxDirectMemorySize} immediately. The JDK would first collect garbage and sleep for
+ * half a second, on the event loop, each time a connection needs a buffer. Netty closes a connection that gets none.
  */
 @TargetClass(className = "java.nio.Bits")
 final class DirectMemoryLimit {

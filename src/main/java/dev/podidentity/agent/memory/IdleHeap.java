@@ -5,17 +5,17 @@ import java.time.Duration;
 import java.util.function.LongSupplier;
 
 /**
- * Returns the heap that an idle agent does not use to the kernel. The collector runs when the young generation is full,
- * which takes an idle agent hours, and keeps what it freed for the next time. So a full collection is run when the agent
- * allocates next to nothing and a good deal can be garbage. Confined to the event loop, which a collection stops from
- * whatever thread it is run.
+ * Returns unused heap of an idle agent to the kernel. The collector only runs when the young generation is full, which takes
+ * hours in an idle agent, and it keeps the freed memory. This class therefore runs a full collection when the agent
+ * allocates next to nothing and enough of the heap may be garbage. Confined to the event loop, which a collection stops no
+ * matter which thread starts it.
  */
 public final class IdleHeap {
 
     static final Duration INTERVAL = Duration.ofSeconds(5);
-    /** What probes, a scrape and a few requests allocate. */
+    /** More than probes, a scrape and a few requests allocate. */
     static final long IDLE_BYTES = 256 * 1024;
-    /** What is worth a few milliseconds of a processor. */
+    /** Enough to justify a few milliseconds of CPU time. */
     static final long WORTH_BYTES = 1024 * 1024;
 
     private final Timers timers;
@@ -26,8 +26,8 @@ public final class IdleHeap {
     private boolean started;
 
     /**
-     * @param used bytes of the heap that are in use or garbage
-     * @param collect runs a full collection, after which no heap is kept that is not in use
+     * @param used returns the bytes of the heap that are in use or garbage
+     * @param collect runs a full collection, after which no unused heap is kept
      */
     public IdleHeap(Timers timers, LongSupplier used, Runnable collect) {
         this.timers = timers;
@@ -35,7 +35,10 @@ public final class IdleHeap {
         this.collect = collect;
     }
 
-    /** Begins to look, for as long as the loop runs. The first time, collects whatever happens: it is the garbage of the start. */
+    /**
+     * Starts the checks, for as long as the loop runs. The first check always collects: it removes the garbage of the
+     * startup.
+     */
     public void start() {
         timers.schedule(INTERVAL, () -> {
             look();
@@ -45,7 +48,7 @@ public final class IdleHeap {
 
     private void look() {
         long now = used.getAsLong();
-        // Less than before means that a collection came between, as under load.
+        // A lower value means that a collection ran in between, as happens under load.
         boolean idle = now >= before && now - before <= IDLE_BYTES;
         before = now;
         if (!started || idle && now - needed >= WORTH_BYTES) {
