@@ -6,33 +6,33 @@ import java.util.Optional;
 import org.graalvm.nativeimage.PinnedObject;
 
 /**
- * A right of root's that a command needs where it is not root. The executable's file capabilities only permit these rights
- * and do not put them into effect: the kernel refuses to execute a file whose effective capabilities it must not grant, and
- * no container is granted both. So each command puts its own into effect.
+ * A root privilege that a command needs when it does not run as root. The executable's file capabilities only permit the
+ * privileges and do not make them effective, because the kernel refuses to execute a file with effective capabilities that
+ * it must not grant, and no container is granted both. Each command therefore makes its own capability effective.
  */
 public enum Capability {
 
-    /** To bind port 80. */
+    /** Allows the process to bind port 80. */
     NET_BIND_SERVICE(10),
-    /** To change links, addresses and routes. */
+    /** Allows the process to change links, addresses and routes. */
     NET_ADMIN(12);
 
     private static final int LINUX_CAPABILITY_VERSION_3 = 0x20080522;
     private static final int CALLING_THREAD = 0;
-    /** Effective, permitted and inheritable, twice: for the lower and the upper 32 capabilities. */
+    /** The effective, permitted and inheritable sets, twice: for the lower and the upper 32 capabilities. */
     private static final int SETS_LENGTH = 6 * Integer.BYTES;
 
     private final int bit;
 
-    /** @param number as linux/capability.h has it */
+    /** @param number the capability's number in linux/capability.h */
     Capability(int number) {
         this.bit = 1 << number;
     }
 
     /**
-     * Puts the capability into effect if it is permitted; else, and on a JVM, does nothing. What lacks it says so when
-     * it is refused. A capability belongs to a thread and to those that it starts, so this is for the main thread, before
-     * it has started any.
+     * Makes the capability effective if it is permitted; otherwise, and on a JVM, does nothing. Code that lacks the
+     * capability reports this when the kernel refuses. A capability belongs to a thread and is inherited by the threads it
+     * starts, so the main thread must call this before it starts others.
      */
     public void raise() {
         if (!Libc.available()) {
@@ -53,7 +53,7 @@ public enum Capability {
         }
     }
 
-    /** What is to be in effect, if that is not what is. */
+    /** Returns the new effective set; empty if it does not change. */
     Optional<Integer> raised(int effective, int permitted) {
         boolean missing = (permitted & ~effective & bit) != 0;
         return missing ? Optional.of(effective | bit) : Optional.empty();

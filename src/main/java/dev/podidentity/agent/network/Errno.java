@@ -1,6 +1,6 @@
 package dev.podidentity.agent.network;
 
-/** The kernel's error numbers that matter here, as asm-generic/errno.h has them. */
+/** The kernel's error numbers that matter here, as in asm-generic/errno.h. */
 final class Errno {
 
     static final int EPERM = 1;
@@ -13,15 +13,15 @@ final class Errno {
 
     private Errno() {}
 
-    /** The number in words, for those that a person may meet. */
+    /** Returns a description of the numbers that an operator may encounter. */
     static String describe(int errno) {
         return switch (errno) {
             case EPERM -> "operation not permitted (EPERM)";
             case 2 -> "no such entry (ENOENT)";
-            case EAGAIN -> "no answer in time (EAGAIN)";
+            case EAGAIN -> "no response in time (EAGAIN)";
             case EACCES -> "permission denied (EACCES)";
             case 16 -> "device or resource busy (EBUSY)";
-            case EEXIST -> "is there already (EEXIST)";
+            case EEXIST -> "already exists (EEXIST)";
             case 19 -> "no such device (ENODEV)";
             case 22 -> "invalid argument (EINVAL)";
             case EOPNOTSUPP -> "not supported (EOPNOTSUPP)";

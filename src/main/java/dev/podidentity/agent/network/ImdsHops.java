@@ -9,19 +9,19 @@ import org.graalvm.nativeimage.PinnedObject;
 import org.graalvm.word.WordFactory;
 
 /**
- * How far IMDS lets its tokens go. IMDSv2 answers the request for a token with packets whose time to live is the instance's hop
- * limit, so that they end after so many hops. The kernel can drop packets of a socket that have less to live (IP_MINTTL): a token
- * that comes although packets with one hop left are dropped may go on to a pod.
+ * Determines how far IMDS tokens travel. IMDSv2 sends the response to a token request with the instance's hop limit as the
+ * time to live of its packets. The kernel can drop the packets of a socket whose time to live is lower than a minimum
+ * (IP_MINTTL): a token that arrives although packets with one hop left are dropped could be forwarded to a pod.
  */
 public final class ImdsHops {
 
-    /** What was found out. */
+    /** The result. */
     public enum Reach {
         /** A pod on its own network gets no token. */
         NODE_ONLY,
-        /** A pod on its own network can get one. */
+        /** A pod on its own network can get a token. */
         PODS,
-        /** IMDS gives no token here. */
+        /** IMDS issues no token here. */
         NO_ANSWER,
         /** This kernel, or a JVM, cannot tell. */
         UNKNOWN
@@ -47,8 +47,8 @@ public final class ImdsHops {
     private ImdsHops() {}
 
     /**
-     * Asks IMDS for two tokens, which are thrown away. Blocks, for up to four seconds; for the main thread, before it has started
-     * others.
+     * Requests two tokens from IMDS and discards them. Blocks for up to four seconds; the main thread must call this before
+     * it starts others.
      */
     public static Reach look() {
         if (!Libc.available()) {
@@ -73,14 +73,14 @@ public final class ImdsHops {
             return Answer.NOT_SET;
         }
         try {
-            // One second, as the SDKs wait for IMDS.
+            // One second, the timeout of the SDKs for IMDS.
             ByteBuffer second = numbers(2 * Long.BYTES).putLong(1).putLong(0);
             set(socket, SOL_SOCKET, SO_RCVTIMEO, second);
             set(socket, SOL_SOCKET, SO_SNDTIMEO, second);
             if (!connect(socket)) {
                 return Answer.NONE;
             }
-            // Not before: the packets of the handshake live as long as any.
+            // Not set earlier, because the packets of the TCP handshake have the usual time to live.
             if (!set(socket, IPPROTO_IP, IP_MINTTL, numbers(Integer.BYTES).putInt(leastTtl))) {
                 return Answer.NOT_SET;
             }

@@ -4,48 +4,48 @@ import java.io.IOException;
 import java.util.List;
 
 /**
- * What setting up the node's link needs of the kernel. Each method throws {@link KernelRefusal} for what the kernel
- * says no to, and another {@link IOException} when it cannot be talked to.
+ * The kernel functions that set up the node's link. Each method throws {@link KernelRefusal} if the kernel refuses, and
+ * another {@link IOException} if the kernel cannot be called.
  */
 interface Kernel {
 
-    /** All links of this network namespace. */
+    /** Returns all links of this network namespace. */
     List<Link> links() throws IOException;
 
-    /** Where the two addresses are now. */
+    /** Returns where the two addresses are now. */
     List<HeldAddress> addresses() throws IOException;
 
-    /** The routes of the main table that lead to exactly one of the two addresses. */
+    /** Returns the routes of the main table to exactly one of the two addresses. */
     List<Route> routes() throws IOException;
 
-    /** Makes a link of type dummy; refuses if the name is taken. */
+    /** Creates a link of type dummy; refused if the name is taken. */
     void makeDummy(String name) throws IOException;
 
     void bringUp(Link link) throws IOException;
 
-    /** Gives a link an address that can be bound at once; refuses if the link has it. */
+    /** Adds an address that can be bound immediately to a link; refused if the link already has it. */
     void addAddress(NodeAddress address, Link link) throws IOException;
 
-    /** Adds a route to the main table; refuses if there is one like it. */
+    /** Adds a route to the main table; refused if there is an equal one. */
     void addRoute(NodeAddress to, Link link) throws IOException;
 
     /**
      * A network link.
      *
-     * @param index the kernel's number of it
-     * @param name what people call it
-     * @param kind the kernel's name for the type of a virtual link, such as dummy; empty for one that has no type
-     * @param up whether it is switched on
+     * @param index the kernel's number for the link
+     * @param name the link's name
+     * @param kind the kernel's name for the type of a virtual link, such as dummy; empty if the link has no type
+     * @param up whether the link is up
      */
     record Link(int index, String name, String kind, boolean up) {}
 
     /**
      * A route of the main table to exactly one of the two addresses.
      *
-     * @param to where it leads
-     * @param type as {@code ip route} names it; only {@code unicast} leads anywhere by a link
+     * @param to the destination
+     * @param type the type as in {@code ip route}; only {@code unicast} uses a link
      * @param gateway the next hop; empty if there is none
-     * @param linkIndex of the link that it takes; 0 if it takes none, or several
+     * @param linkIndex the index of the route's link; 0 if there is none or more than one
      */
     record Route(NodeAddress to, String type, String gateway, int linkIndex) {
 
@@ -59,8 +59,8 @@ interface Kernel {
     /**
      * One of the two addresses on a link of this node.
      *
-     * @param linkIndex of the link that has it
-     * @param prefixLength that it has there
+     * @param linkIndex the index of the link
+     * @param prefixLength the prefix length on that link
      */
     record HeldAddress(NodeAddress address, int linkIndex, int prefixLength) {}
 }

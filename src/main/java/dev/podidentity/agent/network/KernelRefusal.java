@@ -2,7 +2,7 @@ package dev.podidentity.agent.network;
 
 import java.io.IOException;
 
-/** The kernel has understood and says no. */
+/** Thrown if the kernel understood a request and refused it. */
 final class KernelRefusal extends IOException {
 
     private static final long serialVersionUID = 1L;
@@ -10,9 +10,9 @@ final class KernelRefusal extends IOException {
     private final int errno;
 
     /**
-     * @param asked what it was to do
-     * @param errno the kernel's number for the reason
-     * @param remark what it says beside the number; may be empty
+     * @param asked what the kernel was asked to do, to follow "the kernel does not"
+     * @param errno the kernel's error number
+     * @param remark the kernel's additional message; may be empty
      */
     KernelRefusal(String asked, int errno, String remark) {
         super("the kernel does not " + asked + ": " + Errno.describe(errno) + (remark.isEmpty() ? "" : ", " + remark));

@@ -9,15 +9,15 @@ import org.graalvm.word.SignedWord;
 import org.graalvm.word.UnsignedWord;
 
 /**
- * Functions of the C library, called as the native executable is able to. The calls are made without the transition
- * that lets the rest of the VM go on meanwhile: with it, errno could be another's by the time it is read. So those that
- * may wait, or whose errno matters, are for the main thread before there are others.
+ * Calls functions of the C library from the native executable. The calls omit the transition that would let the rest of the
+ * VM run meanwhile, because another thread could then change errno before it is read. Functions that may block, or whose
+ * errno matters, must therefore be called on the main thread before there are other threads.
  */
 final class Libc {
 
     private Libc() {}
 
-    /** Whether this is the native executable. On a JVM, nothing else of this class may be used. */
+    /** Returns whether this is the native executable. On a JVM, nothing else in this class may be used. */
     static boolean available() {
         return ImageMode.current() == ImageMode.NATIVE_RUN;
     }
@@ -59,7 +59,7 @@ final class Libc {
     @CFunction(transition = Transition.NO_TRANSITION)
     static native int dup2(int file, int as);
 
-    /** May wait, and lets the rest of the VM go on meanwhile; so its errno is nothing to go by. */
+    /** May block, and lets the rest of the VM run meanwhile; its errno is therefore unreliable. */
     @CFunction
     static native SignedWord read(int file, PointerBase bytes, UnsignedWord length);
 

@@ -8,25 +8,25 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * What there is of the node's link, for whoever only looks.
+ * The state of the node's link, for code that only inspects it.
  *
  * @param link the agent's own link; empty if there is none
  * @param addresses where the agent's addresses are, on any link
- * @param routes of the main table that lead to exactly one of the addresses
+ * @param routes the routes of the main table to exactly one of the addresses
  */
 public record LinkState(Optional<OwnLink> link, List<Held> addresses, List<Towards> routes) {
 
-    /** The address that pods ask over IPv4. */
+    /** The address that pods use over IPv4. */
     public static final String IPV4 = NodeAddress.IPV4.toString();
-    /** The address that pods ask over IPv6. */
+    /** The address that pods use over IPv6. */
     public static final String IPV6 = NodeAddress.IPV6.toString();
 
     /**
-     * Reads it in the network namespace of this process. Blocks, for milliseconds; for the main thread, before it has started
-     * others.
+     * Reads the state in the network namespace of this process. Blocks for milliseconds; the main thread must call this
+     * before it starts others.
      *
-     * @return empty on a JVM, which cannot talk to the kernel
-     * @throws IOException if the kernel does not tell
+     * @return empty on a JVM, which cannot query the kernel
+     * @throws IOException if the kernel does not return the state
      */
     public static Optional<LinkState> read() throws IOException {
         if (!Libc.available()) {
@@ -68,17 +68,17 @@ public record LinkState(Optional<OwnLink> link, List<Held> addresses, List<Towar
     }
 
     /**
-     * The link that {@code initialize} makes.
+     * The link that {@code initialize} creates.
      *
-     * @param kind the type of a virtual link, such as dummy; empty for one that has no type
+     * @param kind the type of a virtual link, such as dummy; empty if the link has no type
      */
     public record OwnLink(String name, String kind, boolean up) {}
 
     /**
      * One of the agent's addresses on a link.
      *
-     * @param whole whether the prefix is the address alone
-     * @param ours whether what leads to that link leads to this agent
+     * @param whole whether the prefix contains only this address
+     * @param ours whether traffic to that link reaches this agent
      */
     public record Held(String address, String link, int prefixLength, boolean whole, boolean ours) {}
 
@@ -86,7 +86,7 @@ public record LinkState(Optional<OwnLink> link, List<Held> addresses, List<Towar
      * A route to one of the agent's addresses.
      *
      * @param to the address
-     * @param described as {@code ip route} has it
+     * @param described the route as {@code ip route} shows it
      * @param removal the command that removes it
      * @param ours whether it leads to this agent
      */

@@ -7,10 +7,7 @@ import org.graalvm.nativeimage.PinnedObject;
 import org.graalvm.word.SignedWord;
 import org.graalvm.word.WordFactory;
 
-/**
- * A netlink socket of the C library, which Java's own sockets cannot be. The numbers are those that x86-64 and arm64
- * share.
- */
+/** A netlink socket of the C library; Java has none. The numbers are those that x86-64 and arm64 share. */
 final class LinuxNetlinkSocket implements NetlinkSocket {
 
     private static final int AF_NETLINK = 16;
@@ -24,9 +21,9 @@ final class LinuxNetlinkSocket implements NetlinkSocket {
     private static final int NETLINK_EXT_ACK = 11;
     private static final int MSG_PEEK = 0x2;
     private static final int MSG_TRUNC = 0x20;
-    /** The kernel answers while it is asked; this is for a kernel that does not. */
+    /** The kernel responds to a request immediately; this only covers a kernel that does not. */
     private static final long TIMEOUT_SECONDS = 5;
-    /** The kernel makes datagrams of up to 32 KiB, but for a single thing that is larger. */
+    /** The kernel sends datagrams of up to 32 KiB, except for a single item that is larger. */
     private static final int MOST = 1 << 20;
 
     private final int socket;
@@ -35,7 +32,7 @@ final class LinuxNetlinkSocket implements NetlinkSocket {
         this.socket = socket;
     }
 
-    /** @param protocol the part of the kernel to talk to */
+    /** @param protocol the kernel subsystem to talk to */
     static LinuxNetlinkSocket open(int protocol) throws IOException {
         int socket = Libc.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, protocol);
         if (socket < 0) {
@@ -44,7 +41,7 @@ final class LinuxNetlinkSocket implements NetlinkSocket {
         LinuxNetlinkSocket opened = new LinuxNetlinkSocket(socket);
         try {
             opened.set(SOL_SOCKET, SO_RCVTIMEO, numbers(2 * Long.BYTES).putLong(TIMEOUT_SECONDS).putLong(0), true);
-            // An old kernel knows neither; its errors are numbers alone, with the request repeated after them.
+            // Old kernels support neither; their errors only have a number, followed by the request.
             opened.set(SOL_NETLINK, NETLINK_EXT_ACK, numbers(Integer.BYTES).putInt(1), false);
             opened.set(SOL_NETLINK, NETLINK_CAP_ACK, numbers(Integer.BYTES).putInt(1), false);
             opened.connect();
@@ -55,7 +52,7 @@ final class LinuxNetlinkSocket implements NetlinkSocket {
         return opened;
     }
 
-    /** Connected to the kernel (port 0): it alone can send to this socket then. */
+    /** Connects to the kernel (port 0), so that only the kernel can send to this socket. */
     private void connect() throws IOException {
         byte[] address = numbers(12).putShort((short) AF_NETLINK).array();
         try (PinnedObject pinned = PinnedObject.create(address)) {
@@ -87,14 +84,14 @@ final class LinuxNetlinkSocket implements NetlinkSocket {
 
     @Override
     public byte[] receive() throws IOException {
-        // Its length first, so that none is cut off.
+        // Reads the length first, so that no datagram is truncated.
         long length = receive(new byte[1], MSG_PEEK | MSG_TRUNC);
         if (length > MOST) {
-            throw new IOException("an answer of " + length + " bytes");
+            throw new IOException("a response of " + length + " bytes");
         }
         byte[] datagram = new byte[(int) length];
         if (receive(datagram, MSG_TRUNC) != length) {
-            throw new IOException("an answer that changed while it was read");
+            throw new IOException("a response that changed while it was read");
         }
         return datagram;
     }

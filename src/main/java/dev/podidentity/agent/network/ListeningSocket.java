@@ -10,10 +10,10 @@ import java.util.Optional;
 import java.util.stream.Stream;
 
 /**
- * A TCP socket that listens, as a line of {@code /proc/net/tcp} or {@code tcp6} has it.
+ * A listening TCP socket, as in a line of {@code /proc/net/tcp} or {@code tcp6}.
  *
- * @param queued connections that wait to be accepted
- * @param inode what the descriptor of the process that has it leads to
+ * @param queued the number of connections that wait to be accepted
+ * @param inode the inode to which the descriptor of the owning process refers
  */
 record ListeningSocket(InetAddress address, int port, long queued, long inode) {
 
@@ -24,7 +24,9 @@ record ListeningSocket(InetAddress address, int port, long queued, long inode) {
     private static final int INODE = 9;
     private static final int HEX = 16;
 
-    /** Those of a file. The kernel puts them before all other sockets, so that of the others no more than one is read. */
+    /**
+     * Returns the sockets in a file. The kernel lists listening sockets first, so at most one line of other sockets is read.
+     */
     static List<ListeningSocket> read(Stream<String> lines) {
         List<ListeningSocket> sockets = new ArrayList<>();
         lines.skip(1)
@@ -48,17 +50,17 @@ record ListeningSocket(InetAddress address, int port, long queued, long inode) {
         }
     }
 
-    /** The kernel writes an address as words of 32 bits, each in the order of bytes of the machine. */
+    /** Parses an address, which the kernel writes as 32-bit words in the machine's byte order. */
     private static InetAddress address(String hex) throws UnknownHostException {
         ByteBuffer words = ByteBuffer.allocate(hex.length() / 2).order(ByteOrder.nativeOrder());
         for (int at = 0; at < hex.length(); at += 2 * Integer.BYTES) {
             words.putInt(Integer.parseUnsignedInt(hex, at, at + 2 * Integer.BYTES, HEX));
         }
-        // An IPv4 address within an IPv6 one becomes what it is.
+        // Java turns an IPv4-mapped IPv6 address into an IPv4 address.
         return InetAddress.getByAddress(words.array());
     }
 
-    /** Whether it listens at this address. A socket for all IPv6 addresses takes IPv4 as well, if Java made it. */
+    /** Returns whether the socket listens at an address. A wildcard IPv6 socket created by Java also accepts IPv4. */
     boolean at(InetAddress wanted, int wantedPort) {
         return port == wantedPort
                 && (address.equals(wanted) || address.isAnyLocalAddress() && wanted.isAnyLocalAddress());

@@ -12,32 +12,32 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * A netlink message from the kernel, and how messages are read and written.
+ * A netlink message from the kernel; also parses and builds messages.
  *
- * @param type what it is, such as RTM_NEWLINK or NLMSG_DONE
- * @param flags such as NLM_F_DUMP_INTR
- * @param sequence of the request that it answers
+ * @param type the message type, such as RTM_NEWLINK or NLMSG_DONE
+ * @param flags the flags, such as NLM_F_DUMP_INTR
+ * @param sequence the sequence number of the request that it answers
  * @param body what follows the header
  */
 record NetlinkMessage(int type, int flags, int sequence, ByteBuffer body) {
 
-    /** The bytes before the body. The numbers in a message are in the machine's own order. */
+    /** The length of the header. Numbers in a message have the machine's byte order. */
     static final int HEADER = 16;
     private static final int ATTRIBUTE_HEADER = 4;
-    /** Messages and attributes begin at a multiple of this. */
+    /** Messages and attributes start at a multiple of this. */
     private static final int ALIGNMENT = 4;
 
     /**
-     * Takes a datagram apart.
+     * Splits a datagram into messages.
      *
-     * @throws IOException if a length in it does not fit
+     * @throws IOException if a length is inconsistent
      */
     static List<NetlinkMessage> in(byte[] datagram) throws IOException {
         ByteBuffer rest = ByteBuffer.wrap(datagram).order(ByteOrder.nativeOrder());
         List<NetlinkMessage> messages = new ArrayList<>();
         while (rest.hasRemaining()) {
             if (rest.remaining() < HEADER) {
-                throw new IOException("half a header in the kernel's answer");
+                throw new IOException("an incomplete header in the kernel's response");
             }
             int start = rest.position();
             int length = rest.getInt();
@@ -45,7 +45,7 @@ record NetlinkMessage(int type, int flags, int sequence, ByteBuffer body) {
             int flags = Short.toUnsignedInt(rest.getShort());
             int sequence = rest.getInt();
             if (length < HEADER || length > rest.limit() - start) {
-                throw new IOException("a message of " + length + " bytes in an answer that has "
+                throw new IOException("a message of " + length + " bytes in a response that has "
                         + (rest.limit() - start) + " left");
             }
             messages.add(new NetlinkMessage(type, flags, sequence,
@@ -59,7 +59,7 @@ record NetlinkMessage(int type, int flags, int sequence, ByteBuffer body) {
         return (flags & flag) != 0;
     }
 
-    /** The fixed part that this type of message begins with. */
+    /** Returns the fixed part at the start of this message type. */
     ByteBuffer fixed(int length) throws IOException {
         if (body.limit() < length) {
             throw new IOException("a message of type " + type + " with a body of " + body.limit() + " bytes");
@@ -67,7 +67,7 @@ record NetlinkMessage(int type, int flags, int sequence, ByteBuffer body) {
         return part(body, 0, length);
     }
 
-    /** What follows the fixed part. */
+    /** Returns the attributes that follow the fixed part. */
     Attributes attributes(int fixedLength) throws IOException {
         fixed(fixedLength);
         int start = Math.min(aligned(fixedLength), body.limit());
@@ -82,16 +82,16 @@ record NetlinkMessage(int type, int flags, int sequence, ByteBuffer body) {
         return whole.slice(start, length).order(ByteOrder.nativeOrder());
     }
 
-    /** Writes one netlink message: its header, a fixed part, and attributes, which may hold others. */
+    /** Builds a netlink message: a header, a fixed part, and attributes, which may be nested. */
     static final class Builder {
 
-        /** More than any request of ours needs. */
+        /** More than any request of the agent needs. */
         private static final int CAPACITY = 256;
 
         private final ByteBuffer message = ByteBuffer.allocate(CAPACITY).order(ByteOrder.nativeOrder());
 
         Builder(int type, int flags, int sequence) {
-            // The length, which build() writes, comes first; the sender's port, which the kernel knows, last.
+            // The first field is the length, which build() sets; the last is the sender's port, which the kernel knows.
             message.putInt(0).putShort((short) type).putShort((short) flags).putInt(sequence).putInt(0);
         }
 
@@ -117,13 +117,13 @@ record NetlinkMessage(int type, int flags, int sequence, ByteBuffer body) {
             return attribute(type, ByteBuffer.allocate(Integer.BYTES).order(ByteOrder.nativeOrder()).putInt(value).array());
         }
 
-        /** Text as C has it, with a zero at its end. */
+        /** Adds a C string, which ends with a zero byte. */
         Builder attribute(int type, String value) {
             byte[] text = value.getBytes(StandardCharsets.US_ASCII);
             return attribute(type, Arrays.copyOf(text, text.length + 1));
         }
 
-        /** An attribute that holds one other, of text. */
+        /** Adds an attribute that contains one string attribute. */
         Builder nested(int type, int inner, String value) {
             int start = message.position();
             message.putShort((short) 0).putShort((short) type);
@@ -138,10 +138,10 @@ record NetlinkMessage(int type, int flags, int sequence, ByteBuffer body) {
         }
     }
 
-    /** The attributes of a netlink message, or of an attribute; what nobody asks for is passed over. */
+    /** The attributes of a netlink message or of an attribute; unknown ones are ignored. */
     static final class Attributes {
 
-        /** The upper two bits of a type say how the value is written, and are no part of it. */
+        /** The upper two bits of a type are flags for the encoding of the value. */
         private static final int TYPE_MASK = 0x3fff;
 
         private final Map<Integer, ByteBuffer> values;
@@ -150,7 +150,7 @@ record NetlinkMessage(int type, int flags, int sequence, ByteBuffer body) {
             this.values = values;
         }
 
-        /** @throws IOException if a length does not fit */
+        /** @throws IOException if a length is inconsistent */
         static Attributes in(ByteBuffer bytes) throws IOException {
             Map<Integer, ByteBuffer> values = new HashMap<>();
             int position = 0;
@@ -182,7 +182,7 @@ record NetlinkMessage(int type, int flags, int sequence, ByteBuffer body) {
                     .map(value -> value.getInt(0));
         }
 
-        /** Text up to its zero. */
+        /** Returns a C string, without the zero byte at its end. */
         Optional<String> text(int type) {
             return bytes(type).map(value -> {
                 int length = 0;
@@ -193,7 +193,7 @@ record NetlinkMessage(int type, int flags, int sequence, ByteBuffer body) {
             });
         }
 
-        /** The attributes that this one holds; none if it is not there. */
+        /** Returns the attributes nested in this one; none if it is absent. */
         Attributes nested(int type) throws IOException {
             ByteBuffer value = values.get(type);
             return value == null ? new Attributes(Map.of()) : in(value);

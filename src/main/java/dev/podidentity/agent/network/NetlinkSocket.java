@@ -2,12 +2,12 @@ package dev.podidentity.agent.network;
 
 import java.io.IOException;
 
-/** Datagrams to and from the kernel. */
+/** Exchanges datagrams with the kernel. */
 interface NetlinkSocket extends AutoCloseable {
 
     void send(byte[] datagram) throws IOException;
 
-    /** Waits for the next datagram, for some seconds at most. Never gives a part of one. */
+    /** Waits for the next datagram, for at most a few seconds. Never returns a truncated one. */
     byte[] receive() throws IOException;
 
     @Override

@@ -3,7 +3,7 @@ package dev.podidentity.agent.network;
 import java.util.Arrays;
 import java.util.Optional;
 
-/** The two addresses that pods know the agent by. They are part of what EKS promises, so that nothing sets them. */
+/** The two addresses at which pods reach the agent. EKS defines them, so they are not configurable. */
 enum NodeAddress {
     IPV4("IPv4", 2, "169.254.170.23", new byte[] {(byte) 169, (byte) 254, (byte) 170, 23}),
     IPV6("IPv6", 10, "fd00:ec2::23",
@@ -14,7 +14,7 @@ enum NodeAddress {
     private final String text;
     private final byte[] bytes;
 
-    /** @param family the kernel's number of the protocol: AF_INET or AF_INET6 */
+    /** @param family the kernel's number for the protocol: AF_INET or AF_INET6 */
     NodeAddress(String protocol, int family, String text, byte[] bytes) {
         this.protocol = protocol;
         this.family = family;
@@ -22,14 +22,14 @@ enum NodeAddress {
         this.bytes = bytes;
     }
 
-    /** Which of the two these bytes are, if any. */
+    /** Returns the address that these bytes represent, if it is one of the two. */
     static Optional<NodeAddress> of(int family, byte[] bytes) {
         return Arrays.stream(values())
                 .filter(address -> address.family == family && Arrays.equals(address.bytes, bytes))
                 .findFirst();
     }
 
-    /** What people call its protocol. */
+    /** Returns the name of the protocol. */
     String protocol() {
         return protocol;
     }
@@ -42,12 +42,12 @@ enum NodeAddress {
         return bytes.clone();
     }
 
-    /** The prefix length of this address alone. */
+    /** Returns the prefix length of a prefix that contains only this address. */
     int bits() {
         return bytes.length * Byte.SIZE;
     }
 
-    /** The address and its prefix length, as {@code ip address} takes them. */
+    /** Returns the address and its prefix length, in the syntax of {@code ip address}. */
     String prefix() {
         return text + '/' + bits();
     }

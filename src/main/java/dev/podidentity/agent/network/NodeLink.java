@@ -11,15 +11,15 @@ import java.util.Optional;
 import java.util.function.Consumer;
 
 /**
- * The link of a node that has the addresses by which pods ask for credentials. Each part of it that is missing is
- * made, and what is there stays as it is: so it can be set up any number of times, and from any state in between.
+ * Sets up the link of a node that has the addresses where pods request credentials. It creates only what is missing, so it
+ * can run any number of times and repair any intermediate state.
  *
- * <p>Somebody else's address or route is never changed. What is in the way is looked for before anything is done, so
- * that a refusal leaves the node as it was. The loopback link is not in the way: what leads there stays on this node,
- * and it is where a kernel without dummy links has the addresses put.
+ * <p>It never changes another owner's address or route. It looks for conflicts before it changes anything, so that a failure
+ * leaves the node as it was. The loopback link is not a conflict: traffic to it stays on this node, and on a kernel without
+ * dummy links the addresses are put there.
  *
- * <p>IPv6 is for nodes that have it. That the kernel does not let it be set up is told, and is no failure. That
- * {@code fd00:ec2::23} leads elsewhere is one, as the tokens of pods would go there.
+ * <p>IPv6 is optional: if the kernel does not allow it, this is logged and is not a failure. A route of {@code fd00:ec2::23}
+ * to another link is a failure, because pods would send their tokens there.
  */
 public final class NodeLink {
 
@@ -39,11 +39,11 @@ public final class NodeLink {
     }
 
     /**
-     * Sets up the link in the network namespace of this process. Blocks, for milliseconds; for the main thread, before
-     * it has started others.
+     * Sets up the link in the network namespace of this process. Blocks for milliseconds; the main thread must call this
+     * before it starts others.
      *
-     * @param notes is told what is done, as it is done
-     * @throws NodeLinkFailure if pods cannot reach the agent by its IPv4 address, or would reach somebody else
+     * @param notes receives each change as it is made
+     * @throws NodeLinkFailure if pods cannot reach the agent at its IPv4 address, or would reach another destination
      */
     public static void setUp(Consumer<Note> notes) throws NodeLinkFailure {
         if (!Libc.available()) {
@@ -87,7 +87,7 @@ public final class NodeLink {
             Link link = numbered(held.linkIndex(), links);
             if (!ours(link)) {
                 String prefix = held.address() + "/" + held.prefixLength();
-                throw inTheWay(prefix + " is an address of " + link.name() + " already",
+                throw inTheWay(prefix + " is already an address of " + link.name(),
                         "ip address delete " + prefix + " dev " + link.name());
             }
         }
@@ -101,13 +101,13 @@ public final class NodeLink {
         }
     }
 
-    /** Whether what leads to this link leads to this agent. */
+    /** Returns whether traffic to this link reaches this agent. */
     static boolean ours(Link link) {
         return link.name().equals(NAME) || link.name().equals(LOOPBACK);
     }
 
     private static NodeLinkFailure inTheWay(String what, String remedy) {
-        return new NodeLinkFailure(what + ", so that pods could not reach the agent. If nothing else needs it, remove it"
+        return new NodeLinkFailure(what + ", so pods could not reach the agent. If nothing else needs it, remove it"
                 + " ('" + remedy + "') and run initialize again");
     }
 
@@ -119,7 +119,7 @@ public final class NodeLink {
 
     private Link accepted(Link link) {
         if (!link.kind().equals(DUMMY)) {
-            warn("A link of this name is there already and is not a dummy; it is used as it is", "link", link.name(),
+            warn("A link of this name already exists and is not a dummy link; using it as it is", "link", link.name(),
                     "type", link.kind().isEmpty() ? "none" : link.kind());
         }
         return link;
@@ -127,7 +127,7 @@ public final class NodeLink {
 
     private Link made(List<Link> links) throws IOException, NodeLinkFailure {
         try {
-            if (added(() -> kernel.makeDummy(NAME))) {
+            note("Link created", "link", NAME, "type", DUMMY);
                 note("Link made", "link", NAME, "type", DUMMY);
             }
         } catch (KernelRefusal e) {
@@ -146,7 +146,7 @@ public final class NodeLink {
         if (!kernel.addresses().contains(wanted) && added(() -> kernel.addAddress(address, link))) {
             note("Address added", "address", address.prefix(), "link", link.name());
         }
-        // What leads to the loopback link does so for having the address; no route could add to that.
+        // Traffic reaches the loopback link because the link has the address; a route would not change that.
         boolean routed = link.name().equals(LOOPBACK)
                 || kernel.routes().stream().anyMatch(route -> route.to() == address && route.takes(link));
         if (routed) {
@@ -155,12 +155,12 @@ public final class NodeLink {
         if (added(() -> kernel.addRoute(address, link))) {
             note("Route added", "to", address.toString(), "link", link.name());
         } else {
-            // There was none before. If it is another run's, all is well.
+            // There was no such route before. If another run of initialize added it, there is no conflict.
             refuseWhatIsInTheWay(kernel.links());
         }
     }
 
-    /** Whether it could be; told if not. */
+    /** Returns whether the address was set up; logs if it was not. */
     private boolean setUpIfPossible(NodeAddress address, Link link) throws IOException, NodeLinkFailure {
         try {
             setUp(address, link);
@@ -176,7 +176,7 @@ public final class NodeLink {
         }
     }
 
-    /** Does it; whether it was not there already, made by somebody else since it was looked for. */
+    /** Returns whether the item was added; false if it was added by another process in the meantime. */
     private static boolean added(Addition addition) throws IOException {
         try {
             addition.add();
@@ -198,7 +198,7 @@ public final class NodeLink {
         return links.stream().filter(link -> link.name().equals(name)).findFirst();
     }
 
-    /** For a number of none, a link that is nobody's. */
+    /** Returns a placeholder if there is no link with this number. */
     static Link numbered(int index, List<Link> links) {
         return links.stream()
                 .filter(link -> link.index() == index)

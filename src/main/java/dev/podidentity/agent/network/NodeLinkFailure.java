@@ -1,6 +1,6 @@
 package dev.podidentity.agent.network;
 
-/** The node's link could not be set up. The message is one line, for a person: what is wrong, and what to do. */
+/** Thrown if the node's link cannot be set up. The message is one line, for an operator: what is wrong, and what to do. */
 public final class NodeLinkFailure extends Exception {
 
     private static final long serialVersionUID = 1L;

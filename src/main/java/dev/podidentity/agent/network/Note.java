@@ -3,10 +3,10 @@ package dev.podidentity.agent.network;
 import java.util.Map;
 
 /**
- * Something that was done to the node, or found on it, for its log.
+ * A log entry about a change to the node or about its state.
  *
- * @param warning whether somebody should look at it
- * @param message always the same for the same thing
- * @param fields what differs, in the order to be shown in
+ * @param warning whether an operator should look at it
+ * @param message constant for each kind of entry
+ * @param fields the variable parts, in display order
  */
 public record Note(boolean warning, String message, Map<String, String> fields) {}

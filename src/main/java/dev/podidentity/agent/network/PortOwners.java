@@ -15,7 +15,7 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
-/** Who listens on TCP ports of this network namespace. Blocks, for tens of milliseconds. */
+/** Finds the processes that listen on TCP ports of this network namespace. Blocks for tens of milliseconds. */
 public final class PortOwners {
 
     private final Path proc;
@@ -26,7 +26,7 @@ public final class PortOwners {
     }
 
     /**
-     * Whoever listens on a port.
+     * Returns the owners of the sockets that listen on a port.
      *
      * @throws IOException if the kernel's tables cannot be read
      */
@@ -34,7 +34,7 @@ public final class PortOwners {
         List<ListeningSocket> sockets = new ArrayList<>();
         for (String table : List.of("tcp", "tcp6")) {
             Path file = proc.resolve("self/net").resolve(table);
-            // A kernel without IPv6 has but one.
+            // A kernel without IPv6 only has the first table.
             if (Files.exists(file)) {
                 try (Stream<String> lines = Files.lines(file, StandardCharsets.US_ASCII)) {
                     sockets.addAll(ListeningSocket.read(lines));
@@ -52,7 +52,7 @@ public final class PortOwners {
         return owners;
     }
 
-    /** The name of the process; of another container's, or another user's, it cannot be seen. */
+    /** Returns the name of a process; empty for a process of another container or user, which is not visible. */
     private Optional<String> process(long inode) throws IOException {
         String wanted = "socket:[" + inode + "]";
         try (DirectoryStream<Path> processes = Files.newDirectoryStream(proc, "[0-9]*")) {
@@ -65,7 +65,7 @@ public final class PortOwners {
         return Optional.empty();
     }
 
-    /** What the descriptors of a process lead to, as far as this one may see them. Processes end meanwhile. */
+    /** Returns the targets of a process's descriptors, as far as they are visible. Processes may end meanwhile. */
     private static Set<String> targets(Path descriptors) {
         Set<String> targets = new HashSet<>();
         try (DirectoryStream<Path> files = Files.newDirectoryStream(descriptors)) {
@@ -87,19 +87,19 @@ public final class PortOwners {
     }
 
     /**
-     * Somebody who listens.
+     * A listening process.
      *
-     * @param process as a person knows it; empty if it cannot be seen
+     * @param process the name and number of the process; empty if they are not visible
      */
     public record Owner(InetAddress address, Optional<String> process) {
 
-        /** Whether it takes connections to this address. A socket for all IPv6 addresses takes IPv4 as well, in general. */
+        /** Returns whether it accepts connections to this address. A wildcard IPv6 socket usually also accepts IPv4. */
         public boolean takes(InetAddress asked) {
             return address.equals(asked) || address.isAnyLocalAddress();
         }
     }
 
-    /** Names of some, for a sentence. */
+    /** Returns the names of some owners, as part of a sentence. */
     public static String named(List<Owner> owners) {
         return owners.stream()
                 .map(owner -> owner.process().orElse("a process that cannot be seen from here"))

@@ -5,14 +5,16 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
 
-/** Tells one container's processes from another's where both are on the node's network. */
+/** Distinguishes the processes of two containers on the host network. */
 public final class ProcessNamespace {
 
     private static final Path LINK = Path.of("/proc/self/ns/pid");
 
     private ProcessNamespace() {}
 
-    /** What the kernel calls the process namespace of this process: a container's own, which {@code kubectl exec} enters. */
+    /**
+     * Returns the kernel's name for this process's PID namespace, which each container has and {@code kubectl exec} enters.
+     */
     public static Optional<String> ofThisProcess() {
         try {
             return Optional.of(Files.readSymbolicLink(LINK).toString());

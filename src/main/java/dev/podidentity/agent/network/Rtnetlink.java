@@ -15,8 +15,8 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * The kernel's rtnetlink, spoken over a socket: one request at a time, and all of its answer before the next one. The
- * numbers are those of linux/netlink.h, linux/rtnetlink.h, linux/if_link.h and linux/if_addr.h.
+ * Speaks the kernel's rtnetlink protocol over a socket. It sends one request at a time and reads the complete response
+ * before the next. The numbers are those of linux/netlink.h, linux/rtnetlink.h, linux/if_link.h and linux/if_addr.h.
  */
 final class Rtnetlink implements Kernel {
 
@@ -26,14 +26,14 @@ final class Rtnetlink implements Kernel {
 
     static final int NLM_F_REQUEST = 0x1;
     static final int NLM_F_ACK = 0x4;
-    /** The answer is made of more than one thing, which have changed in between. */
+    /** The listed items changed while they were read. */
     static final int NLM_F_DUMP_INTR = 0x10;
     static final int NLM_F_DUMP = 0x300;
     static final int NLM_F_EXCL = 0x200;
     static final int NLM_F_CREATE = 0x400;
-    /** On an error: the request is not repeated in it, but for its header. */
+    /** In an error: only the header of the request is repeated. */
     static final int NLM_F_CAPPED = 0x100;
-    /** On an error: attributes follow. */
+    /** In an error: attributes follow. */
     static final int NLM_F_ACK_TLVS = 0x200;
     static final int NLMSGERR_ATTR_MSG = 1;
 
@@ -68,7 +68,7 @@ final class Rtnetlink implements Kernel {
     static final int RT_SCOPE_LINK = 253;
     static final int RTN_UNICAST = 1;
     static final int RTM_F_CLONED = 0x200;
-    /** By their numbers, as {@code ip route} names them. */
+    /** Route types in numeric order, as {@code ip route} names them. */
     private static final List<String> ROUTE_TYPES = List.of("unspec", Route.UNICAST, "local", "broadcast", "anycast",
             "multicast", "blackhole", "unreachable", "prohibit", "throw", "nat");
 
@@ -78,7 +78,9 @@ final class Rtnetlink implements Kernel {
     private static final int ROUTE_HEADER = 12;
     private static final int ERROR_HEADER = Integer.BYTES + NetlinkMessage.HEADER;
     private static final int FOREVER = -1;
-    /** On a node that starts many pods, links come and go while they are listed; not this often in a row. */
+    /**
+     * On a node that starts many pods, links come and go while they are listed, but not in this many consecutive attempts.
+     */
     private static final int TRIES = 20;
 
     private final NetlinkSocket socket;
@@ -91,7 +93,7 @@ final class Rtnetlink implements Kernel {
     @Override
     public List<Link> links() throws IOException {
         List<Link> links = new ArrayList<>();
-        // The statistics are most of what there is to say of a link, and nobody reads them here.
+        // Statistics are skipped: they are most of the data of a link and are not needed.
         for (NetlinkMessage message : dump(RTM_NEWLINK, request(RTM_GETLINK, NLM_F_DUMP)
                 .bytes(ANY_FAMILY, 0, 0, 0).number(0).number(0).number(0)
                 .attribute(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS))) {
@@ -112,7 +114,7 @@ final class Rtnetlink implements Kernel {
         for (NetlinkMessage message : dump(RTM_NEWADDR, request(RTM_GETADDR, NLM_F_DUMP).bytes(ANY_FAMILY, 0, 0, 0).number(0))) {
             ByteBuffer fixed = message.fixed(ADDRESS_HEADER);
             Attributes attributes = message.attributes(ADDRESS_HEADER);
-            // On a point-to-point link IFA_ADDRESS is the other end; IPv6 has only that one everywhere else.
+            // On a point-to-point link IFA_ADDRESS is the remote end; on others, IPv6 has only IFA_ADDRESS.
             Optional<byte[]> local = attributes.bytes(IFA_LOCAL).or(() -> attributes.bytes(IFA_ADDRESS));
             local.flatMap(bytes -> NodeAddress.of(fixed.get(0), bytes))
                     .ifPresent(address -> held.add(new HeldAddress(address, fixed.getInt(4), fixed.get(1) & 0xff)));
@@ -167,9 +169,9 @@ final class Rtnetlink implements Kernel {
     }
 
     /**
-     * The address is for those who ask for it, and none to send from: an IPv4 address of scope global, on lo above
-     * all, would become the source of what the node sends on links that have no address, as those to pods. So it has
-     * scope link in IPv4, and no preferred lifetime in IPv6. Its route is added apart, for both alike.
+     * The address is only for receiving, never a source address. An IPv4 address of scope global, above all on lo, would
+     * become the source of the node's traffic on links without an address, such as those to pods. It therefore has scope
+     * link in IPv4, and no preferred lifetime in IPv6. Its route is added separately, for both protocols.
      */
     @Override
     public void addAddress(NodeAddress address, Link link) throws IOException {
@@ -182,7 +184,7 @@ final class Rtnetlink implements Kernel {
             case IPV6 -> request
                     .bytes(address.family(), address.bits(), 0, RT_SCOPE_UNIVERSE).number(link.index())
                     .attribute(IFA_LOCAL, address.bytes())
-                    // Looking for others with this address would take a second, in which it cannot be bound.
+                    // Duplicate address detection would take a second, during which the address cannot be bound.
                     .attribute(IFA_FLAGS, IFA_F_NODAD | IFA_F_NOPREFIXROUTE)
                     .attribute(IFA_CACHEINFO, cacheInfo(0, FOREVER));
         }
@@ -221,7 +223,7 @@ final class Rtnetlink implements Kernel {
         }
     }
 
-    /** All messages of a type that a dump gives; asked for again if something changed while it was read. */
+    /** Returns all messages of a type from a dump; repeats the dump if something changed while it was read. */
     private List<NetlinkMessage> dump(int type, Builder request) throws IOException {
         byte[] datagram = request.build();
         for (int tried = 0; tried < TRIES; tried++) {
@@ -254,7 +256,7 @@ final class Rtnetlink implements Kernel {
         }
     }
 
-    /** Throws what the end of an answer says, if it says that something went wrong. */
+    /** Throws the error at the end of a response, if there is one. */
     private static void check(String asked, NetlinkMessage end) throws IOException {
         if (end.type() == NLMSG_DONE && end.body().limit() < Integer.BYTES) {
             return;

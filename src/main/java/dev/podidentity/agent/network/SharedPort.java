@@ -25,9 +25,10 @@ import org.graalvm.nativeimage.PinnedObject;
 import org.jboss.logging.Logger;
 
 /**
- * An address and port on which several processes of one user may listen, as they do while a new agent takes over from an
- * old one (SO_REUSEPORT). Tells who does, and sends new connections to another of them. Blocks, for less than a millisecond
- * but on a JVM; for a worker thread. docs/decisions/0012-handing-over.md says what is relied upon.
+ * An address and port on which several processes of one user may listen (SO_REUSEPORT), as when a new agent takes over from
+ * an old one. It reports which processes listen, and can direct new connections to another process. Blocks for less than a
+ * millisecond, longer on a JVM; for a worker thread. docs/decisions/0012-handing-over.md describes the kernel behavior that
+ * it relies on.
  */
 public final class SharedPort {
 
@@ -39,16 +40,16 @@ public final class SharedPort {
 
     private static final int SOL_SOCKET = 1;
     private static final int SO_ATTACH_REUSEPORT_CBPF = 51;
-    /** The one instruction of the program: return a constant. */
+    /** The program's single instruction: return a constant. */
     private static final short BPF_RET_K = 0x06;
     private static final int INSTRUCTION = 8;
-    /** The length of the program, and after it, aligned, its address. */
+    /** The program's length, and after it, aligned, its address. */
     private static final int PROGRAM = 16;
 
     private final String host;
     private final int port;
 
-    /** @param host an IP address, or a name of this node */
+    /** @param host an IP address, or a host name of this node */
     public SharedPort(String host, int port) {
         this.host = host;
         this.port = port;
@@ -56,27 +57,27 @@ public final class SharedPort {
 
     /** Whether this process could listen here. */
     public enum State {
-        /** Nobody does. */
+        /** No process listens. */
         FREE,
-        /** Another process does, and lets this one: it is of the same user, and both ask for it. */
+        /** Another process listens and allows this one: both have the same user and set the option. */
         SHARED,
-        /** Somebody does and lets nobody; or there is no such address; or it is not allowed. */
+        /** Another process listens and does not share the port, there is no such address, or binding is not permitted. */
         CLOSED
     }
 
     /**
-     * The sockets that listen here beside this process's own.
+     * The sockets that listen here.
      *
-     * @param others those of other processes
-     * @param queued connections that wait for this process to accept them
+     * @param others the number of sockets of other processes
+     * @param queued the number of connections that wait for this process to accept them
      */
     public record Listening(int others, long queued) {}
 
     /**
-     * Whether this process, which does not, could listen here. Found out by binding without listening, so that nothing
-     * arrives; that takes microseconds.
+     * Returns whether this process, which does not listen here, could. It binds without listening, so that no connection
+     * arrives; this takes microseconds.
      *
-     * @throws IOException if it cannot be found out
+     * @throws IOException if this cannot be determined
      */
     public State state() throws IOException {
         return binds(false) ? State.FREE : binds(true) ? State.SHARED : State.CLOSED;
@@ -84,7 +85,7 @@ public final class SharedPort {
 
     private boolean binds(boolean beside) throws IOException {
         try (SocketChannel socket = SocketChannel.open()) {
-            // Connections of an agent that is gone are in nobody's way; one that listens is.
+            // Leftover connections of an agent that ended must not prevent the bind; a listening agent must.
             socket.setOption(StandardSocketOptions.SO_REUSEADDR, true);
             socket.setOption(StandardSocketOptions.SO_REUSEPORT, beside);
             socket.bind(new InetSocketAddress(InetAddress.getByName(host), port));
@@ -95,9 +96,9 @@ public final class SharedPort {
     }
 
     /**
-     * Who listens here, where this process does.
+     * Returns which processes listen here, if this process does.
      *
-     * @throws IOException if it cannot be found out
+     * @throws IOException if this cannot be determined
      */
     public Listening look() throws IOException {
         Map<Long, Integer> own = ownSockets();
@@ -114,11 +115,11 @@ public final class SharedPort {
     }
 
     /**
-     * Has the kernel give each new connection to the socket with this number: those that share a port are numbered in the
-     * order in which they began to listen, and when one ends the last takes its number. With a number that no socket has, or
-     * after that, it chooses among all again.
+     * Makes the kernel give each new connection to the socket with this number. Sockets that share a port are numbered in
+     * the order in which they started to listen; when one closes, the last one takes its number. If no socket has the
+     * number, the kernel distributes connections among all again.
      *
-     * @return whether the kernel does; never on a JVM, which cannot ask it
+     * @return whether the kernel does so; always false on a JVM, which cannot request it
      * @throws IOException if this process's own socket cannot be found
      */
     public boolean steer(int number) throws IOException {
@@ -160,17 +161,17 @@ public final class SharedPort {
             try (NetlinkSocket socket = LinuxNetlinkSocket.open(LinuxNetlinkSocket.NETLINK_SOCK_DIAG)) {
                 return new SocketDiagnosis(socket).listening(port);
             } catch (IOException e) {
-                LOG.debug("The kernel does not list sockets by netlink; reading its table instead", e);
+                LOG.debug("The kernel does not list sockets over netlink; reading its table instead", e);
             }
         }
         return listeningByTable();
     }
 
-    /** Takes tens of milliseconds, as the kernel goes through all sockets there could be to find the end of a table. */
+    /** Takes tens of milliseconds, because the kernel walks the complete socket hash table to reach the end of the file. */
     private static List<ListeningSocket> listeningByTable() throws IOException {
         List<ListeningSocket> listening = new ArrayList<>();
         for (Path table : TABLES) {
-            // A kernel without IPv6 has but one.
+            // A kernel without IPv6 only has the first table.
             if (Files.exists(table)) {
                 try (Stream<String> lines = Files.lines(table, StandardCharsets.US_ASCII)) {
                     listening.addAll(ListeningSocket.read(lines));
@@ -182,7 +183,7 @@ public final class SharedPort {
         return listening;
     }
 
-    /** This process's descriptors of sockets, by inode. */
+    /** Returns this process's socket descriptors by inode. */
     private static Map<Long, Integer> ownSockets() throws IOException {
         Map<Long, Integer> own = new HashMap<>();
         try (DirectoryStream<Path> files = Files.newDirectoryStream(FILES)) {

@@ -8,8 +8,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The sockets that listen on a port, as the kernel lists them over netlink: it looks at no others, which may be thousands.
- * The numbers are those of linux/sock_diag.h, linux/inet_diag.h and net/tcp_states.h.
+ * Lists the sockets that listen on a port over netlink, for which the kernel does not visit other sockets, of which there
+ * may be thousands. The numbers are those of linux/sock_diag.h, linux/inet_diag.h and net/tcp_states.h.
  */
 final class SocketDiagnosis {
 
@@ -18,7 +18,7 @@ final class SocketDiagnosis {
     static final int AF_INET6 = 10;
     private static final int IPPROTO_TCP = 6;
     private static final int LISTEN = 1 << 10;
-    /** Two addresses, the number of a link, and a cookie; and none of the last. */
+    /** Two addresses and a link number, all unset; the cookie is also unset. */
     private static final int NO_ADDRESSES = 9;
     private static final int NO_COOKIE = -1;
 
@@ -36,7 +36,7 @@ final class SocketDiagnosis {
         this.socket = socket;
     }
 
-    /** @throws IOException if the kernel does not tell, as one without this part does not */
+    /** @throws IOException if the kernel does not list sockets, such as a kernel without this subsystem */
     List<ListeningSocket> listening(int port) throws IOException {
         List<ListeningSocket> listening = new ArrayList<>(listening(AF_INET, port));
         listening.addAll(listening(AF_INET6, port));
@@ -48,7 +48,7 @@ final class SocketDiagnosis {
                         SOCK_DIAG_BY_FAMILY, Rtnetlink.NLM_F_REQUEST | Rtnetlink.NLM_F_DUMP, family)
                 .bytes(family, IPPROTO_TCP, 0, 0)
                 .number(LISTEN)
-                // In the order of the network.
+                // In network byte order.
                 .bytes(port >> Byte.SIZE, port, 0, 0);
         for (int i = 0; i < NO_ADDRESSES; i++) {
             request.number(0);

@@ -7,7 +7,7 @@ import org.graalvm.nativeimage.PinnedObject;
 import org.graalvm.word.PointerBase;
 import org.graalvm.word.WordFactory;
 
-/** Where standard output and standard error of this process go. For the main thread of the native executable, at its start. */
+/** Redirects this process's standard output and error. For the main thread of the native executable, at startup. */
 public final class StandardStreams {
 
     private static final int STDOUT = 1;
@@ -17,20 +17,20 @@ public final class StandardStreams {
     private static final int O_APPEND = 02000;
     private static final int MODE = 0644;
     private static final int BUFFER = 8 * 1024;
-    /** For the last lines at the end of the process; a reader that is there takes milliseconds. */
+    /** The wait for the last lines when the process ends; an active reader takes milliseconds. */
     private static final long PATIENCE_MILLIS = TimeUnit.SECONDS.toMillis(1);
 
     private StandardStreams() {}
 
-    /** Has standard error go where standard output goes. */
+    /** Redirects standard error to standard output. */
     public static void mergeErrorIntoOutput() {
         Libc.dup2(STDOUT, STDERR);
     }
 
     /**
-     * Appends standard output to a file, which is made if it is not there.
+     * Appends standard output to a file, which is created if it does not exist.
      *
-     * @param alsoStdout whether it also goes where it went before
+     * @param alsoStdout whether to keep writing to the original standard output
      * @throws IOException if the file cannot be opened
      */
     public static void appendOutputTo(String file, boolean alsoStdout) throws IOException {
@@ -81,7 +81,7 @@ public final class StandardStreams {
         return Libc.read(file, buffer.addressOfArrayElement(0), WordFactory.unsigned(BUFFER)).rawValue();
     }
 
-    /** What one of them does not take is lost for that one. */
+    /** Writes to one target; what it does not accept is lost for that target only. */
     private static void write(int file, PinnedObject bytes, int length) {
         for (int written = 0; written < length; ) {
             PointerBase rest = bytes.addressOfArrayElement(written);
@@ -93,7 +93,7 @@ public final class StandardStreams {
         }
     }
 
-    /** Nothing can be written into the pipe then, so that the copier comes to its end. */
+    /** Once nothing can write into the pipe, the copier reaches its end. */
     private static void drain(Thread copier, int original) {
         Libc.dup2(original, STDOUT);
         Libc.dup2(original, STDERR);

@@ -1,5 +1,5 @@
 /**
- * The node's link, its addresses and sockets, through the kernel's own interfaces.
- * Netlink for links, addresses, routes and listening sockets; C functions for what Java does not offer.
+ * The node's link, its addresses and sockets, through kernel interfaces.
+ * Uses netlink for links, addresses, routes and listening sockets, and C functions for what Java does not offer.
  */
 package dev.podidentity.agent.network;
