@@ -6,7 +6,7 @@ import java.io.UncheckedIOException;
 import java.util.Properties;
 
 /**
- * What this build is.
+ * Identifies this build.
  *
  * @param version the version in the POM
  */
@@ -19,7 +19,7 @@ public record BuildInfo(String version) {
         Properties properties = new Properties();
         try (InputStream resource = BuildInfo.class.getResourceAsStream(RESOURCE)) {
             if (resource == null) {
-                throw new IllegalStateException(RESOURCE + " is not in the artifact");
+                throw new IllegalStateException(RESOURCE + " is missing from the artifact");
             }
             properties.load(resource);
         } catch (IOException e) {

@@ -2,22 +2,22 @@ package dev.podidentity.agent.observe;
 
 import java.util.Locale;
 
-/** How the cache took part in a request: a metric's label. */
+/** How the cache served a request; a metric label. */
 public enum CacheOutcome {
-    /** Answered from the cache at once. */
+    /** Served from the cache immediately. */
     HIT,
-    /** Made a call to EKS Auth. */
+    /** Called EKS Auth. */
     MISS,
-    /** Waited for a call that was under way. */
+    /** Waited for a call that was already in flight. */
     COALESCED,
-    /** Answered with credentials that were due for renewal, as fresher ones could not be had in time. */
+    /** Served with credentials that were due for renewal, because newer ones did not arrive in time. */
     STALE,
-    /** Answered with a failure of a moment ago. */
+    /** Answered with a recent failure. */
     REMEMBERED,
-    /** Did not get as far as the cache. */
+    /** Did not reach the cache. */
     NONE;
 
-    /** The label's value. */
+    /** Returns the value of the label. */
     public String label() {
         return name().toLowerCase(Locale.ROOT);
     }

@@ -5,8 +5,8 @@ import com.oracle.svm.core.annotate.Substitute;
 import com.oracle.svm.core.annotate.TargetClass;
 
 /**
- * What {@code -R:MaxDirectMemorySize} allows. Netty would ask the JDK by reflection, is refused in a native executable, and
- * takes the heap's maximum instead.
+ * Returns the value of {@code -R:MaxDirectMemorySize}. Netty would query the JDK by reflection, which fails in a native
+ * executable, and would then use the maximum heap size instead.
  */
 @TargetClass(DirectMemory.class)
 final class DirectMemoryMax {

@@ -2,19 +2,19 @@ package dev.podidentity.agent.observe;
 
 import java.util.Locale;
 
-/** What came of a Kubernetes Event that was to be put on a pod: a metric's label. */
+/** The result of recording a Kubernetes Event on a pod; a metric label. */
 public enum EventResult {
     CREATED,
-    /** The API server could not be reached, or did not take it. */
+    /** The API server could not be reached, or rejected the Event. */
     FAILED,
-    /** The agent may not create Events in that namespace. */
+    /** The agent lacks the permission to create Events in that namespace. */
     FORBIDDEN,
-    /** The namespace is gone, or about to be. */
+    /** The namespace has been deleted, or is being deleted. */
     GONE,
-    /** Too many at once. */
+    /** There were too many Events at once. */
     LIMITED;
 
-    /** The label's value. */
+    /** Returns the value of the label. */
     public String label() {
         return name().toLowerCase(Locale.ROOT);
     }

@@ -2,20 +2,20 @@ package dev.podidentity.agent.observe;
 
 import java.util.Locale;
 
-/** Why an entry left the cache: a metric's label. */
+/** Why an entry left the cache; a metric label. */
 public enum EvictionCause {
-    /** The cache was full, and the entry the least recently used. */
+    /** The cache was full, and the entry was the least recently used. */
     SIZE,
     /** The credentials expired. */
     EXPIRED,
-    /** The token expired, so that nobody can ask for the entry any more. */
+    /** The token expired, so that no request can use the entry any more. */
     TOKEN_EXPIRED,
-    /** EKS Auth refused to renew it for good. */
+    /** EKS Auth permanently refused the renewal. */
     REFUSED,
-    /** The last pod that it was for is gone. */
+    /** The entry's last pod is gone. */
     POD_GONE;
 
-    /** The label's value. */
+    /** Returns the value of the label. */
     public String label() {
         return name().toLowerCase(Locale.ROOT);
     }

@@ -1,11 +1,11 @@
 package dev.podidentity.agent.observe;
 
 /**
- * A key and a value that go with a log line, given as one of its parameters: the message stays the same, what differs
- * stands in fields. Never holds a secret.
+ * A key and value of a log line, passed as one of its parameters: the message is constant, and fields carry what varies.
+ * Must not contain a secret.
  *
  * @param key the JSON key
- * @param value a string, number, boolean or null; anything else is written as its text
+ * @param value a string, number, boolean or null; anything else is written as a string
  */
 public record Field(String key, Object value) {
 
@@ -13,7 +13,7 @@ public record Field(String key, Object value) {
         return new Field(key, value);
     }
 
-    /** What a line shows that is formatted by somebody else's formatter. */
+    /** Returns the text that formatters of other libraries show. */
     @Override
     public String toString() {
         return key + '=' + value;

@@ -7,8 +7,8 @@ import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 
 /**
- * Whether the agent is ready for pods. EKS Auth has no part in it: while it is down the cache keeps pods alive, and a
- * restart would lose it.
+ * Decides whether the agent is ready for pods. The state of EKS Auth does not count: during an outage the cache keeps pods
+ * running, and a restart would lose it.
  */
 public final class Health {
 
@@ -21,9 +21,9 @@ public final class Health {
 
     /**
      * @param listening whether every required listener is bound
-     * @param credentials whether the agent has AWS credentials of its own
-     * @param grace time from now within which it need not have them
-     * @param nanos the monotonic clock
+     * @param credentials whether the agent has its own AWS credentials
+     * @param grace the startup grace period, during which it may lack them
+     * @param nanos a monotonic clock
      */
     public Health(BooleanSupplier listening, BooleanSupplier credentials, Duration grace, LongSupplier nanos) {
         this.listening = listening;
@@ -33,12 +33,12 @@ public final class Health {
         this.grace = grace.toNanos();
     }
 
-    /** From now on the agent is not ready. Any thread. */
+    /** Makes the agent not ready from now on. Any thread. */
     public void stopping() {
         stopping = true;
     }
 
-    /** What keeps the agent from being ready; empty if it is. */
+    /** Returns why the agent is not ready; empty if it is ready. */
     public List<String> unready() {
         List<String> reasons = new ArrayList<>();
         if (stopping) {

@@ -2,16 +2,16 @@ package dev.podidentity.agent.observe;
 
 import java.util.Locale;
 
-/** How a fetch of the keys that tokens are verified with ended: a metric's label. */
+/** The result of fetching the signing keys; a metric label. */
 public enum KeyFetchResult {
     /** There are keys. */
     SUCCESS,
-    /** No answer, or one without a key that can be used. */
+    /** There was no response, or one without a usable key. */
     FAILED,
-    /** The agent may not ask. */
+    /** The agent lacks the permission. */
     FORBIDDEN;
 
-    /** The label's value. */
+    /** Returns the value of the label. */
     public String label() {
         return name().toLowerCase(Locale.ROOT);
     }

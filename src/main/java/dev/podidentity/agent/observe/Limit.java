@@ -2,28 +2,28 @@ package dev.podidentity.agent.observe;
 
 import java.util.Locale;
 
-/** A limit that turned something away: a metric's label, and what the log advises. */
+/** A limit that rejected something; a metric label, with the remedy for the log. */
 public enum Limit {
-    /** Requests of one source address. */
-    SOURCE_REQUESTS("let the SDK in the pod cache its credentials, or raise --source-requests-per-second"),
-    /** Connections of one source address. */
-    SOURCE_CONNECTIONS("let the pod reuse its connections, or raise --max-connections-per-source"),
-    /** Connections of all. */
-    CONNECTIONS("let the pods reuse their connections; see which source has most of them"),
-    /** Requests that a connection sent before it had their answers. */
-    PIPELINED_REQUESTS("let the pod wait for the answer to a request before it sends more"),
-    /** Header lines or bytes of one request. */
-    HEADERS("let the pod send the token and no other large header"),
-    /** Bytes of requests that are not answered yet. */
-    REQUEST_BYTES("see what this pod sends: an SDK has one request of a few KiB under way"),
-    /** Requests of one source address for probes and metrics. */
-    SCRAPES("let whoever scrapes the metrics port ask less often"),
-    /** Calls to EKS Auth that wait. */
-    FETCHES("none if EKS Auth is slow; else see what this pod asks for, or raise --max-concurrent-fetches"),
+    /** Requests per source address. */
+    SOURCE_REQUESTS("make the SDK in the pod cache its credentials, or raise --source-requests-per-second"),
+    /** Connections per source address. */
+    SOURCE_CONNECTIONS("make the pod reuse its connections, or raise --max-connections-per-source"),
+    /** Connections of all sources. */
+    CONNECTIONS("make the pods reuse their connections; find out which source has most of them"),
+    /** Requests that a connection sent before it received the earlier responses. */
+    PIPELINED_REQUESTS("make the pod wait for the response to a request before it sends more"),
+    /** Header lines or bytes of a request. */
+    HEADERS("make the pod send the token and no other large header"),
+    /** Bytes of requests that have no response yet. */
+    REQUEST_BYTES("check what this pod sends: an SDK has one request of a few KiB in flight"),
+    /** Requests per source address for probes and metrics. */
+    SCRAPES("make the clients of the metrics port send fewer requests"),
+    /** Queued calls to EKS Auth. */
+    FETCHES("none if EKS Auth is slow; otherwise check what this pod requests, or raise --max-concurrent-fetches"),
     /** Calls of a source address whose calls keep failing, for whatever reason. */
-    REFUSALS("see why the calls of this source fail: EKS Auth refuses its tokens, or is in trouble itself"),
-    /** The time for the headers of a request. */
-    HEADER_TIME("see why this pod does not finish its requests");
+    REFUSALS("check why the calls of this source fail: EKS Auth refuses its tokens, or EKS Auth itself fails"),
+    /** The time to send the headers of a request. */
+    HEADER_TIME("check why this pod does not finish its requests");
 
     private final String remedy;
 
@@ -31,12 +31,12 @@ public enum Limit {
         this.remedy = remedy;
     }
 
-    /** The label's value. */
+    /** Returns the value of the label. */
     public String label() {
         return name().toLowerCase(Locale.ROOT);
     }
 
-    /** What to do about a source that meets it. */
+    /** Returns what to do about a source that reaches the limit. */
     String remedy() {
         return remedy;
     }

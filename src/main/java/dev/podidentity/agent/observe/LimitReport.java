@@ -13,18 +13,18 @@ import java.util.function.LongSupplier;
 import org.jboss.logging.Logger;
 
 /**
- * Counts what the limits turn away, and names the sources in the log: each source at most once in ten seconds for each
- * limit, and all of them together a few times a second, so that a source that is turned away thousands of times costs a
- * line. Confined to the event loop.
+ * Counts what the limits reject, and logs the source addresses: each source at most once in ten seconds per limit, and all
+ * sources together a few times per second, so that thousands of rejections of one source cost one line. Confined to the
+ * event loop.
  */
 public final class LimitReport {
 
     private static final Logger LOG = Logger.getLogger(LimitReport.class);
 
     private static final long QUIET_NANOS = Duration.ofSeconds(10).toNanos();
-    /** For each limit. A node has some hundreds of pods, and few of them meet a limit. */
+    /** Per limit. A node has some hundreds of pods, few of which reach a limit. */
     private static final int MOST_SOURCES = 128;
-    /** Whoever has many addresses must not fill the log with them. */
+    /** A client with many addresses must not flood the log. */
     private static final int LINES_PER_SECOND = 5;
     private static final int LINES_AT_ONCE = 50;
 
@@ -44,9 +44,9 @@ public final class LimitReport {
     }
 
     /**
-     * A limit turned something of a source away.
+     * Reports that a limit rejected something.
      *
-     * @param source the address it came from
+     * @param source the source address
      */
     public void rejected(Limit limit, String source) {
         metrics.limited(limit);
@@ -69,15 +69,15 @@ public final class LimitReport {
     }
 
     /**
-     * What the limits turned away of one source.
+     * What the limits rejected from one source.
      *
-     * @param address of the source
-     * @param rejections how many, of each limit that it met
-     * @param sinceLast the time since the last one
+     * @param address the source address
+     * @param rejections the number of rejections per limit
+     * @param sinceLast the time since the last rejection
      */
     public record LimitedSource(String address, Map<Limit, Long> rejections, Duration sinceLast) {}
 
-    /** The sources that a limit turned away, the last one first. Those that were turned away longest ago are forgotten. */
+    /** Returns the rejected sources, most recent first. Those rejected longest ago are evicted. */
     public List<LimitedSource> limitedSources() {
         long now = nanos.getAsLong();
         Map<String, LimitedSource> byAddress = new HashMap<>();
@@ -96,16 +96,16 @@ public final class LimitReport {
         return all;
     }
 
-    /** What one limit turned away of one source. */
+    /** What one limit rejected from one source. */
     private static final class Rejections {
 
         private boolean logged;
-        /** When its last line was written, in nanoseconds of the monotonic clock. */
+        /** When the last line was logged, in nanoseconds of the monotonic clock. */
         private long loggedAt;
-        /** Those since then, this one included. */
+        /** The rejections since that line, including the current one. */
         private long unlogged;
         private long all;
-        /** When the last one was, by the same clock. */
+        /** When the last rejection was, by the same clock. */
         private long lastAt;
     }
 }

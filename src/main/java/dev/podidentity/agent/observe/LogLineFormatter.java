@@ -15,8 +15,8 @@ import org.jboss.logmanager.ExtFormatter;
 import org.jboss.logmanager.ExtLogRecord;
 
 /**
- * Writes a log record with its {@link Field}s: as one JSON object with the reference's keys {@code time},
- * {@code level} and {@code msg} first, or as one line for people.
+ * Formats a log record with its {@link Field}s, either as a JSON object that starts with the reference's keys {@code time},
+ * {@code level} and {@code msg}, or as a line for people.
  */
 public final class LogLineFormatter extends ExtFormatter {
 
@@ -43,7 +43,7 @@ public final class LogLineFormatter extends ExtFormatter {
                 Optional.ofNullable(record.getThrown())));
     }
 
-    /** The same for what is logged without a log manager, which takes longer to start than some commands to run. */
+    /** Formats a line without the log manager, which takes longer to start than some commands take to run. */
     public String format(Level level, String message, List<Field> fields, String logger) {
         return format(new Line(Instant.now(), level, message, fields.toArray(), logger, Optional.empty()));
     }
@@ -108,7 +108,7 @@ public final class LogLineFormatter extends ExtFormatter {
         return text.toString();
     }
 
-    /** Quoted where it needs to be, and without control characters: a value must not make a line of its own. */
+    /** Quotes a value if necessary, and escapes control characters, so that a value cannot forge a log line. */
     private static String quoted(String value) {
         if (value.chars().allMatch(c -> c > ' ' && c < DELETE && c != '"' && c != '=' && c != '\\')) {
             return value;
@@ -130,7 +130,7 @@ public final class LogLineFormatter extends ExtFormatter {
         return line.time().truncatedTo(ChronoUnit.MILLIS).toString();
     }
 
-    /** The reference's names. */
+    /** Returns the reference's name for a level. */
     private static String level(Level level) {
         int value = level.intValue();
         if (value > Level.SEVERE.intValue()) {

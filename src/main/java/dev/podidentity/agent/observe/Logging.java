@@ -13,24 +13,26 @@ import org.jboss.logmanager.LogContext;
 import org.jboss.logmanager.Logger;
 import org.jboss.logmanager.handlers.ConsoleHandler;
 
-/** Brings the log into the configured shape. */
+/** Configures the log. */
 public final class Logging {
 
-    /** What the lines that wait for a reader take of the heap at the most. */
+    /** The maximum heap for buffered lines. */
     public static final int MOST_HEAP_BYTES = 512 * 1024;
 
-    /** The agent's own log. Those of the libraries stay at INFO or above: at TRACE they would write what goes over the wire. */
+    /**
+     * The agent's own category. Libraries stay at INFO or above, because at TRACE they would log what they send and receive.
+     */
     private static final String AGENT = "dev.podidentity";
 
-    /** What the last lines get at a stop: a reader that is there takes milliseconds. */
+    /** The wait for the last lines at shutdown; an active reader takes milliseconds. */
     private static final Duration LAST_LINES = Duration.ofSeconds(1);
 
     private Logging() {}
 
     /**
-     * Sets the format of the log and the level of the agent's own, and lets nobody who logs wait for standard output.
+     * Sets the log format and the agent's own log level, and ensures that logging never waits for standard output.
      *
-     * @return how many lines were dropped so far, as standard output was not read
+     * @return the number of lines dropped so far because standard output was not read
      */
     public static LongSupplier configure(AgentConfig config) {
         LogLineFormatter formatter = new LogLineFormatter(config.logFormat() == LogFormat.JSON);
@@ -53,7 +55,7 @@ public final class Logging {
         return console::dropped;
     }
 
-    /** Lets the last lines be written before the process ends. Waits for a second at most. */
+    /** Waits up to a second until the last lines are written, before the process ends. */
     public static void finish() {
         for (Handler handler : InitialConfigurator.DELAYED_HANDLER.getHandlers()) {
             if (handler instanceof QueuedConsole) {

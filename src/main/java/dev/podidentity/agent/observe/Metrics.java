@@ -23,100 +23,106 @@ import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 
 /**
- * Every meter of the agent: its name, its labels, and what it means. The values of all labels come from small fixed
- * sets, or from the configuration, so that nothing a pod sends can add a time series. Any thread.
+ * All meters of the agent, with their names, labels and meaning. The values of all labels come from small fixed sets or from
+ * the configuration, so that a pod cannot add time series. Any thread.
  */
 public final class Metrics {
 
     /** Requests answered. Labels {@code code} (HTTP status) and {@code outcome} ({@link RequestOutcome}). */
     static final String REQUESTS = "pod_identity_requests";
-    /** Time from a request's headers to its answer. Label {@code cache} ({@link CacheOutcome}). */
+    /** Time from a request's headers to its response. Label {@code cache} ({@link CacheOutcome}). */
     static final String REQUEST_DURATION = "pod_identity_request_duration";
-    /** Time of each call to EKS Auth. Labels {@code outcome} ({@link UpstreamOutcome}) and {@code code} (error name, or none). */
+    /**
+     * Time of each call to EKS Auth. Labels {@code outcome} ({@link UpstreamOutcome}) and {@code code} (error name, or
+     * none).
+     */
     static final String UPSTREAM_DURATION = "pod_identity_upstream_duration";
-    /** Calls to EKS Auth that failed for a reason that may pass. Label {@code reason} ({@link UpstreamFailure}). */
+    /** Calls to EKS Auth that failed for a temporary reason. Label {@code reason} ({@link UpstreamFailure}). */
     static final String UPSTREAM_FAILURES = "pod_identity_upstream_failures";
-    /** Calls to EKS Auth that wait for their turn. */
+    /** Calls to EKS Auth that are queued. */
     static final String UPSTREAM_QUEUED = "pod_identity_upstream_queued";
-    /** Whether calls to EKS Auth fail for all identities, so that only one in a while is made. */
+    /** Whether calls to EKS Auth fail for all identities, so that only occasional calls are made. */
     static final String UPSTREAM_OUTAGE = "pod_identity_upstream_outage";
-    /** Calls to EKS Auth under way. */
+    /** Calls to EKS Auth in flight. */
     static final String UPSTREAM_IN_FLIGHT = "pod_identity_upstream_in_flight";
-    /** Answers of EKS Auth that were thrown away, as they name another service account than the token's. */
+    /** Responses of EKS Auth that were discarded because they named another service account than the token. */
     static final String WRONG_SUBJECTS = "pod_identity_upstream_wrong_subjects";
     /** Requests that wait for a call to EKS Auth. */
     static final String WAITING_REQUESTS = "pod_identity_waiting_requests";
     /** Identities with credentials in the cache. */
     static final String CACHE_ENTRIES = "pod_identity_cache_entries";
-    /** About how much memory the cache takes. */
+    /** Estimated memory used by the cache. */
     static final String CACHE_BYTES = "pod_identity_cache_size";
     /** Entries that left the cache. Label {@code cause} ({@link EvictionCause}). */
     static final String CACHE_EVICTIONS = "pod_identity_cache_evictions";
     /** Renewals that ended. Label {@code result} ({@link RenewalResult}). */
     static final String RENEWALS = "pod_identity_renewals";
-    /** Entries whose renewal is due and has not come. */
+    /** Cache entries whose renewal is overdue. */
     static final String RENEWALS_OVERDUE = "pod_identity_renewals_overdue";
-    /** For how long the first of them has been due; 0 while there is none. */
+    /** Time since the first overdue renewal became due; 0 if there is none. */
     static final String RENEWAL_LAG = "pod_identity_renewal_lag";
-    /** Time until the first entry of the cache expires; NaN while it is empty. */
+    /** Time until the first cache entry expires; NaN if the cache is empty. */
     static final String EARLIEST_EXPIRY = "pod_identity_earliest_expiry";
-    /** What a limit turned away. Label {@code limit} ({@link Limit}). */
+    /** Rejections by a limit. Label {@code limit} ({@link Limit}). */
     static final String LIMITED = "pod_identity_limit_rejections";
     /** Open connections to all listeners. */
     static final String CONNECTIONS = "pod_identity_connections";
-    /** 1 while a listener is bound, 0 while it is not. Labels {@code listener} and {@code address}. */
+    /** 1 if a listener is bound, otherwise 0. Labels {@code listener} and {@code address}. */
     static final String LISTENER_UP = "pod_identity_listener_up";
-    /** 1 while another process listens where a listener does. Labels {@code listener} and {@code address}. */
+    /** 1 if another process listens on a listener's address and port. Labels {@code listener} and {@code address}. */
     static final String LISTENER_SHARED = "pod_identity_listener_shared";
-    /** 1 unless this node does not have the address of a listener. Labels {@code listener} and {@code address}. */
+    /** 1 unless this node lacks the address of a listener. Labels {@code listener} and {@code address}. */
     static final String LISTENER_REQUIRED = "pod_identity_listener_required";
-    /** 1 while the agent has AWS credentials of its own that can be used. */
+    /** 1 if the agent has usable AWS credentials of its own. */
     static final String AGENT_CREDENTIALS = "pod_identity_agent_credentials";
     /** Time until the agent's own AWS credentials expire; NaN if there are none, or if they do not expire. */
     static final String AGENT_CREDENTIALS_EXPIRY = "pod_identity_agent_credentials_expiry";
     /** Kubernetes Events for pods. Label {@code result} ({@link EventResult}). */
     static final String EVENTS = "pod_identity_events";
-    /** 1 while the node's startup taint is still to be removed; 0 without {@code --startup-taint}. */
+    /** 1 until the node's startup taint is removed; 0 without {@code --startup-taint}. */
     static final String STARTUP_TAINT_PENDING = "pod_identity_startup_taint_pending";
-    /** Pods of this node that are known to live. */
+    /** Pods of this node that are known to be running. */
     static final String PODS = "pod_identity_pods";
-    /** 1 while the pods of this node are known and watched. */
+    /** 1 if the pods of this node are known and watched. */
     static final String PODS_SYNCED = "pod_identity_pods_synced";
     /** Watches on pods that ended. Label {@code cause} ({@link WatchEnd}). */
     static final String POD_WATCH_ENDS = "pod_identity_pod_watch_ends";
-    /** Tokens that were verified, or could not be. Label {@code verdict} ({@link VerificationVerdict}). */
+    /** Verdicts on tokens. Label {@code verdict} ({@link VerificationVerdict}). */
     static final String VERIFICATIONS = "pod_identity_token_verifications";
-    /** Fetches of the keys that tokens are verified with. Label {@code result} ({@link KeyFetchResult}). */
+    /** Fetches of the signing keys. Label {@code result} ({@link KeyFetchResult}). */
     static final String KEY_FETCHES = "pod_identity_key_fetches";
-    /** Time since the keys in use were fetched; NaN while there are none. */
+    /** Time since the current signing keys were fetched; NaN if there are none. */
     static final String KEYS_AGE = "pod_identity_keys_age";
-    /** How late the event loop does what is due. */
+    /** Delay of the event loop. */
     static final String EVENT_LOOP_LAG = "pod_identity_event_loop_lag";
-    /** What the heap holds, garbage included. */
+    /** Heap in use, garbage included. */
     static final String HEAP_USED = "pod_identity_heap_used";
-    /** What the heap may hold; when it is full the process ends. */
+    /** Maximum size of the heap; the process ends when it is full. */
     static final String HEAP_MAX = "pod_identity_heap_max";
-    /** Memory outside of the heap that connections take. */
+    /** Memory outside the heap that connections use. */
     static final String DIRECT_MEMORY_USED = "pod_identity_direct_memory_used";
-    /** Memory outside of the heap that connections may take. */
+    /** Maximum memory outside the heap that connections may use. */
     static final String DIRECT_MEMORY_MAX = "pod_identity_direct_memory_max";
-    /** Log lines that were not written, as standard output was not read. */
+    /** Log lines that were dropped because standard output was not read. */
     static final String LOG_LINES_DROPPED = "pod_identity_log_lines_dropped";
     /** Always 1. Labels {@code version} and {@code java}. */
     static final String BUILD_INFO = "pod_identity_build_info";
 
-    /** The reference's: answers. Label {@code code} (HTTP status). */
+    /** A metric of the reference: responses. Label {@code code} (HTTP status). */
     static final String REFERENCE_RESPONSES = "pod_identity_http_response";
-    /** The reference's: label {@code state} (hit, miss, evicted). A hit is a hit here; the reference counts renewals. */
+    /**
+     * A metric of the reference, with label {@code state} (hit, miss, evicted). A hit is a cache hit; the reference counts
+     * renewals.
+     */
     static final String REFERENCE_STATE = "pod_identity_cache_state";
-    /** The reference's: renewals that failed. Labels {@code type} (Recoverable, NonRecoverable) and {@code code}. */
+    /** A metric of the reference: failed renewals. Labels {@code type} (Recoverable, NonRecoverable) and {@code code}. */
     static final String REFERENCE_ERRORS = "pod_identity_cache_errors";
 
-    /** From a hit, some tens of microseconds, to the deadline of a request and a little more. */
+    /** From a cache hit, some tens of microseconds, to slightly more than the request deadline. */
     private static final Duration[] REQUEST_BUCKETS = millis(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 900, 1000);
-    /** From a call inside a region to the time that one may take. */
+    /** From a call within a region to the timeout of a call. */
     private static final Duration[] UPSTREAM_BUCKETS = millis(5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000);
-    /** From the precision of a timer to a loop that is as good as dead. */
+    /** From the precision of a timer to a loop that is effectively stuck. */
     private static final Duration[] LAG_BUCKETS = millis(5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000);
 
     private final MeterRegistry registry;
@@ -141,7 +147,7 @@ public final class Metrics {
     private final Clock clock;
     private final Timer loopLag;
     private final Counter referenceEvictions;
-    /** A look-up in the registry costs more than the rest of a hit, so what every request counts is kept. */
+    /** A registry look-up costs more than the rest of a cache hit, so meters that every request updates are kept here. */
     private final Map<CacheOutcome, Timer> requestTimers = new EnumMap<>(CacheOutcome.class);
     private final Map<CacheOutcome, Counter> referenceStates = new EnumMap<>(CacheOutcome.class);
     private final Map<RequestOutcome, Map<Integer, Answers>> answers = new EnumMap<>(RequestOutcome.class);
@@ -190,7 +196,7 @@ public final class Metrics {
         requiredListeners = MultiGauge.builder(LISTENER_REQUIRED)
                 .description("Whether this node has the address of a listener, or may have it")
                 .register(registry);
-        // What has never happened is 0, not absent: a rate over an absent series finds nothing the first time.
+        // What never happened is 0, not absent: a rate over an absent series misses the first occurrence.
         for (CacheOutcome outcome : CacheOutcome.values()) {
             requestTimers.put(outcome, requestTimer(outcome));
         }
@@ -227,7 +233,7 @@ public final class Metrics {
         referenceEvictions = referenceState("evicted");
     }
 
-    /** A request was answered. */
+    /** Records a response to a request. */
     public void answered(int status, RequestOutcome outcome, CacheOutcome cache, long nanos) {
         Answers counted = answers.get(outcome).computeIfAbsent(status, code -> answers(outcome, code.toString()));
         counted.ours.increment();
@@ -245,7 +251,7 @@ public final class Metrics {
                 counter(REFERENCE_RESPONSES, "Pod Identity http response code", "code", code));
     }
 
-    /** A call to EKS Auth ended. */
+    /** Records a call to EKS Auth. */
     public void called(UpstreamOutcome outcome, String code, long nanos) {
         Timer.builder(UPSTREAM_DURATION)
                 .description("Time of each call to EKS Auth")
@@ -255,57 +261,57 @@ public final class Metrics {
                 .record(nanos, TimeUnit.NANOSECONDS);
     }
 
-    /** A call to EKS Auth failed for a reason that may pass. */
+    /** Records a call to EKS Auth that failed for a temporary reason. */
     public void upstreamFailed(UpstreamFailure failure) {
         upstreamFailures(failure).increment();
     }
 
-    /** So many calls to EKS Auth wait for their turn now. */
+    /** Sets the number of queued calls to EKS Auth. */
     public void fetchesQueued(int now) {
         queued.set(now);
     }
 
-    /** Calls to EKS Auth fail for all identities now, or do not any more. */
+    /** Sets whether calls to EKS Auth fail for all identities. */
     public void outage(boolean now) {
         outage.set(now ? 1 : 0);
     }
 
-    /** EKS Auth returned credentials of another service account; they are not used. */
+    /** Records that EKS Auth returned credentials of another service account, which are not used. */
     public void wrongSubject() {
         wrongSubjects(1);
     }
 
-    /** Calls to EKS Auth began or ended. */
+    /** Changes the number of calls to EKS Auth in flight. */
     public void calling(int change) {
         calling.addAndGet(change);
     }
 
-    /** Requests began or ceased to wait. */
+    /** Changes the number of waiting requests. */
     public void waiting(int change) {
         waiting.addAndGet(change);
     }
 
-    /** Connections were opened or closed. */
+    /** Changes the number of open connections. */
     public void connected(int change) {
         connections.addAndGet(change);
     }
 
-    /** The cache holds so much now. */
+    /** Sets the size of the cache. */
     public void cached(int entriesNow, long bytesNow) {
         entries.set(entriesNow);
         bytes.set(bytesNow);
     }
 
-    /** An entry left the cache. */
+    /** Records that an entry left the cache. */
     public void evicted(EvictionCause cause) {
         evictions(cause).increment();
         referenceEvictions.increment();
     }
 
     /**
-     * A renewal ended.
+     * Records a renewal.
      *
-     * @param code the error's name, if it failed
+     * @param code the error name, if it failed
      */
     public void renewed(RenewalResult result, String code) {
         renewals(result).increment();
@@ -316,59 +322,59 @@ public final class Metrics {
         }
     }
 
-    /** A Kubernetes Event was put on a pod, or not. */
+    /** Records the result of a Kubernetes Event. */
     public void event(EventResult result) {
         events(result).increment();
     }
 
-    /** Whether the node's startup taint is still to be removed. */
+    /** Sets whether the node's startup taint must still be removed. */
     public void startupTaint(boolean pending) {
         startupTaint.set(pending ? 1 : 0);
     }
 
-    /** So many renewals are due and have not come, the first of them for so long. */
+    /** Sets the number of overdue renewals, and the time since the first of them became due. */
     public void renewalsOverdue(int now, Duration lag) {
         renewalsOverdue.set(now);
         renewalLag = lag;
     }
 
-    /** When the first entry of the cache expires. */
+    /** Sets when the first cache entry expires. */
     public void earliestExpiry(Optional<Instant> expiry) {
         earliestExpiry = expiry;
     }
 
-    /** A token was verified, or could not be. */
+    /** Records a verdict on a token. */
     public void verified(VerificationVerdict verdict) {
         verifications.get(verdict).increment();
     }
 
-    /** A fetch of the keys that tokens are verified with ended. */
+    /** Records a fetch of the signing keys. */
     public void keysFetched(KeyFetchResult result) {
         keyFetches(result).increment();
     }
 
-    /** When the keys that tokens are verified with now were fetched, if there are any. */
+    /** Sets when the current signing keys were fetched, if there are any. */
     public void keysFetchedAt(Optional<Instant> instant) {
         keysFetchedAt = instant;
     }
 
-    /** A limit turned something away. */
+    /** Records a rejection by a limit. */
     public void limited(Limit limit) {
         limited(limit, 1);
     }
 
-    /** So many pods are known to live, and whether that is all that is to be known of them. */
+    /** Sets the number of pods known to be running, and whether the list is complete and current. */
     public void podsWatched(int living, boolean synced) {
         pods.set(living);
         podsSynced.set(synced ? 1 : 0);
     }
 
-    /** A watch on pods ended. */
+    /** Records that a watch on pods ended. */
     public void podWatchEnded(WatchEnd cause) {
         podWatchEnds(cause).increment();
     }
 
-    /** Watches whether listeners are bound; replaces those watched before. */
+    /** Observes the state of listeners; replaces the listeners observed before. */
     public void listeners(Iterable<ListenerState> states) {
         var up = new ArrayList<MultiGauge.Row<?>>();
         var shared = new ArrayList<MultiGauge.Row<?>>();
@@ -384,24 +390,24 @@ public final class Metrics {
         requiredListeners.register(required, true);
     }
 
-    /** The event loop did something so much later than it was due. */
+    /** Records a delay of the event loop. */
     public void loopLagged(long nanos) {
         loopLag.record(nanos, TimeUnit.NANOSECONDS);
     }
 
-    /** Watches how many log lines were dropped. */
+    /** Observes the number of dropped log lines. */
     public void logLinesDropped(LongSupplier dropped) {
         droppedLines = dropped;
     }
 
-    /** Watches whether the agent has AWS credentials of its own that can be used. */
+    /** Observes whether the agent has usable AWS credentials of its own. */
     public void agentCredentials(BooleanSupplier usable) {
         Gauge.builder(AGENT_CREDENTIALS, () -> usable.getAsBoolean() ? 1 : 0)
                 .description("Whether the agent has AWS credentials of its own that can be used")
                 .register(registry);
     }
 
-    /** Watches when the agent's own AWS credentials expire, if there are any and they do. */
+    /** Observes when the agent's own AWS credentials expire, if there are any and they do. */
     public void agentCredentialsExpiry(Supplier<Optional<Instant>> expiry) {
         seconds(AGENT_CREDENTIALS_EXPIRY, "Time until the agent's own AWS credentials expire",
                 () -> expiry.get().map(this::until));
@@ -468,7 +474,7 @@ public final class Metrics {
         Gauge.builder(name, value, AtomicInteger::get).description(description).register(registry);
     }
 
-    /** A time, which is NaN while there is none. */
+    /** Registers a duration, which is NaN while there is none. */
     private void seconds(String name, String description, Supplier<Optional<Duration>> value) {
         Gauge.builder(name, () -> value.get().map(time -> time.toMillis() / 1000.0).orElse(Double.NaN))
                 .description(description)

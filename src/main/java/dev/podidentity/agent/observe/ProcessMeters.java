@@ -8,12 +8,12 @@ import io.micrometer.core.instrument.binder.system.ProcessorMetrics;
 import io.micrometer.core.instrument.binder.system.UptimeMetrics;
 import java.util.List;
 
-/** The meters of the process itself, by Micrometer's binders. */
+/** The meters of the process itself, from Micrometer's binders. */
 public final class ProcessMeters {
 
     private ProcessMeters() {}
 
-    /** Adds them. Takes some milliseconds, which no request should have to wait for; not for the event loop. */
+    /** Registers the meters. Takes some milliseconds, which would delay requests; not for the event loop. */
     public static void addTo(MeterRegistry registry) {
         List.of(
                         new JvmMemoryMetrics(),

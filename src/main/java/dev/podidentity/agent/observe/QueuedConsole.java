@@ -14,19 +14,19 @@ import org.jboss.logmanager.ExtHandler;
 import org.jboss.logmanager.ExtLogRecord;
 
 /**
- * Writes log lines without ever making the thread that logs wait for whoever reads them. A line is formatted by the
- * thread that logs it and put in a queue, from which one thread writes; so lines keep their order. When the queue is full
- * lines are dropped and counted until it is half empty again, and a warning stands where they are missing.
+ * Writes log lines without blocking the logging thread when standard output is read slowly. The logging thread formats the
+ * line and puts it in a queue; a single thread writes the queue, so lines keep their order. When the queue is full, lines
+ * are dropped and counted until it is half empty again, and a warning takes their place.
  *
- * <p>The queue is bounded by the number and by the size of its lines, the one that is being written included. The thread
- * that writes is started by the first line. Any thread.
+ * <p>The number and the size of the queued lines are bounded, including the line being written. The writing thread starts
+ * with the first line. Any thread.
  */
 final class QueuedConsole extends ExtHandler {
 
     static final int MOST_LINES = 2_000;
     /** The rest is for the queue's own array, twice while it grows, and for a warning. */
     static final int MOST_BYTES = Logging.MOST_HEAP_BYTES - 64 * 1024;
-    /** What a line takes beside its text: the header of its array, rounded up. */
+    /** The memory of a line besides its text: the header of its array, rounded up. */
     static final int OVERHEAD = 24;
 
     private final OutputStream out;
@@ -35,9 +35,9 @@ final class QueuedConsole extends ExtHandler {
     private final ReentrantLock queueLock = new ReentrantLock();
     private final Condition wanted = queueLock.newCondition();
     private final Condition allWritten = queueLock.newCondition();
-    // Guarded by queueLock, which nobody holds while they write.
+    // Guarded by queueLock, which is not held during a write.
     private final ArrayDeque<byte[]> lines = new ArrayDeque<>();
-    /** Of the lines in the queue and of the one that is being written. */
+    /** The size of the queued lines and of the line being written. */
     private int bytes;
     private boolean writing;
     private boolean dropping;
@@ -46,9 +46,7 @@ final class QueuedConsole extends ExtHandler {
     private Thread writer;
     private long patienceNanos;
 
-    /**
-     * @param patience how long {@link #close} waits, in all, for what is still to be written
-     */
+    /** @param patience how long {@link #close} waits, in total, for lines that are not yet written */
     QueuedConsole(OutputStream out, LogLineFormatter lineFormatter, Duration patience) {
         this.out = out;
         this.lineFormatter = lineFormatter;
@@ -56,7 +54,7 @@ final class QueuedConsole extends ExtHandler {
         setFormatter(lineFormatter);
     }
 
-    /** How many lines were dropped so far. */
+    /** Returns the number of lines dropped so far. */
     long dropped() {
         queueLock.lock();
         try {
@@ -87,7 +85,7 @@ final class QueuedConsole extends ExtHandler {
         }
     }
 
-    /** Drops a line that need not even be formatted. */
+    /** Drops a line without formatting it, if the queue is full. */
     private boolean dropsAnyway() {
         queueLock.lock();
         try {
@@ -105,7 +103,7 @@ final class QueuedConsole extends ExtHandler {
         return lines.size() < MOST_LINES && bytes + line.length + OVERHEAD <= MOST_BYTES;
     }
 
-    /** Not as soon as one line fits, or there would be a warning for each. */
+    /** Waits until the queue is half empty; otherwise there would be a warning for each line that fits. */
     private boolean hasRoomAgain() {
         return lines.size() <= MOST_LINES / 2 && bytes <= MOST_BYTES / 2;
     }
@@ -132,7 +130,7 @@ final class QueuedConsole extends ExtHandler {
         bytes += line.length + OVERHEAD;
         if (writer == null) {
             writer = new Thread(this::writeAll, "log");
-            // It may be stuck in a write for ever, and must not keep the process.
+            // A daemon, because it may block in a write forever and must not keep the process alive.
             writer.setDaemon(true);
             writer.start();
         } else {
@@ -180,18 +178,18 @@ final class QueuedConsole extends ExtHandler {
             out.write(line);
             return true;
         } catch (IOException e) {
-            // Nobody will ever read it, and there is no other place to say so.
+            // The reader is gone, and there is nowhere else to report it.
             return false;
         }
     }
 
-    /** Does nothing: lines are written as soon as they can be, and this is called after each one. */
+    /** Does nothing: lines are written as soon as possible, and this is called after each line. */
     @Override
     public void flush() {}
 
     /**
-     * Waits for the lines to be written, but not for long: perhaps nobody reads them. Quarkus closes the log when it stops, and
-     * may log after that: lines are still written then.
+     * Waits briefly for the lines to be written, because they may have no reader. Quarkus closes the log at shutdown and may
+     * log afterwards; such lines are still written.
      */
     @Override
     public void close() {

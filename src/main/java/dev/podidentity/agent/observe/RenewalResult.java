@@ -2,15 +2,15 @@ package dev.podidentity.agent.observe;
 
 import java.util.Locale;
 
-/** What came of a renewal: a metric's label. */
+/** The result of a renewal; a metric label. */
 public enum RenewalResult {
     SUCCESS,
-    /** Transient trouble; the entry stays and is tried again. */
+    /** Failed for a temporary reason; the entry stays and the renewal is retried. */
     FAILED,
-    /** EKS Auth refused; the entry is gone. */
+    /** EKS Auth refused; the entry was removed. */
     REFUSED;
 
-    /** The label's value. */
+    /** Returns the value of the label. */
     public String label() {
         return name().toLowerCase(Locale.ROOT);
     }

@@ -2,24 +2,24 @@ package dev.podidentity.agent.observe;
 
 import java.util.Locale;
 
-/** What a request came to: a metric's label. */
+/** The result of a request; a metric label. */
 public enum RequestOutcome {
-    /** Credentials. */
+    /** Returned credentials. */
     SERVED,
     /** Not a request for credentials: wrong path, method or syntax, or too large. */
     BAD_REQUEST,
-    /** A host that is not the agent's. */
+    /** The Host header is not one of the agent's. */
     FORBIDDEN_HOST,
-    /** Over the limit of its source. */
+    /** Exceeded the limit of its source. */
     LIMITED,
-    /** A token that is none, or has expired. */
+    /** The token is malformed or has expired. */
     BAD_TOKEN,
-    /** EKS Auth refused for a reason that stays. */
+    /** EKS Auth refused for a permanent reason. */
     REFUSED,
-    /** EKS Auth failed for a reason that may pass. */
+    /** EKS Auth failed for a temporary reason. */
     FAILED;
 
-    /** The label's value. */
+    /** Returns the value of the label. */
     public String label() {
         return name().toLowerCase(Locale.ROOT);
     }

@@ -2,34 +2,34 @@ package dev.podidentity.agent.observe;
 
 import java.util.Locale;
 
-/** What kept a call to EKS Auth from giving an answer that stays: a metric's label. */
+/** Why a call to EKS Auth gave no permanent result; a metric label. */
 public enum UpstreamFailure {
-    /** The host name has no address. */
+    /** The host name does not resolve. */
     DNS,
-    /** Nothing takes a connection there, or no route leads there. */
+    /** Nothing listens at the address, or there is no route to it. */
     CONNECT,
-    /** The certificate is not trusted, or what answers does not speak TLS. */
+    /** The certificate is not trusted, or the server does not speak TLS. */
     TLS,
-    /** No answer in time. */
+    /** There was no response in time. */
     TIMEOUT,
-    /** The connection broke before the answer was complete. */
+    /** The connection was lost before the response was complete. */
     CONNECTION_BROKEN,
-    /** The answer cannot be used. */
+    /** The response cannot be used. */
     BAD_ANSWER,
-    /** EKS Auth throttles. */
+    /** EKS Auth throttles the calls. */
     THROTTLED,
-    /** EKS Auth has an internal error. */
+    /** EKS Auth reports an internal error. */
     INTERNAL,
-    /** EKS Auth says that it is unavailable. */
+    /** EKS Auth reports that it is unavailable. */
     UNAVAILABLE,
-    /** The agent has no AWS region or credentials of its own yet: no call was made. */
+    /** The agent has not found an AWS region or its own credentials yet, so no call was made. */
     NOT_READY,
-    /** The agent's own AWS credentials are not accepted. */
+    /** EKS Auth does not accept the agent's own AWS credentials. */
     AGENT_CREDENTIALS,
-    /** The agent's own AWS credentials are accepted, but its role may not make the call. */
+    /** EKS Auth accepts the agent's own AWS credentials, but the agent's role lacks the permission to call it. */
     AGENT_PERMISSION;
 
-    /** The label's value. */
+    /** Returns the value of the label. */
     public String label() {
         return name().toLowerCase(Locale.ROOT);
     }

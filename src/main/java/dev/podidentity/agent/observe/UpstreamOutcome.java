@@ -2,15 +2,15 @@ package dev.podidentity.agent.observe;
 
 import java.util.Locale;
 
-/** What came of a call to EKS Auth: a metric's label. */
+/** The result of a call to EKS Auth; a metric label. */
 public enum UpstreamOutcome {
     SUCCESS,
-    /** Transient trouble. */
+    /** Failed for a temporary reason. */
     FAILED,
-    /** An answer that will stay the same. */
+    /** Refused permanently. */
     REFUSED;
 
-    /** The label's value. */
+    /** Returns the value of the label. */
     public String label() {
         return name().toLowerCase(Locale.ROOT);
     }

@@ -2,36 +2,36 @@ package dev.podidentity.agent.observe;
 
 import java.util.Locale;
 
-/** What verifying a token gave: a metric's label. */
+/** The verdict on a token; a metric label. */
 public enum VerificationVerdict {
-    /** It is genuine, and of a pod of this node. */
+    /** Genuine, and from a pod of this node. */
     VERIFIED,
-    /** Not verified: there are no keys. */
+    /** Not verified: there are no signing keys. */
     NO_KEYS,
-    /** Not verified: none of the keys is the token's. */
+    /** Not verified: the token's signing key is unknown. */
     UNKNOWN_KEY,
-    /** Not verified: the API server has not answered. */
+    /** Not verified: the API server did not respond. */
     API_SERVER,
-    /** Not verified: the API server does not let the agent ask. */
+    /** Not verified: the agent lacks the permission for token reviews. */
     NOT_PERMITTED,
     /** Not verified: too many tokens at once. */
     LIMIT,
-    /** Not verified: something went wrong in the agent. */
+    /** Not verified: an internal error of the agent. */
     ERROR,
     /** Not verified: genuine, but not bound to a pod. */
     NO_POD,
-    /** Not verified: genuine, but of another issuer than the keys. */
+    /** Not verified: genuine, but from another issuer than the keys. */
     OTHER_ISSUER,
-    /** Rejected: forged, of another cluster, or malformed. */
+    /** Rejected: forged, from another cluster, or malformed. */
     INVALID,
-    /** Rejected: no longer valid. */
+    /** Rejected: expired. */
     EXPIRED,
-    /** Rejected: of a pod of another node. */
+    /** Rejected: from a pod of another node. */
     OTHER_NODE,
-    /** Rejected: of a pod that is gone. */
+    /** Rejected: from a pod that is gone. */
     POD_GONE;
 
-    /** The label's value. */
+    /** Returns the value of the label. */
     public String label() {
         return name().toLowerCase(Locale.ROOT);
     }

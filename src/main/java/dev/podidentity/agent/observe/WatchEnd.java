@@ -2,18 +2,18 @@ package dev.podidentity.agent.observe;
 
 import java.util.Locale;
 
-/** Why the watch on pods, or the list before it, ended and had to begin anew. */
+/** Why the watch on pods, or the list before it, ended and had to restart; a metric label. */
 public enum WatchEnd {
-    /** Its time was over, which is nothing unusual. */
+    /** It reached its timeout, which is normal. */
     ENDED,
-    /** The connection broke, fell silent, or carried what cannot be used. */
+    /** The connection was lost, fell silent, or delivered unusable data. */
     BROKEN,
-    /** The API server cannot go on from where the watch was: the pods are listed again. */
+    /** The API server cannot resume from the watch's version, so the pods are listed again. */
     EXPIRED,
-    /** The agent may not watch. */
+    /** The agent lacks the permission to watch. */
     REFUSED;
 
-    /** The label's value. */
+    /** Returns the value of the label. */
     public String label() {
         return name().toLowerCase(Locale.ROOT);
     }

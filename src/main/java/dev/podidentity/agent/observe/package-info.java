@@ -1,5 +1,5 @@
 /**
  * Metrics, logs and health.
- * What the agent shows of itself. Nothing here holds or writes a secret.
+ * What the agent reports about itself. Nothing here stores or writes a secret.
  */
 package dev.podidentity.agent.observe;
