@@ -8,12 +8,12 @@ import java.util.regex.Pattern;
 import org.eclipse.microprofile.config.spi.Converter;
 
 /**
- * Converters that check while they read. The message of what they throw ends the sentence "X ...": it says what is
- * allowed. The command line and every other source of configuration use the same ones.
+ * Converters that validate values. The message of their exceptions completes the sentence "X ..." and says what is allowed.
+ * The command line and all other configuration sources share them.
  */
 public final class Checked {
 
-    /** As many as an int is sure to hold. */
+    /** The number of digits that always fits an int. */
     private static final Pattern DIGITS = Pattern.compile("[0-9]{1,9}");
     private static final Pattern CLUSTER_NAME = Pattern.compile("[0-9A-Za-z][0-9A-Za-z_-]{0,99}");
     private static final Pattern HOST_NAME =
@@ -25,7 +25,7 @@ public final class Checked {
 
     private Checked() {}
 
-    /** A TCP port; 0 lets the system choose one. */
+    /** A TCP port; for 0 the system chooses one. */
     public static final class Port implements Converter<Integer> {
 
         private static final long serialVersionUID = 1L;
@@ -36,7 +36,7 @@ public final class Checked {
         }
     }
 
-    /** How many of something: 0 or more. */
+    /** A number of things: 0 or more. */
     public static final class Count implements Converter<Integer> {
 
         private static final long serialVersionUID = 1L;
@@ -48,7 +48,7 @@ public final class Checked {
         }
     }
 
-    /** How many of something there may be at most, where none would make the agent useless: 1 or more. */
+    /** A maximum number of things, at least 1, because the agent would be useless with none. */
     public static final class Limit implements Converter<Integer> {
 
         private static final long serialVersionUID = 1L;
@@ -65,7 +65,7 @@ public final class Checked {
         }
     }
 
-    /** A time that must pass: over 0. */
+    /** A duration over 0. */
     public static final class Timeout implements Converter<Duration> {
 
         private static final long serialVersionUID = 1L;
@@ -80,7 +80,7 @@ public final class Checked {
         }
     }
 
-    /** True or false, as Go's {@code strconv.ParseBool} reads it. */
+    /** A boolean, parsed like Go's {@code strconv.ParseBool}. */
     public static final class Truth implements Converter<Boolean> {
 
         private static final long serialVersionUID = 1L;
@@ -111,7 +111,7 @@ public final class Checked {
         }
     }
 
-    /** An address or a host name; an IPv6 address with or without brackets. Read without the brackets. */
+    /** An address or host name. IPv6 addresses may have brackets, which are removed. */
     public static final class Host implements Converter<String> {
 
         private static final long serialVersionUID = 1L;
@@ -165,7 +165,7 @@ public final class Checked {
         }
     }
 
-    /** The key of a taint, or the start of one that ends in a slash. */
+    /** A taint key, or the start of a key that ends in a slash. */
     public static final class TaintKey implements Converter<String> {
 
         private static final long serialVersionUID = 1L;

@@ -3,7 +3,7 @@ package dev.podidentity.agent.config;
 import java.util.Locale;
 import org.eclipse.microprofile.config.spi.Converter;
 
-/** Who shares credentials, and the call that fetches them. */
+/** Which requests share credentials, and the call that fetches them. */
 public enum CoalesceScope {
     /** Requests with the same token. */
     TOKEN,
@@ -13,9 +13,9 @@ public enum CoalesceScope {
     ROLE;
 
     /**
-     * Reads one, in any case.
+     * Parses a value, ignoring case.
      *
-     * @throws IllegalArgumentException if there is no such value, with those that there are
+     * @throws IllegalArgumentException if there is no such value; the message lists the valid ones
      */
     public static CoalesceScope parse(String text) {
         for (CoalesceScope one : values()) {
@@ -26,7 +26,7 @@ public enum CoalesceScope {
         throw new IllegalArgumentException("must be token, pod or role");
     }
 
-    /** As it is configured. */
+    /** Returns the value as it is configured. */
     @Override
     public String toString() {
         return name().toLowerCase(Locale.ROOT).replace('_', '-');

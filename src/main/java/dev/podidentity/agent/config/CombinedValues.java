@@ -3,7 +3,7 @@ package dev.podidentity.agent.config;
 import java.util.Optional;
 import java.util.Set;
 
-/** Checks what the values of the configuration cannot show one by one: whether they go together. Pure. */
+/** Checks whether the values of the configuration are consistent with each other. Pure. */
 public final class CombinedValues {
 
     private static final String LOCALHOST = "localhost";
@@ -17,10 +17,10 @@ public final class CombinedValues {
     }
 
     /**
-     * Says what does not go together, and what to change.
+     * Checks all combinations, and says what to change.
      *
      * @param node the name of this node, if it is known
-     * @return a sentence for the first two values that clash; empty if all go together
+     * @return a sentence about the first conflict; empty if there is none
      */
     public static Optional<String> problem(AgentConfig config, Optional<String> node) {
         CombinedValues values = new CombinedValues(config);
@@ -47,7 +47,7 @@ public final class CombinedValues {
         return Optional.empty();
     }
 
-    /** Whether listening there takes the port on localhost, where probes are served. */
+    /** Returns whether a listener on this host would use the port on localhost, where probes are served. */
     private static boolean ofLocalhost(String host) {
         return Set.of("0.0.0.0", "::", LOCALHOST, "127.0.0.1", "::1").contains(host);
     }
@@ -62,11 +62,11 @@ public final class CombinedValues {
     private Optional<String> timeouts() {
         return config.attemptTimeout().compareTo(config.flightTimeout()) <= 0
                 ? Optional.empty()
-                : Optional.of("--attempt-timeout must not be over --flight-timeout: \"" + config.attemptTimeout().toMillis()
+                : Optional.of("--attempt-timeout must not exceed --flight-timeout: \"" + config.attemptTimeout().toMillis()
                         + "ms\"");
     }
 
-    /** What cannot be had of tokens that are not verified. */
+    /** Checks for features that require verified tokens. */
     private Optional<String> unverified() {
         if (!verified && config.coalesce().filter(scope -> scope != CoalesceScope.TOKEN).isPresent()) {
             return Optional.of("--coalesce must be token unless --token-verification is jwks or token-review: \""

@@ -7,14 +7,14 @@ import java.lang.annotation.RetentionPolicy;
 import java.lang.annotation.Target;
 
 /**
- * Describes a setting to its users, in plain text. {@code --help} prints it, and {@code docs/configuration.md} repeats it word
- * for word.
+ * Describes a setting to its users, in plain text. {@code --help} prints it, and {@code docs/configuration.md} repeats it
+ * verbatim.
  */
 @Documented
 @Retention(RetentionPolicy.RUNTIME)
 @Target(ElementType.METHOD)
 public @interface Description {
 
-    /** One or more whole sentences. */
+    /** Returns one or more complete sentences. */
     String value();
 }

@@ -9,8 +9,8 @@ import java.util.regex.Pattern;
 import org.eclipse.microprofile.config.spi.Converter;
 
 /**
- * Reads durations the way Go's {@code time.ParseDuration} does, as the reference's command line takes them:
- * {@code 1h30m}, {@code 1.5h}, {@code 90s}, {@code 250ms}, {@code 0}. Never negative, as nothing here can use that.
+ * Parses durations like Go's {@code time.ParseDuration}, which the reference's command line uses: {@code 1h30m},
+ * {@code 1.5h}, {@code 90s}, {@code 250ms}, {@code 0}. Rejects negative durations, which no setting can use.
  */
 public final class GoDuration implements Converter<Duration> {
 
@@ -28,7 +28,7 @@ public final class GoDuration implements Converter<Duration> {
             "h", 3_600_000_000_000L);
     /** Go's durations are 64-bit nanoseconds, about 292 years. */
     private static final BigDecimal LONGEST = BigDecimal.valueOf(Long.MAX_VALUE);
-    /** No duration that means anything needs more; keeps the decimal arithmetic small. */
+    /** No reasonable duration is longer; this keeps the decimal arithmetic small. */
     private static final int LONGEST_TEXT = 64;
 
     @Override
@@ -37,9 +37,9 @@ public final class GoDuration implements Converter<Duration> {
     }
 
     /**
-     * Reads one duration.
+     * Parses a duration.
      *
-     * @throws IllegalArgumentException if it is none, with what would be one
+     * @throws IllegalArgumentException if the text is not a duration; the message says what is allowed
      */
     public static Duration parse(String text) {
         String unsigned = text.startsWith("+") ? text.substring(1) : text;

@@ -5,18 +5,18 @@ import java.net.UnknownHostException;
 import java.util.Optional;
 import java.util.regex.Pattern;
 
-/** Reads IPv6 addresses in digits. Never looks a name up. */
+/** Parses numeric IPv6 addresses. Never resolves a name. */
 public final class IpAddress {
 
-    /** Only what can be an address in digits and colons: anything else would be looked up, or could carry a zone. */
+    /** Digits and colons only: other text would be resolved as a name, or could contain a zone. */
     private static final Pattern IPV6 = Pattern.compile("(?=.*:)(?!.*[0-9A-Fa-f]{5})[0-9A-Fa-f:][0-9A-Fa-f:.]{1,44}");
 
     private IpAddress() {}
 
     /**
-     * The bytes of an IPv6 address, whatever its spelling; nothing if the text is none.
+     * Returns the bytes of an IPv6 address in any spelling; empty if the text is not an IPv6 address.
      *
-     * @param text without brackets, port or zone
+     * @param text the address without brackets, port or zone
      */
     public static Optional<byte[]> v6(String text) {
         if (!IPV6.matcher(text).matches()) {

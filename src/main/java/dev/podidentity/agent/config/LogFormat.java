@@ -5,15 +5,15 @@ import org.eclipse.microprofile.config.spi.Converter;
 
 /** How a log line is written. */
 public enum LogFormat {
-    /** One JSON object a line, for machines. */
+    /** One JSON object per line, for machines. */
     JSON,
     /** One readable line, for people. */
     TEXT;
 
     /**
-     * Reads one format, in any case.
+     * Parses a format, ignoring case.
      *
-     * @throws IllegalArgumentException if there is no such format, with those that there are
+     * @throws IllegalArgumentException if there is no such format; the message lists the valid ones
      */
     public static LogFormat parse(String text) {
         for (LogFormat format : values()) {

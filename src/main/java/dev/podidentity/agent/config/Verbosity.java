@@ -19,15 +19,15 @@ public enum Verbosity {
         this.logLevel = logLevel;
     }
 
-    /** The log manager's name of this level. */
+    /** Returns the log manager's name for this level. */
     public String logLevel() {
         return logLevel;
     }
 
     /**
-     * Reads one level, in any case; {@code warning} is {@code warn}.
+     * Parses a level, ignoring case; {@code warning} means {@code warn}.
      *
-     * @throws IllegalArgumentException if there is no such level, with those that there are
+     * @throws IllegalArgumentException if there is no such level; the message lists the valid ones
      */
     public static Verbosity parse(String text) {
         String name = text.toUpperCase(Locale.ROOT);

@@ -3,19 +3,19 @@ package dev.podidentity.agent.config;
 import java.util.Locale;
 import org.eclipse.microprofile.config.spi.Converter;
 
-/** Who verifies tokens before credentials are shared. */
+/** How tokens are verified before credentials are shared. */
 public enum VerificationMode {
-    /** Nobody: EKS Auth alone judges each token. */
+    /** The agent does not verify tokens; only EKS Auth does. */
     NONE,
-    /** The agent, with the cluster's public keys. */
+    /** The agent verifies tokens with the cluster's public keys. */
     JWKS,
-    /** The API server, asked once for each token. */
+    /** The API server reviews each token once. */
     TOKEN_REVIEW;
 
     /**
-     * Reads one, in any case.
+     * Parses a value, ignoring case.
      *
-     * @throws IllegalArgumentException if there is no such value, with those that there are
+     * @throws IllegalArgumentException if there is no such value; the message lists the valid ones
      */
     public static VerificationMode parse(String text) {
         for (VerificationMode one : values()) {
@@ -26,7 +26,7 @@ public enum VerificationMode {
         throw new IllegalArgumentException("must be none, jwks or token-review");
     }
 
-    /** As it is configured. */
+    /** Returns the value as it is configured. */
     @Override
     public String toString() {
         return name().toLowerCase(Locale.ROOT).replace('_', '-');

@@ -8,9 +8,9 @@ import java.util.Optional;
 import java.util.stream.Stream;
 
 /**
- * Which proxy the environment asks for: {@code HTTPS_PROXY} (or {@code HTTP_PROXY} for a plain endpoint) unless
- * {@code NO_PROXY} names the endpoint, each in upper or lower case. The SDK's own reading is not used because it takes
- * the scheme of the proxy for that of the endpoint, and so would ignore {@code HTTPS_PROXY=http://...}.
+ * Selects the proxy from the environment: {@code HTTPS_PROXY} (or {@code HTTP_PROXY} for a plain HTTP endpoint), unless
+ * {@code NO_PROXY} names the endpoint, each in upper or lower case. The SDK's own parser is not used, because it confuses
+ * the scheme of the proxy with that of the endpoint and would ignore {@code HTTPS_PROXY=http://...}.
  */
 public final class ProxyEnvironment {
 
@@ -25,9 +25,9 @@ public final class ProxyEnvironment {
     }
 
     /**
-     * The proxy to reach an endpoint by, as a URL with scheme, host and port.
+     * Returns the proxy for an endpoint, as a URL with scheme, host and port.
      *
-     * @throws IllegalArgumentException if the variable does not hold a proxy's URL, with what is allowed
+     * @throws IllegalArgumentException if the variable is not the URL of a proxy; the message says what is allowed
      */
     public Optional<URI> proxyFor(URI endpoint) {
         String variable = "https".equalsIgnoreCase(endpoint.getScheme()) ? "HTTPS_PROXY" : "HTTP_PROXY";
@@ -76,7 +76,7 @@ public final class ProxyEnvironment {
                 .findFirst();
     }
 
-    /** Without the value, as a proxy's URL may hold a password. */
+    /** Omits the value, because the URL of a proxy may contain a password. */
     private static IllegalArgumentException notAProxy(String variable) {
         return new IllegalArgumentException(variable + " must be the URL of a proxy, such as http://proxy.internal:3128");
     }

@@ -14,15 +14,15 @@ import java.util.Optional;
 import javax.net.ssl.TrustManager;
 import javax.net.ssl.TrustManagerFactory;
 
-/** Certificate authorities that take the place of the platform's. */
+/** Certificate authorities that replace the platform's. */
 public final class TrustRoots {
 
     private TrustRoots() {}
 
     /**
-     * Those of {@code AWS_CA_BUNDLE}, as in other SDKs, if it is set. Reads the file.
+     * Reads the authorities from the file named by {@code AWS_CA_BUNDLE}, as other SDKs do, if it is set.
      *
-     * @throws IllegalArgumentException if it cannot be read or holds no certificate, naming the file
+     * @throws IllegalArgumentException if the file cannot be read or contains no certificate; the message names it
      */
     public static Optional<TrustManager[]> ofAwsCaBundle(Map<String, String> environment) {
         return Optional.ofNullable(environment.get("AWS_CA_BUNDLE"))
@@ -43,18 +43,18 @@ public final class TrustRoots {
     }
 
     /**
-     * Those of a PEM file.
+     * Reads the authorities from a PEM file.
      *
-     * @param pem the file's content
+     * @param pem the content of the file
      * @param meaning the start of a sentence that says which file it is
-     * @throws IllegalArgumentException if it holds no certificate, with that sentence
+     * @throws IllegalArgumentException if it contains no certificate; the message contains that sentence
      */
     public static TrustManager[] of(byte[] pem, String meaning) {
         try {
             Collection<? extends Certificate> certificates =
                     CertificateFactory.getInstance("X.509").generateCertificates(new ByteArrayInputStream(pem));
             if (certificates.isEmpty()) {
-                throw unusable(meaning, "it holds no certificate", null);
+                throw unusable(meaning, "it contains no certificate", null);
             }
             KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
             store.load(null, null);
@@ -72,6 +72,6 @@ public final class TrustRoots {
 
     private static IllegalArgumentException unusable(String meaning, String why, Throwable cause) {
         return new IllegalArgumentException(
-                meaning + ", but " + why + ": give a readable file of PEM certificates", cause);
+                meaning + ", but " + why + ": provide a readable file of PEM certificates", cause);
     }
 }

@@ -1,5 +1,5 @@
 /**
  * What all calls that leave the node share.
- * Proxies, certificate authorities, and how a call fails.
+ * Proxies, certificate authorities, and call failures.
  */
 package dev.podidentity.agent.outbound;

@@ -19,25 +19,25 @@ import java.util.stream.Collectors;
 import org.eclipse.microprofile.config.spi.ConfigSource;
 
 /**
- * Quarkus's own configuration as the build leaves it, read while the native executable is built. Where neither the environment
- * nor a system property sets any of it, as nearly always, each start would read it anew to the same result, which takes nearly
- * half of the start. What is the agent's is read when it starts.
+ * Quarkus's own configuration, read while the native executable is built. If neither the environment nor a system property
+ * changes it, which is the usual case, each start would read it again with the same result, and spend nearly half of the
+ * startup time on it. The agent's own configuration is read at startup.
  */
 final class BuiltConfiguration {
 
     private static final String QUARKUS = "quarkus";
-    /** The roots of properties that are Quarkus's own, or decide how its configuration is read. */
+    /** The prefixes of properties that belong to Quarkus, or that decide how its configuration is read. */
     private static final List<String> ROOTS = List.of(QUARKUS, "smallrye", "mp");
-    /** Starts the name of a profile, and so of a property that counts with it only. */
+    /** Starts the name of a profile, and thus of a property that only applies to that profile. */
     private static final String PROFILE = "%";
 
-    /** That of this executable; an empty one on a JVM. */
+    /** The configuration of this executable; empty on a JVM. */
     static final BuiltConfiguration OF_THIS_EXECUTABLE = ImageMode.current() == ImageMode.NATIVE_BUILD
             ? read("io.quarkus.runtime.generated.RunTimeConfig")
             : new BuiltConfiguration(Map.of(), List.of(), Map.of(), Map.of(), Set.of());
 
     private final Map<String, String> defaults;
-    /** With their names and ordinals, by which Quarkus tells what somebody has set from what the build has. */
+    /** Kept with their names and ordinals, by which Quarkus distinguishes user settings from those of the build. */
     private final List<ConfigSource> sources;
     private final Map<?, ?> converters;
     private final Map<ConfigClass, Object> made;
@@ -56,7 +56,7 @@ final class BuiltConfiguration {
         this.toRead = toRead;
     }
 
-    /** @param customizer the name of the class that puts together what Quarkus reads at a start */
+    /** @param customizer the class that assembles the configuration that Quarkus reads at startup */
     static BuiltConfiguration read(String customizer) {
         SmallRyeConfigBuilder builder = new SmallRyeConfigBuilder();
         AbstractConfigBuilder.withCustomizer(builder, customizer);
@@ -72,7 +72,7 @@ final class BuiltConfiguration {
     }
 
     /**
-     * Whether this is all that there is to Quarkus's configuration.
+     * Returns whether this is the complete configuration of Quarkus.
      *
      * @param environment the names of all environment variables
      * @param properties the names of all system properties
@@ -82,7 +82,7 @@ final class BuiltConfiguration {
                 && properties.stream().noneMatch(BuiltConfiguration::isPropertyOfQuarkus);
     }
 
-    /** A variable may name a property in several ways, and a profile before it. */
+    /** A variable can spell a property in several ways, and may start with a profile. */
     private static boolean isVariableOfQuarkus(String name) {
         String words = '_' + name.toLowerCase(Locale.ROOT).replace('.', '_');
         return ROOTS.stream().anyMatch(root -> words.contains('_' + root + '_'));
@@ -92,7 +92,7 @@ final class BuiltConfiguration {
         return name.startsWith(PROFILE) || ROOTS.stream().anyMatch(root -> name.startsWith(root + '.'));
     }
 
-    /** Has the builder take this, and read the rest from system properties and the environment. */
+    /** Adds this configuration to the builder, which reads the rest from system properties and the environment. */
     @SuppressWarnings({"rawtypes", "unchecked"})
     void addTo(SmallRyeConfigBuilder builder, Map<String, String> environment) {
         new QuarkusConfigBuilderCustomizer().configBuilder(builder);
@@ -101,13 +101,13 @@ final class BuiltConfiguration {
                 .withDefaultValues(defaults)
                 .withSources(new SysPropConfigSource(), new EnvConfigSource(environment, EnvConfigSource.ORDINAL))
                 .withSources(sources);
-        // The type of the values is the library's own.
+        // The type of the values belongs to the library.
         ((Map) builder.getConverters()).putAll(converters);
         toRead.forEach(builder::withMapping);
         builder.getMappingsBuilder().getMappingsInstances().putAll(made);
     }
 
-    /** Takes in nothing of the machine that builds, and leaves the agent's own mapping to the start. */
+    /** Ignores the environment of the build machine, and leaves the agent's own mapping to the startup. */
     private static final class WithoutSurroundings implements SmallRyeConfigBuilderCustomizer {
 
         private static final Predicate<ConfigClass> OF_QUARKUS = mapping -> mapping.getPrefix().startsWith(QUARKUS);
@@ -120,7 +120,7 @@ final class BuiltConfiguration {
         public void configBuilder(SmallRyeConfigBuilder builder) {
             builder.setAddDefaultSources(false);
             builder.setAddSystemSources(false);
-            // As a native executable has it by itself.
+            // A native executable sets this itself.
             builder.withDefaultValue("java.io.tmpdir", "/tmp");
             Set<ConfigClass> mappings = builder.getMappingsBuilder().getMappings();
             toRead = mappings.stream().filter(OF_QUARKUS.negate()).collect(Collectors.toSet());
@@ -129,7 +129,7 @@ final class BuiltConfiguration {
             sources = List.copyOf(builder.getSources());
         }
 
-        /** After all others. */
+        /** Runs after all others. */
         @Override
         public int priority() {
             return Integer.MAX_VALUE;

@@ -5,8 +5,8 @@ import com.oracle.svm.core.annotate.TargetClass;
 import org.graalvm.nativeimage.ProcessProperties;
 
 /**
- * Knows the name of this process. Each record of the log carries it, though no line shows it, and the JDK would read five files
- * to find it, that of the accounts among them.
+ * Returns a constant process name. Every log record carries the name, although no line shows it, and the JDK would read five
+ * files to find it, including the account database.
  */
 @Substitute
 @TargetClass(className = "io.smallrye.common.os.Process")

@@ -7,8 +7,8 @@ import io.smallrye.config.SmallRyeConfigBuilderCustomizer;
 import io.smallrye.config.SysPropConfigSource;
 
 /**
- * Looks for no {@code application.properties} when the native executable starts: the build has put in what this project's
- * holds. Flags and the environment say the rest.
+ * Skips the search for {@code application.properties} when the native executable starts: the build includes this project's,
+ * and flags and the environment provide the rest.
  */
 public final class NoPropertyFiles implements SmallRyeConfigBuilderCustomizer {
 
@@ -20,7 +20,7 @@ public final class NoPropertyFiles implements SmallRyeConfigBuilderCustomizer {
         }
     }
 
-    /** After Quarkus's own, which add them. */
+    /** Runs after Quarkus's own customizers, which add these sources. */
     @Override
     public int priority() {
         return Integer.MAX_VALUE;

@@ -6,8 +6,8 @@ import io.vertx.core.json.jackson.JacksonCodec;
 import io.vertx.core.spi.json.JsonCodec;
 
 /**
- * Lets Vert.x read and write JSON with jackson-core alone, though the Kubernetes client has brought jackson-databind with it.
- * The agent has no objects to map, and Quarkus would make a mapper at the first JSON.
+ * Makes Vert.x read and write JSON with jackson-core only, although the Kubernetes client brings jackson-databind. The agent
+ * maps no objects, and Quarkus would create a mapper for the first JSON.
  */
 @TargetClass(className = "io.quarkus.vertx.runtime.jackson.QuarkusJacksonFactory")
 final class PlainJson {

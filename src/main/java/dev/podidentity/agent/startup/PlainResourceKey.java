@@ -5,8 +5,8 @@ import com.oracle.svm.core.annotate.Substitute;
 import com.oracle.svm.core.annotate.TargetClass;
 
 /**
- * Compares the keys of resources by plain code. The native executable looks up some dozens of resources as it starts,
- * and would interpret the comparison that a record has by itself. docs/decisions/0007-footprint.md has the figures.
+ * Compares the keys of resources with plain code. At startup the native executable looks up some dozens of resources, and
+ * would interpret the generated comparison of a record. docs/decisions/0007-footprint.md has the figures.
  */
 @TargetClass(className = "com.oracle.svm.core.jdk.Resources", innerClass = "ModuleInstanceResourceKey")
 final class PlainResourceKey {

@@ -9,9 +9,9 @@ import io.quarkus.value.registry.ValueRegistry;
 import io.smallrye.config.SmallRyeConfigBuilder;
 
 /**
- * Reads at a start what the build cannot know, and all of the configuration only where somebody sets some of Quarkus's. Leaves
- * out Quarkus's search for properties of its own that do not exist, among those that the build has put into the executable: it
- * would end in a warning at most. The agent's own properties are checked where they are read.
+ * Reads at startup only what the build cannot know, and the full configuration only if a Quarkus setting is changed. It
+ * skips Quarkus's search for unknown properties of its own in the built-in configuration, which would at most log a warning.
+ * The agent's own properties are validated where they are read.
  */
 @TargetClass(className = "io.quarkus.runtime.generated.Config")
 final class ReadLittle {
