@@ -12,7 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * Answers every request with the bytes of a file, and does nothing else: {@code mvn -Pbare package -Dnative}, then
+ * Responds to every request with the content of a file, and does nothing else: {@code mvn -Pbare package -Dnative}, then
  * {@code target/bare/eks-pod-identity-agent PORT FILE}.
  */
 @QuarkusMain

@@ -1,2 +1,4 @@
-/** What HTTP alone costs in a native executable of the same build, for the benchmark to compare with. No part of the product. */
+/**
+ * A native executable that only serves HTTP, as a baseline for the benchmark. Not part of the product.
+ */
 package dev.podidentity.bare;

@@ -50,8 +50,8 @@ import java.util.function.Supplier;
 import org.jboss.logging.Logger;
 
 /**
- * Puts the agent together, starts it and stops it. What Quarkus gives (configuration, Vert.x, the meter registry, the
- * router of probes and metrics) is injected; the rest is made here, in the order of the way of a request from its end.
+ * Assembles, starts and stops the agent. Quarkus injects what it provides (configuration, Vert.x, the meter registry, the
+ * router for probes and metrics); everything else is created here, starting with what requests reach last.
  */
 @Singleton
 public class Agent {
@@ -105,7 +105,8 @@ public class Agent {
                 config.flightTimeout());
         ClusterFeatures cluster =
                 new ClusterFeatures(config, environment, node, metrics, clock, vertx, loop, worker);
-        // Nothing is wrong with the configuration. The first request has to wait for these, so they begin beside the rest.
+        // The configuration is valid here. Started first, because the first request needs their results; the rest runs
+        // meanwhile.
         connect(eksAuth, loop);
         keepCredentials(own, loop);
         CredentialService credentials = new CredentialService(
@@ -120,7 +121,7 @@ public class Agent {
                 () -> ThreadLocalRandom.current().nextDouble());
         Renewer renewer = new Renewer(credentials, settings, metrics, clock, System::nanoTime, loop);
         TokenReader tokens = new TokenReader(config.audience(), ClusterFeatures.leeway(config), clock);
-        // Loads on this thread what the first request would have to wait for on the event loop.
+        // Loads classes on this thread that the first request would otherwise load on the event loop.
         tokens.read(List.of(NO_TOKEN));
         BooleanSupplier canServe = () -> own.available() && eksAuth.connected();
         Listeners listeners = new Listeners(
@@ -137,7 +138,7 @@ public class Agent {
                         ClusterFeatures.leeway(config),
                         clock),
                 cluster.failures(),
-                router.orElseThrow(() -> new IllegalStateException("Quarkus gave no router")),
+                router.orElseThrow(() -> new IllegalStateException("Quarkus provided no router")),
                 canServe,
                 metrics,
                 limits,
@@ -167,7 +168,8 @@ public class Agent {
                     config.clusterName(),
                     config.endpoint(),
                     config.attemptTimeout(),
-                    // Renewals have no slot; within an attempt's time so many can be under way.
+                    // Renewals use no slot of --max-concurrent-fetches; this many can be in flight within an attempt's
+                    // timeout.
                     config.maxConcurrentFetches() + renewalsWithin(config.attemptTimeout()),
                     System.getenv(),
                     own,
@@ -188,8 +190,8 @@ public class Agent {
         HeapNeed.of(config.maxCacheSize()).beyond(Runtime.getRuntime().maxMemory()).ifPresent(flag ->
                 LOG.warnf("The heap may be too small for a cache of this size",
                         Field.of("maxCacheSize", config.maxCacheSize()),
-                        Field.of("remedy", "give the agent " + flag + " as its first argument, and its container as much more"
-                                + " memory; or lower --max-cache-size")));
+                        Field.of("remedy", "pass " + flag + " as the agent's first argument and raise the memory limit of its"
+                                + " container by as much, or lower --max-cache-size")));
     }
 
     private static void connect(SdkEksAuth eksAuth, EventLoop loop) {
@@ -245,7 +247,7 @@ public class Agent {
         } catch (TimeoutException e) {
             LOG.warn("The event loop was blocked", e);
         } catch (ExecutionException e) {
-            throw new IllegalStateException("Not done on the event loop", e.getCause());
+            throw new IllegalStateException("A task on the event loop failed", e.getCause());
         }
     }
 

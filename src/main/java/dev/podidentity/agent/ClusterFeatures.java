@@ -38,8 +38,8 @@ import java.util.function.Function;
 import org.jboss.logging.Logger;
 
 /**
- * The features that need the cluster or its keys: all that {@code --token-verification}, {@code --pod-watch},
- * {@code --events} and {@code --startup-taint} switch on. Of what is off, nothing exists. Made on any thread, and
+ * The features that need the cluster or its signing keys: those that {@code --token-verification}, {@code --pod-watch},
+ * {@code --events} and {@code --startup-taint} enable. Disabled features create no objects. Created on any thread, and
  * confined to the event loop from {@link #start} on.
  */
 final class ClusterFeatures {
@@ -47,7 +47,7 @@ final class ClusterFeatures {
     private static final Logger LOG = Logger.getLogger(ClusterFeatures.class);
 
     private static final String NODE_NAME = "NODE_NAME";
-    /** As many tokens as there are entries by default; each pod has two at the most. */
+    /** The default number of cache entries; each pod has at most two tokens. */
     private static final int TOKENS_REMEMBERED = 2_000;
 
     private final Executor worker;
@@ -62,7 +62,7 @@ final class ClusterFeatures {
 
     /**
      * @param node the name of this node, if it is known
-     * @throws ConfigurationException if what is configured cannot be had, with what to do
+     * @throws ConfigurationException if an enabled feature is not possible; the message says what to do
      */
     ClusterFeatures(
             AgentConfig config,
@@ -112,7 +112,7 @@ final class ClusterFeatures {
                 new StartupTaint(api.orElseThrow(), node.orElseThrow(), key, serving, metrics, loop, random));
     }
 
-    /** The name of this node, if the environment says it. */
+    /** Returns the name of this node, if the environment contains it. */
     static Optional<String> node(Map<String, String> environment) {
         return Optional.ofNullable(environment.get(NODE_NAME)).filter(name -> !name.isBlank());
     }
@@ -129,13 +129,13 @@ final class ClusterFeatures {
         };
     }
 
-    /** Who shares credentials. */
+    /** Returns which requests share credentials. */
     static CoalesceScope scope(AgentConfig config) {
         return config.coalesce().orElse(
                 config.tokenVerification() == VerificationMode.NONE ? CoalesceScope.TOKEN : CoalesceScope.ROLE);
     }
 
-    /** How far this node's clock may be behind. Without verification the agent is as strict as it always was. */
+    /** Returns how far this node's clock may be behind. Without verification the agent allows no difference. */
     static Duration leeway(AgentConfig config) {
         return config.tokenVerification() == VerificationMode.NONE ? Duration.ZERO : TokenVerification.LEEWAY;
     }
@@ -153,7 +153,7 @@ final class ClusterFeatures {
     }
 
     /**
-     * @param podGone is told the UID of each pod that dies
+     * @param podGone receives the UID of each pod that is gone
      * @param serving whether credentials are served
      */
     void start(Consumer<String> podGone, BooleanSupplier serving) {
@@ -170,7 +170,7 @@ final class ClusterFeatures {
         begunTaint.ifPresent(StartupTaint::start);
     }
 
-    /** Lets nothing more begin. */
+    /** Prevents the features from starting anything new. */
     void stop() {
         begunTaint.ifPresent(StartupTaint::stop);
         pods.ifPresent(PodWatch::close);

@@ -28,7 +28,7 @@ import java.util.logging.Level;
 import org.jboss.logging.Logger;
 import sun.misc.Signal;
 
-/** Picks the command. Only {@code server} starts Quarkus. */
+/** Selects the command. Only {@code server} starts Quarkus. */
 @QuarkusMain
 public final class Main {
 
@@ -47,7 +47,7 @@ public final class Main {
                 .ifPresent(System::exit);
     }
 
-    /** The arguments; those that go-runner would give to the agent, where this is started in its place. */
+    /** Returns the arguments; if this was started in place of go-runner, those that go-runner would pass to the agent. */
     private static String[] command(String... args) {
         if (!ProgramName.ofThisProcess().map(GoRunner::isCalled).orElse(false)) {
             return args;
@@ -68,7 +68,7 @@ public final class Main {
         }
     }
 
-    /** Without Quarkus and its log: what takes a millisecond must not wait for either. */
+    /** Runs without Quarkus and its log, because it only takes a millisecond. */
     private static int initialize(Verbosity verbosity) {
         LogLineFormatter formatter = new LogLineFormatter(true);
         Capability.NET_ADMIN.raise();
@@ -87,7 +87,7 @@ public final class Main {
     }
 
     private static int probe(int port, boolean anyAgent) {
-        // Without a name for it, whoever answers is as good as any.
+        // Without a name for this container's namespace, a response of any agent is accepted.
         Optional<String> problem = anyAgent
                 ? StartupProbe.askWhetherReady(port)
                 : StartupProbe.ask(port, ProcessNamespace.ofThisProcess().orElse(""));
@@ -100,14 +100,14 @@ public final class Main {
     }
 
     private static void serve(Map<String, String> properties) {
-        // Quarkus starts threads, which have the capabilities of this one.
+        // Quarkus starts threads, which inherit the capabilities of this one.
         Capability.NET_BIND_SERVICE.raise();
-        // No line of the log names the host, and the log manager would ask the name service for it.
+        // No log line contains the host name, which the log manager would look up in the name service.
         System.setProperty("jboss.qualified.host.name", "localhost");
         System.setProperty("jboss.host.name", "localhost");
-        // System properties come before environment variables and files, as a flag should.
+        // System properties override environment variables and files, as flags must.
         properties.forEach(System::setProperty);
-        // The JVM's own handler would end the process with 143; told to stop, the agent stops well and says 0.
+        // The JVM's own handler would end the process with 143; after an orderly shutdown the agent exits with 0.
         Signal.handle(new Signal("TERM"), signal -> Quarkus.asyncExit(0));
         Signal.handle(new Signal("INT"), signal -> Quarkus.asyncExit(0));
         Quarkus.run(null, Main::exit);

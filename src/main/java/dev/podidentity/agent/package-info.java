@@ -1,5 +1,5 @@
 /**
- * The agent: what starts it, puts it together and stops it.
- * Everything below this package is handed what it needs; only here are objects made from configuration.
+ * The agent: its startup, assembly and shutdown.
+ * Packages below this one receive what they need; only this package creates objects from the configuration.
  */
 package dev.podidentity.agent;
