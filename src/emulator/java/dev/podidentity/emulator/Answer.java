@@ -7,12 +7,12 @@ import java.util.UUID;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.stream.Collectors;
 
-/** The answer to a good call, with credentials that no other answer has and that say whose they are. */
+/** The response to a valid call, with credentials that are unique and name their owner. */
 final class Answer {
 
     private static final String UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     private static final String BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    /** What AWS gives out has these lengths; that of session tokens varies. */
+    /** The lengths of real AWS credentials; that of session tokens varies. */
     private static final int ACCESS_KEY_ID_LENGTH = 20;
     private static final int SECRET_LENGTH = 40;
     private static final int SESSION_TOKEN_LENGTH = 900;

@@ -4,7 +4,7 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Which role the pods of a service account get. */
+/** Assigns a role to the pods of a service account. */
 public record Association(String namespace, String serviceAccount, String roleArn, String associationId) {
 
     private static final Pattern NAME = Pattern.compile("[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?");
@@ -18,7 +18,7 @@ public record Association(String namespace, String serviceAccount, String roleAr
         require(ID, "associationId must be a- and lower-case letters or digits", associationId);
     }
 
-    /** An association with an id that nobody chose. */
+    /** Creates an association with a random ID. */
     static Association of(String namespace, String serviceAccount, String roleArn) {
         long random = ThreadLocalRandom.current().nextLong(Long.MAX_VALUE);
         return new Association(namespace, serviceAccount, roleArn, "a-" + Long.toString(random, Character.MAX_RADIX));
@@ -32,7 +32,7 @@ public record Association(String namespace, String serviceAccount, String roleAr
         return roleArnPart(2);
     }
 
-    /** The role's name without its path, as it stands in the ARN of an assumed role. */
+    /** Returns the role's name without its path, as in the ARN of an assumed role. */
     String role() {
         return roleArnPart(3);
     }

@@ -19,8 +19,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 
 /**
- * Answers AssumeRoleForPodIdentity: counts the call, waits at the gate, applies a fault, and then checks what EKS Auth
- * checks, in its order. Runs on the event loop of the connection.
+ * Handles AssumeRoleForPodIdentity. It counts the call, waits at the gate, applies a fault, and then makes the checks of EKS
+ * Auth in their order. Runs on the event loop of the connection.
  */
 final class AssumeRoleRoute {
 
@@ -67,7 +67,7 @@ final class AssumeRoleRoute {
     }
 
     private void proceed(Call call) {
-        // A call that the client gave up at the gate uses up no fault.
+        // A call that the client abandoned at the gate uses up no fault.
         if (!call.response().closed()) {
             apply(faults.take(call.token()), call);
         }
@@ -108,7 +108,7 @@ final class AssumeRoleRoute {
         });
     }
 
-    /** Answers as EKS Auth would, but for what the fault changes in a good answer. */
+    /** Responds as EKS Auth would, except for what the fault changes in a successful response. */
     private void answer(Call call, Fault fault) {
         Instant now = Instant.now();
         JsonObject answer;
@@ -169,7 +169,7 @@ final class AssumeRoleRoute {
 
     private static void send(Call call, int status, Buffer body) {
         addGeneralHeaders(call.response().setStatusCode(status));
-        // First, so that whoever has the answer does not see its call in progress.
+        // Ended first, so that a client that has the response does not see its call as in flight.
         call.ended().run();
         call.response().end(body);
     }
@@ -198,20 +198,20 @@ final class AssumeRoleRoute {
         });
     }
 
-    /** The SDK corrects its clock by {@code Date} when a signature is refused. */
+    /** The SDK corrects its clock by the {@code Date} header when a signature is rejected. */
     private static HttpServerResponse addGeneralHeaders(HttpServerResponse response) {
         String date = DateTimeFormatter.RFC_1123_DATE_TIME.format(Instant.now().atOffset(ZoneOffset.UTC));
         return response.putHeader(HttpHeaders.DATE, date).putHeader("x-amzn-RequestId", UUID.randomUUID().toString());
     }
 
     private static void reset(HttpServerRequest request) {
-        // Vert.x offers an orderly close only. Closing a socket that does not linger sends RST.
+        // Vert.x only offers an orderly close. Closing a socket with SO_LINGER 0 sends RST.
         Channel channel = ((ConnectionBase) request.connection()).channel();
         channel.config().setOption(ChannelOption.SO_LINGER, 0);
         channel.close();
     }
 
-    /** The token in the body; empty if there is none. */
+    /** Returns the token in the body; empty if there is none. */
     private static String token(Buffer body) {
         try {
             return body.toJsonValue() instanceof JsonObject json && json.getValue("token") instanceof String token
@@ -222,9 +222,7 @@ final class AssumeRoleRoute {
         }
     }
 
-    /**
-     * @param ended tells the log that the call is no longer in progress
-     */
+    /** @param ended reports to the log that the call is no longer in flight */
     private record Call(HttpServerRequest request, String cluster, Buffer body, String token, Runnable ended) {
 
         HttpServerResponse response() {

@@ -10,10 +10,10 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicBoolean;
 
-/** Counts the calls, and keeps the latest. */
+/** Counts the calls, and keeps the latest ones. */
 final class CallLog {
 
-    /** Enough for the largest load test; more would only take memory. */
+    /** Enough for the largest load test; more would only use memory. */
     private static final int KEPT = 10_000;
 
     // All guarded by this.
@@ -25,7 +25,7 @@ final class CallLog {
     private int maxInFlight;
     private long lastEnd;
 
-    /** Enters a call and returns what ends it; ending it twice does no harm. */
+    /** Records the start of a call, and returns the action that ends it. Ending it twice has no effect. */
     synchronized Runnable begin(String token) {
         calls++;
         ofToken.merge(token, 1, Integer::sum);
@@ -48,7 +48,7 @@ final class CallLog {
         lastEnd = System.nanoTime();
     }
 
-    /** Forgets the past. Calls in progress stay in progress. */
+    /** Resets the counts. Calls in flight stay in flight. */
     synchronized void reset() {
         received.clear();
         ofToken.clear();
@@ -67,7 +67,7 @@ final class CallLog {
         waiters.removeIf(waiter -> {
             boolean reached = calls >= waiter.count();
             if (reached) {
-                // On another thread: what a test does next must block neither this lock nor the event loop.
+                // Completed on another thread, so that the test's next step blocks neither this lock nor the event loop.
                 waiter.reached().completeAsync(() -> null);
             }
             return reached;

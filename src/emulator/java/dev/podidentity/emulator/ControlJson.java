@@ -2,7 +2,7 @@ package dev.podidentity.emulator;
 
 import io.vertx.core.json.JsonObject;
 
-/** The body of a control request. What is wrong with it is told as {@link IllegalArgumentException}. */
+/** Reads the body of a control request, and throws an {@link IllegalArgumentException} if it is invalid. */
 final class ControlJson {
 
     private final JsonObject unread;
@@ -39,10 +39,10 @@ final class ControlJson {
         return has(key) ? number(key) : otherwise;
     }
 
-    /** A misspelt key would otherwise do nothing. */
+    /** Rejects unknown keys, because a misspelled key would otherwise have no effect. */
     void requireNothingElse() {
         if (!unread.isEmpty()) {
-            throw new IllegalArgumentException("The body must have no field " + String.join(", ", unread.fieldNames())
+            throw new IllegalArgumentException("The body has unknown fields: " + String.join(", ", unread.fieldNames())
                     + ": " + unread.encode());
         }
     }

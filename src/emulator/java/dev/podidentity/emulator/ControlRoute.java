@@ -7,7 +7,7 @@ import io.vertx.core.json.DecodeException;
 import io.vertx.core.json.JsonObject;
 import java.time.Duration;
 
-/** Answers {@code /emulator/...}, which is described at {@link EksAuthEmulator}. Runs on the event loop. */
+/** Handles {@code /emulator/...}, which {@link EksAuthEmulator} describes. Runs on the event loop. */
 final class ControlRoute {
 
     private final TokenMint tokens;

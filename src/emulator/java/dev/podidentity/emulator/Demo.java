@@ -11,7 +11,7 @@ import java.util.Arrays;
 import java.util.Optional;
 import java.util.stream.Stream;
 
-/** The agent with an EKS Auth of its own beside it, so that it can be tried with no cluster and no AWS account. */
+/** Runs the agent with an emulated EKS Auth, so that you can try it without a cluster and an AWS account. */
 @QuarkusMain(name = "demo")
 public final class Demo {
 
@@ -22,13 +22,11 @@ public final class Demo {
 
     private Demo() {}
 
-    /**
-     * @param args flags for the agent, which come after the demo's own and so win
-     */
+    /** @param args flags for the agent, which override the demo's own */
     public static void main(String... args) throws IOException {
         Path directory = Path.of(System.getProperty("demo.directory", "target/demo")).toAbsolutePath();
         Files.createDirectories(directory);
-        // Not closed: it goes with the process.
+        // Not closed, because it ends with the process.
         EksAuthEmulator emulator = EksAuthEmulator.start(config());
         Path tokenFile = write(directory.resolve("demo-token"), emulator.tokens().mint("default", "demo", "demo-0"));
         useNodeCredentials(emulator, directory);
@@ -44,7 +42,7 @@ public final class Demo {
             if (accessKeyId.isEmpty() || secretAccessKey.isEmpty()) {
                 return config;
             }
-            // The agent looks at the environment first. What it finds there never leaves this machine.
+            // The agent reads the environment first. Credentials found there never leave this machine.
             return config.withNodeCredentials(
                     accessKeyId.get(), secretAccessKey.get(), environment("AWS_SESSION_TOKEN"));
         }
@@ -54,7 +52,7 @@ public final class Demo {
         return Optional.ofNullable(System.getenv(name)).map(String::strip).filter(value -> !value.isEmpty());
     }
 
-    /** The agent reads its own credentials as on a node: from the shared files, if not from the environment. */
+    /** Makes the agent read its own credentials as on a node: from the shared files, if not from the environment. */
     private static void useNodeCredentials(EksAuthEmulator emulator, Path directory) throws IOException {
         EmulatorConfig madeUp = EmulatorConfig.defaults();
         Path file = write(directory.resolve("node-credentials"), """
@@ -63,13 +61,13 @@ public final class Demo {
                 aws_secret_access_key = %s
                 """.formatted(madeUp.nodeAccessKeyId(), madeUp.nodeSecretAccessKey()));
         System.setProperty("aws.sharedCredentialsFile", file.toString());
-        // Whatever profile and config file the user has, they are not for this.
+        // Ignores the user's own profile and config file.
         System.setProperty("aws.configFile", file.toString());
         System.setProperty("aws.profile", "default");
         System.setProperty("aws.region", emulator.region());
     }
 
-    /** The file can be read by its owner only from the moment that it exists. */
+    /** Creates the file so that only its owner can ever read it. */
     private static Path write(Path file, String content) throws IOException {
         Files.deleteIfExists(file);
         Files.createFile(file, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
@@ -98,16 +96,16 @@ public final class Demo {
 
                 The EKS Pod Identity agent is starting, with an emulated EKS Auth behind it.
 
-                Any AWS SDK, or the AWS CLI, gets credentials from it with
+                Any AWS SDK or the AWS CLI gets credentials from it with
                   export AWS_CONTAINER_CREDENTIALS_FULL_URI=%1$s
                   export AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=%2$s
 
-                Or ask it yourself:
+                Or request them yourself:
                   curl -H "Authorization: $(cat %2$s)" %1$s
 
                 Metrics are at http://%3$s:%4$s/metrics
 
-                Let EKS Auth fail, and see that the agent still has an answer:
+                Make EKS Auth fail, and see that the agent still serves credentials:
                   curl -X PUT -d '{"type":"error","name":"ThrottlingException"}' %5$s
                   curl -X DELETE %5$s
 

@@ -18,12 +18,11 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * A stand-in for EKS Auth on 127.0.0.1, for tests and for the demo. It refuses what EKS Auth refuses: every call must
- * be signed with the node's credentials, and carry a token that its own {@link TokenMint} has signed. All methods may
- * be called from any thread; none blocks but {@link #start}, {@link #close}, {@link #refuseConnections} and
- * {@link #acceptConnections}.
+ * A stand-in for EKS Auth on 127.0.0.1, for tests and for the demo. It rejects what EKS Auth rejects: every call must be
+ * signed with the node's credentials, and carry a token that its own {@link TokenMint} has signed. All methods may be called
+ * from any thread. Only {@link #start}, {@link #close}, {@link #refuseConnections} and {@link #acceptConnections} block.
  *
- * <p>Other processes control it over HTTP. A request that cannot be used is answered with 400 and the reason.
+ * <p>Other processes control it over HTTP. Invalid requests get status 400 and the reason.
  *
  * <table>
  *   <caption>Controls</caption>
@@ -31,13 +30,13 @@ import java.util.regex.Pattern;
  *   <tr><td>{@code DELETE /emulator/fault}</td><td>{@link #heal()}</td></tr>
  *   <tr><td>{@code GET /emulator/calls}</td><td>{@code {"calls":3,"inFlight":0,"maxInFlight":2}}</td></tr>
  *   <tr><td>{@code DELETE /emulator/calls}</td><td>{@link #resetCounts()}</td></tr>
- *   <tr><td>{@code POST /emulator/token}</td><td>a token in plain text, for
- *       {@code {"namespace":"default","serviceAccount":"demo","pod":"demo-0","lifetimeSeconds":86400}}; the last may be
- *       left out</td></tr>
+ *   <tr><td>{@code POST /emulator/token}</td><td>returns a token as plain text, for the request
+ *       {@code {"namespace":"default","serviceAccount":"demo","pod":"demo-0","lifetimeSeconds":86400}}; the lifetime is
+ *       optional</td></tr>
  * </table>
  *
- * <p>A fault is one of these, each with {@code "times":n} if it is only for the next calls, and with
- * {@code "after-millis":n} if it is to happen late:
+ * <p>A fault is one of these objects. Add {@code "times":n} to limit it to the next calls, and {@code "after-millis":n} to
+ * delay it:
  *
  * <pre>{@code
  * {"type":"latency","millis":300}
@@ -89,7 +88,7 @@ public final class EksAuthEmulator implements AutoCloseable {
     }
 
     private HttpServer listen(int port) {
-        // Java's own HTTP client asks every server for HTTP/2; EKS Auth speaks HTTP/1.1 with the SDKs.
+        // Java's own HTTP client requests HTTP/2 from every server; SDKs call EKS Auth over HTTP/1.1.
         HttpServer listening = vertx.createHttpServer(new HttpServerOptions().setHttp2ClearTextEnabled(false))
                 .requestHandler(request -> request.body().onSuccess(body -> route(request, body)));
         try {
@@ -100,15 +99,15 @@ public final class EksAuthEmulator implements AutoCloseable {
         }
     }
 
-    /** Starts one with {@link EmulatorConfig#defaults()}. */
+    /** Starts an emulator with {@link EmulatorConfig#defaults()}. */
     public static EksAuthEmulator start() {
         return start(EmulatorConfig.defaults());
     }
 
     /**
-     * Starts one; it listens when this returns.
+     * Starts an emulator; it listens when this method returns.
      *
-     * @throws IllegalStateException if the port is taken
+     * @throws IllegalStateException if the port is in use
      */
     public static EksAuthEmulator start(EmulatorConfig config) {
         return new EksAuthEmulator(config);
@@ -128,12 +127,12 @@ public final class EksAuthEmulator implements AutoCloseable {
         }
     }
 
-    /** What the agent's {@code --endpoint} is to be. */
+    /** Returns the value for the agent's {@code --endpoint}. */
     public URI endpoint() {
         return endpoint;
     }
 
-    /** Mints the tokens that this emulator accepts. */
+    /** Returns the mint of the tokens that this emulator accepts. */
     public TokenMint tokens() {
         return tokens;
     }
@@ -146,115 +145,115 @@ public final class EksAuthEmulator implements AutoCloseable {
         return config.region();
     }
 
-    /** Of the credentials with which calls must be signed. */
+    /** Returns the access key ID that must sign calls. */
     public String accessKeyId() {
         return config.nodeAccessKeyId();
     }
 
-    /** Of the credentials with which calls must be signed. */
+    /** Returns the secret key that must sign calls. */
     public String secretAccessKey() {
         return config.nodeSecretAccessKey();
     }
 
-    /** Of the credentials with which calls must be signed; empty if they are long-term ones. */
+    /** Returns the session token that calls must have; empty for long-term credentials. */
     public Optional<String> sessionToken() {
         return config.nodeSessionToken();
     }
 
-    /** Gives the service account this role, in place of the one that it may have. */
+    /** Associates a role with a service account; replaces its current role. */
     public void associate(String namespace, String serviceAccount, String roleArn) {
         associations.put(Association.of(namespace, serviceAccount, roleArn));
     }
 
-    /** Takes the role away; credentials that were given out for it are not affected. */
+    /** Removes the role of a service account; does not affect issued credentials. */
     public void disassociate(String namespace, String serviceAccount) {
         associations.remove(namespace, serviceAccount);
     }
 
-    /** Applies the fault to every call until {@link #heal()}, in place of the one that was injected before. */
+    /** Applies the fault to every call until {@link #heal()}; replaces the fault injected before. */
     public void inject(Fault fault) {
         faults.inject(fault);
     }
 
-    /** Applies the fault to the next calls, after those for which one was injected like this before. */
+    /** Applies the fault to the next calls, after those calls for which a fault was already injected. */
     public void inject(Fault fault, int times) {
         faults.inject(fault, times);
     }
 
-    /** Applies the fault to every call with this token until {@link #heal()}, and before any other fault. */
+    /** Applies the fault to every call with this token until {@link #heal()}, with precedence over all other faults. */
     public void injectFor(String token, Fault fault) {
         faults.injectFor(token, fault);
     }
 
     /**
-     * Holds back all calls from now on, before faults and checks, until the gate is released. While they are held
-     * already, this returns the gate that holds them.
+     * Holds back all calls from now on, before faults and checks, until the gate is released. If calls are already held
+     * back, returns their gate.
      */
     public Gate hold() {
         return faults.hold();
     }
 
-    /** Ends all faults and releases the gate. A call that hangs stays so. */
+    /** Ends all faults and releases the gate. Calls that hang keep hanging. */
     public void heal() {
         faults.heal();
     }
 
-    /** Closes all connections and refuses new ones until {@link #acceptConnections()}. Waits until that is so. */
+    /** Closes all connections and refuses new ones until {@link #acceptConnections()}. Blocks until this is done. */
     public synchronized void refuseConnections() {
         server.close().toCompletionStage().toCompletableFuture().join();
     }
 
-    /** Listens at the same place again after {@link #refuseConnections()}. */
+    /** Listens on the same port again after {@link #refuseConnections()}. */
     public synchronized void acceptConnections() {
         server = listen(endpoint.getPort());
     }
 
-    /** Tells somebody of all credentials from now on, just before they are sent. On the event loop: must not block. */
+    /** Reports all credentials from now on, just before they are sent. Called on the event loop: must not block. */
     public void onIssued(Consumer<Issued> listener) {
         issued = listener;
     }
 
-    /** The calls that arrived since the start or {@link #resetCounts()}, whatever became of them. */
+    /** Returns the number of calls since the start or {@link #resetCounts()}, whatever their result. */
     public int calls() {
         return calls.calls();
     }
 
-    /** Those of {@link #calls()} that had this token. */
+    /** Returns the number of {@link #calls()} with this token. */
     public int calls(String token) {
         return calls.calls(token);
     }
 
-    /** The calls that are neither answered nor given up by the client. */
+    /** Returns the number of calls that have neither a response nor been abandoned by the client. */
     public int inFlight() {
         return calls.inFlight();
     }
 
-    /** The highest {@link #inFlight()} since the start or {@link #resetCounts()}. */
+    /** Returns the maximum of {@link #inFlight()} since the start or {@link #resetCounts()}. */
     public int maxInFlight() {
         return calls.maxInFlight();
     }
 
-    /** When the last call was answered, in the nanoseconds of {@link System#nanoTime()}. */
+    /** Returns when the last call ended, in the nanoseconds of {@link System#nanoTime()}. */
     public long lastEnd() {
         return calls.lastEnd();
     }
 
-    /** The last 10,000 of {@link #calls()}, oldest first. */
+    /** Returns the last 10,000 of {@link #calls()}, oldest first. */
     public List<ReceivedCall> received() {
         return calls.received();
     }
 
-    /** Completes when {@link #calls()} has reached the number, on a thread that may block. */
+    /** Completes when {@link #calls()} reaches the number, on a thread that may block. */
     public CompletableFuture<Void> whenCalls(int count) {
         return calls.whenCalls(count);
     }
 
-    /** Starts counting anew. Calls in flight stay in flight. */
+    /** Resets the counts. Calls in flight stay in flight. */
     public void resetCounts() {
         calls.reset();
     }
 
-    /** Closes all connections and waits until that is done. */
+    /** Closes all connections and blocks until this is done. */
     @Override
     public void close() {
         vertx.close().toCompletionStage().toCompletableFuture().join();

@@ -22,12 +22,12 @@ public enum EksAuthError {
         this.status = status;
     }
 
-    /** The value of the header {@code x-amzn-ErrorType}. */
+    /** Returns the value of the {@code x-amzn-ErrorType} header. */
     public String type() {
         return type;
     }
 
-    /** The HTTP status. */
+    /** Returns the HTTP status. */
     public int status() {
         return status;
     }

@@ -8,17 +8,17 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * How the emulator is set up.
+ * The configuration of the emulator.
  *
- * @param port where it listens on 127.0.0.1; 0 for any free port
- * @param clusterName the one cluster that it knows
- * @param region the region that calls must be signed for
- * @param audience what tokens must name
- * @param credentialLifetime how long the credentials live that it gives out
- * @param nodeAccessKeyId with which calls must be signed
- * @param nodeSecretAccessKey with which calls must be signed
- * @param nodeSessionToken which calls must carry; if empty, they must carry none
- * @param associations what there is from the start
+ * @param port the port on 127.0.0.1; 0 for any free port
+ * @param clusterName the name of its only cluster
+ * @param region the region for which calls must be signed
+ * @param audience the audience that tokens must have
+ * @param credentialLifetime the lifetime of issued credentials
+ * @param nodeAccessKeyId the access key ID that must sign calls
+ * @param nodeSecretAccessKey the secret key that must sign calls
+ * @param nodeSessionToken the session token of calls; if empty, calls must not have one
+ * @param associations the initial associations
  */
 public record EmulatorConfig(
         int port,
@@ -52,7 +52,10 @@ public record EmulatorConfig(
         }
     }
 
-    /** A cluster {@code demo} in us-west-2 with no associations, on any free port. The keys are made up. */
+    /**
+     * Returns the configuration of a cluster {@code demo} in us-west-2, without associations, on any free port. The keys are
+     * fictitious.
+     */
     public static EmulatorConfig defaults() {
         return new EmulatorConfig(
                 0,
@@ -67,10 +70,10 @@ public record EmulatorConfig(
     }
 
     /**
-     * Reads {@code cluster}, {@code region}, {@code audience}, {@code credentialLifetime} ({@code 6h} or {@code PT6H})
-     * and {@code associations} from YAML; what is absent is as in {@link #defaults()}.
+     * Reads {@code cluster}, {@code region}, {@code audience}, {@code credentialLifetime} ({@code 6h} or {@code PT6H}) and
+     * {@code associations} from YAML; missing values are as in {@link #defaults()}.
      *
-     * @throws IllegalArgumentException if a value cannot be used, with the name of the field
+     * @throws IllegalArgumentException if a value is invalid; the message names the field
      */
     public static EmulatorConfig load(InputStream yaml) {
         return EmulatorYaml.read(yaml);
@@ -111,7 +114,7 @@ public record EmulatorConfig(
                 nodeSecretAccessKey, nodeSessionToken, value);
     }
 
-    /** Leaves out the secrets: the demo may take real ones from the environment. */
+    /** Omits the secrets: the demo may take real ones from the environment. */
     @Override
     public String toString() {
         return "EmulatorConfig[port=" + port + ", clusterName=" + clusterName + ", region=" + region + ", audience="

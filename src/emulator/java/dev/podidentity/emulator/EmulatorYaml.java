@@ -12,7 +12,10 @@ import org.yaml.snakeyaml.Yaml;
 import org.yaml.snakeyaml.constructor.SafeConstructor;
 import org.yaml.snakeyaml.error.YAMLException;
 
-/** Reads an {@link EmulatorConfig} from YAML. A misspelt key is an error, as it would otherwise do nothing. */
+/**
+ * Reads an {@link EmulatorConfig} from YAML. Unknown keys are errors, because a misspelled key would otherwise have no
+ * effect.
+ */
 final class EmulatorYaml {
 
     private static final Set<String> FIELDS =
@@ -81,7 +84,7 @@ final class EmulatorYaml {
         for (Object key : fields.keySet()) {
             if (!known.contains(key)) {
                 throw new IllegalArgumentException(
-                        name + " must have no fields but " + known.stream().sorted().toList() + ": " + key);
+                        name + " must only have the fields " + known.stream().sorted().toList() + ": " + key);
             }
         }
         return fields;
@@ -96,7 +99,7 @@ final class EmulatorYaml {
 
     private static Duration duration(String text) {
         try {
-            // 6h and 1h30m are ISO 8601 durations but for what stands in front.
+            // 6h and 1h30m are ISO 8601 durations without their prefix.
             return Duration.parse(text.startsWith("P") ? text : "PT" + text);
         } catch (DateTimeParseException e) {
             throw new IllegalArgumentException("credentialLifetime must be a duration such as 6h or PT6H: " + text, e);

@@ -4,13 +4,13 @@ import java.time.Duration;
 import java.util.List;
 
 /**
- * Something that goes wrong with a call. Faults that change a good answer ({@link MissingField}, {@link WrongType},
- * {@link ShortExpiry}, {@link OtherSubject}, {@link SlowBody}, {@link Truncated}) and {@link Latency} leave the checks of
- * the call in place; the others come before them, and happen whatever the call says.
+ * A fault in a call. Faults that change a successful response ({@link MissingField}, {@link WrongType}, {@link ShortExpiry},
+ * {@link OtherSubject}, {@link SlowBody}, {@link Truncated}) and {@link Latency} keep the checks of the call; the others
+ * replace the checks, and happen whatever the call contains.
  */
 public sealed interface Fault {
 
-    /** Every field of a good answer: what {@link MissingField} and {@link WrongType} can name. */
+    /** All fields of a successful response, which {@link MissingField} and {@link WrongType} can name. */
     List<String> ANSWER_FIELDS = List.of(
             "subject",
             "subject.namespace",
@@ -28,12 +28,12 @@ public sealed interface Fault {
             "credentials.sessionToken",
             "credentials.expiration");
 
-    /** A fault that happens only after a delay. */
+    /** Returns a fault that happens after a delay. */
     static Fault after(Duration delay, Fault fault) {
         return new After(delay, fault);
     }
 
-    /** The call is answered as always, but late. */
+    /** A normal response after a delay. */
     record Latency(Duration delay) implements Fault {
 
         public Latency {
@@ -41,7 +41,7 @@ public sealed interface Fault {
         }
     }
 
-    /** Another fault, late. */
+    /** Another fault, after a delay. */
     record After(Duration delay, Fault fault) implements Fault {
 
         public After {
@@ -49,7 +49,7 @@ public sealed interface Fault {
         }
     }
 
-    /** An error in the form that EKS Auth gives it, of this HTTP status and {@code x-amzn-ErrorType}. */
+    /** An error in the format of EKS Auth, with this HTTP status and {@code x-amzn-ErrorType}. */
     record ErrorAnswer(int status, String type, String message) implements Fault {
 
         public ErrorAnswer {
@@ -63,16 +63,16 @@ public sealed interface Fault {
         }
     }
 
-    /** No answer for as long as the connection lives. */
+    /** No response for as long as the connection is open. */
     record Hang() implements Fault {}
 
-    /** The connection is reset, with no answer. */
+    /** The connection is reset without a response. */
     record Reset() implements Fault {}
 
-    /** The connection closes in the middle of the answer's body. */
+    /** The connection closes in the middle of the response body. */
     record Truncated() implements Fault {}
 
-    /** A good answer whose body comes byte by byte, with a pause before each. */
+    /** A successful response whose body arrives byte by byte, with a pause before each. */
     record SlowBody(Duration pause) implements Fault {
 
         public SlowBody {
@@ -82,19 +82,19 @@ public sealed interface Fault {
         }
     }
 
-    /** The answer is the one that another service account's token gets; that service account needs an association. */
+    /** The response for a token of another service account, which must have an association. */
     record OtherSubject(String namespace, String serviceAccount) implements Fault {}
 
-    /** Status 200 with an HTML page, as from a captive proxy. */
+    /** Status 200 with an HTML page, as from a captive portal. */
     record NotJson() implements Fault {}
 
-    /** Status 200 with no body. */
+    /** Status 200 without a body. */
     record EmptyBody() implements Fault {}
 
-    /** Status 302 to another path of this server. */
+    /** Status 302 to another path on this server. */
     record Redirect() implements Fault {}
 
-    /** The answer lacks one of {@link #ANSWER_FIELDS}. */
+    /** The response lacks one of {@link #ANSWER_FIELDS}. */
     record MissingField(String field) implements Fault {
 
         public MissingField {
@@ -102,7 +102,7 @@ public sealed interface Fault {
         }
     }
 
-    /** In the answer, an object stands in place of a string, or a string in place of a number or an object. */
+    /** The response has an object in place of a string, or a string in place of a number or an object. */
     record WrongType(String field) implements Fault {
 
         public WrongType {
@@ -110,7 +110,7 @@ public sealed interface Fault {
         }
     }
 
-    /** The credentials live this long; they have expired already if it is negative. */
+    /** The credentials have this lifetime; they have already expired if it is negative. */
     record ShortExpiry(Duration lifetime) implements Fault {}
 
     private static void requireDelay(Duration delay) {

@@ -6,7 +6,9 @@ import java.util.Deque;
 import java.util.HashMap;
 import java.util.Map;
 
-/** What was injected. A fault for a token comes before those for the next calls, and these before the standing one. */
+/**
+ * The injected faults. A fault for a token has precedence over those for the next calls, and these over the permanent one.
+ */
 final class Faults {
 
     private static final Fault NONE = new Fault.Latency(Duration.ZERO);
@@ -54,7 +56,7 @@ final class Faults {
         held.release();
     }
 
-    /** The fault of a call, which is thereby used up if it was for a number of calls. */
+    /** Returns the fault for a call; uses it up if it was injected for a number of calls. */
     synchronized Fault take(String token) {
         Fault own = ofToken.get(token);
         if (own != null) {

@@ -2,14 +2,14 @@ package dev.podidentity.emulator;
 
 import java.util.concurrent.CompletableFuture;
 
-/** Holds calls back until a test lets them go, so that it decides what happens in which order. Any thread. */
+/** Holds calls back until a test releases them, so that the test controls the order of events. Any thread. */
 public final class Gate {
 
     private final CompletableFuture<Void> released = new CompletableFuture<>();
 
     Gate() {}
 
-    /** Lets all calls go on, those held back and those to come. A second time does nothing. */
+    /** Releases the calls held back and all later ones. Has no effect the second time. */
     public void release() {
         released.complete(null);
     }
@@ -18,7 +18,7 @@ public final class Gate {
         return released.isDone();
     }
 
-    /** Runs the continuation on the thread that releases, or at once if that has happened. */
+    /** Runs the continuation on the releasing thread, or at once if the gate is already released. */
     void whenReleased(Runnable continuation) {
         released.thenRun(continuation);
     }

@@ -4,14 +4,14 @@ import io.vertx.core.json.JsonObject;
 import java.time.Instant;
 
 /**
- * Credentials that were made for a call, whatever part of them the answer then held.
+ * Credentials created for a call, even if a fault removed part of them from the response.
  *
- * @param at when they were made
+ * @param at when they were created
  * @param token the token of the call
- * @param namespace of the service account that they are for
- * @param serviceAccount that they are for
+ * @param namespace the namespace of their service account
+ * @param serviceAccount their service account
  * @param account the AWS account of the role
- * @param expiration to the millisecond
+ * @param expiration their expiration, to the millisecond
  */
 public record Issued(
         Instant at,
@@ -39,7 +39,7 @@ public record Issued(
                 Instant.ofEpochMilli(Math.round(credentials.getDouble("expiration") * 1000)));
     }
 
-    /** Leaves out what is secret. */
+    /** Omits the secrets. */
     @Override
     public String toString() {
         return "Issued[" + accessKeyId + " for " + namespace + "/" + serviceAccount + ", at=" + at + ", expiration="

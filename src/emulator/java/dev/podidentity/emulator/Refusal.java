@@ -1,6 +1,6 @@
 package dev.podidentity.emulator;
 
-/** Ends the checks of a call with the error that is its answer. Has no stack trace, as that is nothing unusual. */
+/** Ends the checks of a call with its error response. Has no stack trace, because errors are part of normal operation. */
 final class Refusal extends Exception {
 
     private static final int FORBIDDEN = 403;
@@ -16,7 +16,7 @@ final class Refusal extends Exception {
         this.answer = answer;
     }
 
-    /** An error of the signature check, which every AWS service has in front. */
+    /** An error of the signature check, which all AWS services make first. */
     static Refusal unsigned(String type, String message) {
         return new Refusal(new Fault.ErrorAnswer(FORBIDDEN, type, message));
     }

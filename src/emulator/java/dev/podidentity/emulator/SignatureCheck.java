@@ -23,7 +23,7 @@ import java.util.stream.Collectors;
 import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
 
-/** Recomputes the Signature Version 4 of a request, and refuses it as AWS does if it is not the same. */
+/** Recomputes the Signature Version 4 of a request, and rejects the request as AWS does if it differs. */
 final class SignatureCheck {
 
     private static final String ALGORITHM = "AWS4-HMAC-SHA256";
@@ -34,7 +34,7 @@ final class SignatureCheck {
             + ",\\s*SignedHeaders=([-;a-z0-9]+),\\s*Signature=([0-9a-f]{64})");
     private static final DateTimeFormatter TIME =
             DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC);
-    /** AWS allows this much in both directions. */
+    /** The tolerance of AWS in both directions. */
     private static final Duration SKEW = Duration.ofMinutes(5);
 
     private final EmulatorConfig config;
@@ -109,7 +109,7 @@ final class SignatureCheck {
         return time;
     }
 
-    /** Without this, a proxy could change what decides about the call. */
+    /** Otherwise a proxy could change headers that matter to the call. */
     private static void checkSignedHeaders(HttpServerRequest request, List<String> signedHeaders) throws Refusal {
         for (String name : request.headers().names()) {
             String lower = name.toLowerCase(Locale.ROOT);
@@ -135,7 +135,7 @@ final class SignatureCheck {
                 sha256(body));
     }
 
-    /** All services but S3 sign the path encoded once more than it is sent. */
+    /** All services except S3 sign the path with one more level of encoding than they send. */
     private static String encodedPath(String path) {
         return URLEncoder.encode(path, StandardCharsets.UTF_8)
                 .replace("%2F", "/")

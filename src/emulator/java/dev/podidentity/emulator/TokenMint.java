@@ -29,30 +29,28 @@ import org.jose4j.lang.JoseException;
 import org.jose4j.lang.UnresolvableKeyException;
 
 /**
- * Mints projected service-account tokens as an API server does, and verifies them as EKS Auth does. All mints of a JVM
- * share their keys, as an RSA key takes a while to make. Any thread.
+ * Issues projected service account tokens like an API server, and verifies them like EKS Auth. All instances in a JVM share
+ * their keys, because generating an RSA key takes a while. Any thread.
  */
 public final class TokenMint {
 
-    /** Of all tokens that EKS Auth accepts here. */
+    /** The issuer of all tokens that this EKS Auth accepts. */
     public static final String ISSUER = "https://oidc.eks.us-west-2.amazonaws.com/id/EXAMPLED539D4633E53DE1B716D3041E";
 
     private final String audience;
 
-    /**
-     * @param audience what its tokens name unless a request says otherwise, and what a good one must name
-     */
+    /** @param audience the default audience of issued tokens, and the audience that valid tokens must have */
     public TokenMint(String audience) {
         this.audience = audience;
     }
 
-    /** What {@link #mint(String, String, String)} mints, to be changed before it is minted. */
+    /** Returns the request behind {@link #mint(String, String, String)}, for changes before it is minted. */
     public TokenRequest request(String namespace, String serviceAccount, String pod) {
         return TokenRequest.of(
                 ISSUER, audience, namespace, serviceAccount, uid(namespace + "/" + serviceAccount), pod);
     }
 
-    /** A token as a new pod gets it now: valid for 24 hours, signed with RS256. */
+    /** Returns a token like that of a new pod: valid for 24 hours from now, signed with RS256. */
     public String mint(String namespace, String serviceAccount, String pod) {
         return mint(request(namespace, serviceAccount, pod));
     }
@@ -85,18 +83,18 @@ public final class TokenMint {
         }
     }
 
-    /** The public keys that tokens of these algorithms are signed with, as an API server publishes them. */
+    /** Returns the public keys for these algorithms, as an API server publishes them. */
     public String jwks(Algorithm... algorithms) {
         return new JsonWebKeySet(Stream.of(algorithms).map(TokenMint::key).toList())
                 .toJson(OutputControlLevel.PUBLIC_ONLY);
     }
 
-    /** The private key of an algorithm in PEM format, for an API server whose tokens EKS Auth accepts here. */
+    /** Returns the private key for an algorithm in PEM format, for an API server whose tokens this EKS Auth accepts. */
     public String privateKey(Algorithm algorithm) {
         return pem("PRIVATE KEY", key(algorithm).getPrivateKey());
     }
 
-    /** The public key of an algorithm in PEM format. */
+    /** Returns the public key for an algorithm in PEM format. */
     public String publicKey(Algorithm algorithm) {
         return pem("PUBLIC KEY", key(algorithm).getPublicKey());
     }
@@ -113,7 +111,7 @@ public final class TokenMint {
         };
     }
 
-    /** Looks at signature, times, issuer, audience and what the token says of its pod. */
+    /** Checks the signature, times, issuer, audience and pod claims of a token. */
     public TokenVerification verify(String token, Instant now) {
         int parts = token.split("\\.", -1).length;
         if (parts != 3) {
@@ -164,7 +162,7 @@ public final class TokenMint {
         } catch (MalformedClaimException malformed) {
             e.addSuppressed(malformed);
         }
-        // The exception's own message holds the claims; an error of EKS Auth does not.
+        // The exception's own message contains the claims, which an error of EKS Auth does not.
         return new TokenVerification.Invalid(e.getErrorDetails().get(0).getErrorMessage());
     }
 
@@ -183,7 +181,7 @@ public final class TokenMint {
         return "system:serviceaccount:" + namespace + ":" + serviceAccount;
     }
 
-    /** The same each time, as the UID of one object is. */
+    /** Returns a constant UID for each name, like that of an object. */
     private static String uid(String name) {
         return UUID.nameUUIDFromBytes(name.getBytes(StandardCharsets.UTF_8)).toString();
     }
@@ -192,7 +190,7 @@ public final class TokenMint {
         return NumericDate.fromSeconds(instant.getEpochSecond());
     }
 
-    /** With the name that an API server gives a key: a hash of it in the encoding of certificates. */
+    /** Names a key as an API server does: by a hash of its DER encoding. */
     private static PublicJsonWebKey named(PublicJsonWebKey key, Algorithm algorithm) {
         key.setAlgorithm(algorithm.name());
         try {
@@ -204,7 +202,7 @@ public final class TokenMint {
         return key;
     }
 
-    /** Made when it is first needed. */
+    /** Holds the RSA key, which is generated on first use. */
     private static final class RsaKey {
 
         private static final PublicJsonWebKey KEY = make();
@@ -218,7 +216,7 @@ public final class TokenMint {
         }
     }
 
-    /** Made when it is first needed. */
+    /** Holds the EC key, which is generated on first use. */
     private static final class EcKey {
 
         private static final PublicJsonWebKey KEY = make();

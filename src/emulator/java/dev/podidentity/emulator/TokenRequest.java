@@ -5,10 +5,7 @@ import java.time.Instant;
 import java.util.List;
 import java.util.UUID;
 
-/**
- * What a token is to say. Nothing stops a test from asking for one that makes no sense, such as one that expires before
- * it is issued.
- */
+/** The content of a token. Tests may request inconsistent tokens, such as one that expires before it is issued. */
 public record TokenRequest(
         String issuer,
         String namespace,
@@ -23,10 +20,10 @@ public record TokenRequest(
         Instant expiresAt,
         Algorithm algorithm) {
 
-    /** What the webhook of EKS asks for: 86,400 s. */
+    /** The lifetime that the webhook of EKS requests: 86,400 s. */
     private static final Duration LIFETIME = Duration.ofDays(1);
 
-    /** With what API servers sign. */
+    /** The signing algorithms of API servers. */
     public enum Algorithm {
         RS256,
         ES256
@@ -36,7 +33,7 @@ public record TokenRequest(
         audience = List.copyOf(audience);
     }
 
-    /** A token as a new pod gets it now. */
+    /** Returns the request for a token like that of a new pod. */
     static TokenRequest of(
             String issuer, String audience, String namespace, String serviceAccount, String serviceAccountUid, String pod) {
         Instant now = Instant.now();
@@ -80,7 +77,7 @@ public record TokenRequest(
                 issuedAt, notBefore, expiresAt, algorithm);
     }
 
-    /** Issued then, valid from then on, and for as long as before. */
+    /** Changes the time of issue and the start of validity, and keeps the lifetime. */
     public TokenRequest withIssuedAt(Instant value) {
         Instant end = value.plus(Duration.between(issuedAt, expiresAt));
         return new TokenRequest(issuer, namespace, serviceAccount, serviceAccountUid, pod, podUid, node, audience, value,
@@ -97,7 +94,7 @@ public record TokenRequest(
                 notBefore, value, algorithm);
     }
 
-    /** Expires this long after it is issued. */
+    /** Sets the expiration relative to the time of issue. */
     public TokenRequest withLifetime(Duration value) {
         return withExpiresAt(issuedAt.plus(value));
     }

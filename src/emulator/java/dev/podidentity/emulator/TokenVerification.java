@@ -2,16 +2,16 @@ package dev.podidentity.emulator;
 
 import java.time.Instant;
 
-/** What {@link TokenMint#verify} finds. */
+/** The result of {@link TokenMint#verify}. */
 public sealed interface TokenVerification {
 
-    /** The token is good; these are its claims. */
+    /** The token is valid; these are its claims. */
     record Verified(String namespace, String serviceAccount, String pod, Instant expiresAt)
             implements TokenVerification {}
 
-    /** The token was good until then. */
+    /** The token was valid until this time. */
     record Expired(Instant since) implements TokenVerification {}
 
-    /** The token is not good, and never was or is not yet. */
+    /** The token is invalid, or not valid yet. */
     record Invalid(String message) implements TokenVerification {}
 }

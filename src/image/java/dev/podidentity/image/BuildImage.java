@@ -10,17 +10,19 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * Makes the image's archive from a native executable, with no container engine. It is ours because the tools that make
- * images from Java cannot give a file a capability.
+ * Creates the image's archive from a native executable, without a container engine. The common tools that build images from
+ * Java cannot give a file a capability.
  */
 public final class BuildImage {
 
-    /** glibc would ask DNS for localhost first. */
+    /** Without this file, glibc would query DNS for localhost first. */
     private static final Layer.Item NAME_SERVICES = Layer.Item.text("/etc/nsswitch.conf", "hosts: files dns\n");
 
     private BuildImage() {}
 
-    /** Arguments: the executable, the archive to write, the agent's version, and the time to give to everything in it. */
+    /**
+     * Arguments: the executable, the archive to write, the agent's version, and the timestamp for everything in the archive.
+     */
     public static void main(String[] args) throws IOException {
         if (args.length != 4) {
             throw new IllegalArgumentException("Arguments: EXECUTABLE ARCHIVE VERSION TIME");
@@ -45,7 +47,7 @@ public final class BuildImage {
         Files.write(Path.of(args[1]), image.archive());
     }
 
-    /** The commit, marked if there are changes to it; nothing where this is not a clone. */
+    /** Returns the commit, marked as dirty if there are changes; empty outside a Git clone. */
     private static Optional<String> revision() throws IOException {
         Process git;
         try {
@@ -53,7 +55,7 @@ public final class BuildImage {
                     .redirectError(ProcessBuilder.Redirect.DISCARD)
                     .start();
         } catch (IOException e) {
-            // There is no git on this machine.
+            // Git is not installed.
             return Optional.empty();
         }
         String commit = new String(git.getInputStream().readAllBytes(), StandardCharsets.US_ASCII).strip();

@@ -9,12 +9,12 @@ import java.nio.file.Path;
 import java.util.Optional;
 
 /**
- * What the image has to know of a native executable.
+ * The properties of a native executable that the image needs.
  *
- * @param file where it is
- * @param content all of it
- * @param architecture what an image calls the machine that it is for
- * @param interpreter the dynamic loader that the kernel runs it with; nothing if it is linked statically
+ * @param file the path of the executable
+ * @param content the whole file
+ * @param architecture the machine architecture, as images name it
+ * @param interpreter the dynamic loader with which the kernel runs the executable; empty if it is statically linked
  */
 record Executable(Path file, byte[] content, String architecture, Optional<String> interpreter) {
 
@@ -24,7 +24,7 @@ record Executable(Path file, byte[] content, String architecture, Optional<Strin
     private static final int AARCH64 = 183;
     private static final int PT_INTERP = 3;
 
-    /** @throws IOException if it cannot be read, or is not an executable that an image can be made of */
+    /** @throws IOException if the file cannot be read, or is not an executable for which an image can be built */
     static Executable read(Path file) throws IOException {
         byte[] content = Files.readAllBytes(file);
         ByteBuffer elf = ByteBuffer.wrap(content).order(ByteOrder.LITTLE_ENDIAN);
@@ -38,7 +38,7 @@ record Executable(Path file, byte[] content, String architecture, Optional<Strin
         return switch (machine) {
             case X86_64 -> "amd64";
             case AARCH64 -> "arm64";
-            default -> throw new IOException(file + " is for a machine that no image is made for: " + machine);
+            default -> throw new IOException(file + " is for a machine architecture without images: " + machine);
         };
     }
 

@@ -5,17 +5,17 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 
 /**
- * The capabilities that the executable carries as an attribute of its file.
+ * The capabilities of the executable, stored as an extended attribute of its file.
  *
- * <p>They are permitted and not effective. With the effective bit the kernel would refuse to run the file in a container
- * whose bounding set does not hold both; why they are a file's at all is in {@code docs/decisions/0006-image.md}.
+ * <p>They are permitted but not effective: with the effective bit, the kernel would refuse to run the file in a container
+ * whose bounding set lacks one of them. {@code docs/decisions/0006-image.md} explains why they are file capabilities.
  */
 final class FileCapability {
 
-    /** What {@code setcap} calls them. */
+    /** The capabilities in the syntax of {@code setcap}. */
     static final String TEXT = "cap_net_bind_service,cap_net_admin=p";
 
-    /** The name of a PAX header that makes the extended attribute; container runtimes and GNU tar read it. */
+    /** The PAX header for the extended attribute, which container runtimes and GNU tar read. */
     static final String PAX_HEADER = "SCHILY.xattr.security.capability";
 
     private static final int REVISION_2 = 0x02000000;
@@ -25,8 +25,8 @@ final class FileCapability {
     private FileCapability() {}
 
     /**
-     * The attribute as the kernel keeps it: revision and flags, then two pairs of permitted and inheritable bits, all in
-     * little-endian order. No byte is above 127, so that the value is the same in the UTF-8 of a PAX header.
+     * Returns the attribute in the kernel's format: revision and flags, then two pairs of permitted and inheritable bits, in
+     * little-endian order. No byte exceeds 127, so that the value is the same in the UTF-8 of a PAX header.
      */
     static byte[] attribute() {
         return ByteBuffer.allocate(5 * Integer.BYTES)

@@ -9,13 +9,13 @@ import java.util.Optional;
 import java.util.TreeMap;
 
 /**
- * The image: what it says of itself, and its archive in the layout of the OCI image specification, version 1.
+ * The image: its metadata, and its archive in the layout of the OCI image specification, version 1.
  *
- * @param architecture as images call it: amd64 or arm64
- * @param version of the agent
- * @param created the time that everything in the archive carries
- * @param revision the commit that it was built from, if that is known
- * @param glibc the version of the C library in it, if it is linked with one
+ * @param architecture the architecture as images name it: amd64 or arm64
+ * @param version the version of the agent
+ * @param created the timestamp of everything in the archive
+ * @param revision the commit from which it was built, if known
+ * @param glibc the version of the included C library, if the executable is linked with one
  */
 record Image(
         Layer layer,
@@ -25,16 +25,16 @@ record Image(
         Optional<String> revision,
         Optional<String> glibc) {
 
-    /** The reference's path, so that a manifest which names it still works. */
+    /** The reference's path, so that manifests that name it still work. */
     static final String EXECUTABLE = "/eks-pod-identity-agent";
 
-    /** The name that the reference's chart starts it by. */
+    /** The name with which the reference's chart starts it. */
     static final String GO_RUNNER = "/go-runner";
 
-    /** Nobody in particular: numeric, as {@code runAsNonRoot} cannot judge a name. */
+    /** An unprivileged user; numeric, because {@code runAsNonRoot} cannot check a name. */
     static final String USER = "65532:65532";
 
-    /** Says what glibc is in the image, as there is no package database to say it. */
+    /** Names the glibc version, because the image has no package database. */
     static final String GLIBC_LABEL = "dev.podidentity.image.glibc";
 
     private static final String NAME = "eks-pod-identity-agent";
@@ -42,7 +42,7 @@ record Image(
     private static final String CONFIG = "application/vnd.oci.image.config.v1+json";
     private static final String LAYER = "application/vnd.oci.image.layer.v1.tar+gzip";
 
-    /** Everything an image says of itself, in the names that the specification gives. */
+    /** Returns the image's metadata, under the names of the specification. */
     Map<String, String> labels() {
         Map<String, String> labels = new LinkedHashMap<>();
         labels.put("org.opencontainers.image.title", NAME);
@@ -50,14 +50,14 @@ record Image(
                 "Exchanges the projected service-account tokens of a node's pods for AWS credentials");
         labels.put("org.opencontainers.image.version", version);
         labels.put("org.opencontainers.image.created", created.toString());
-        // The agent's, and glibc's; those of the libraries in the executable are in its SBOM.
+        // The licenses of the agent and of glibc; those of the libraries in the executable are in its SBOM.
         labels.put("org.opencontainers.image.licenses", "Apache-2.0 AND LGPL-2.1-or-later");
         revision.ifPresent(commit -> labels.put("org.opencontainers.image.revision", commit));
         glibc.ifPresent(libc -> labels.put(GLIBC_LABEL, libc));
         return labels;
     }
 
-    /** A tar archive of the layout, which container engines and registries' tools load. */
+    /** Returns a tar archive of the layout, which container engines and registry tools can load. */
     byte[] archive() {
         Map<String, byte[]> files = new TreeMap<>();
         JsonObject layerBlob = blob(files, LAYER, layer.compressed());
@@ -75,7 +75,7 @@ record Image(
                 .put("manifests", new JsonArray().add(manifestBlob
                         .put("platform", new JsonObject().put("architecture", architecture).put("os", "linux"))
                         .put("annotations", new JsonObject().put("org.opencontainers.image.ref.name", version))))));
-        // Not of the specification: "docker load" finds an image by it where Docker does not keep images in containerd.
+        // Not part of the specification: "docker load" needs it if Docker does not store images in containerd.
         files.put("manifest.json", new JsonArray()
                 .add(new JsonObject()
                         .put("Config", path(configBlob))
@@ -102,7 +102,7 @@ record Image(
                         .put("created_by", "mvn package -Dnative")));
     }
 
-    /** Adds content to the layout, and describes it. */
+    /** Adds content to the layout, and returns its descriptor. */
     private static JsonObject blob(Map<String, byte[]> files, String mediaType, byte[] content) {
         JsonObject descriptor = new JsonObject()
                 .put("mediaType", mediaType)

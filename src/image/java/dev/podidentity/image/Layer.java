@@ -16,21 +16,21 @@ import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
 import org.apache.commons.compress.archivers.tar.TarConstants;
 
 /**
- * The file system of the image, as one compressed layer. The same files and time give the same bytes: entries are
- * sorted, belong to 0:0 by number, and carry one time.
+ * The file system of the image, as a single compressed layer. It is reproducible: entries are sorted, belong to the numeric
+ * user and group 0:0, and share one timestamp.
  *
- * @param compressed what is stored
- * @param diffId digest of what is stored, uncompressed
+ * @param compressed the stored content
+ * @param diffId the digest of the uncompressed content
  */
 record Layer(byte[] compressed, String diffId) {
 
     /**
-     * A file of the layer.
+     * A file in the layer.
      *
-     * @param path absolute
-     * @param mode its permissions
-     * @param paxHeaders extended attributes
-     * @param target what it leads to, if it is a symbolic link
+     * @param path the absolute path
+     * @param mode the permissions
+     * @param paxHeaders the extended attributes
+     * @param target the target, if the file is a symbolic link
      */
     record Item(String path, int mode, byte[] content, Map<String, String> paxHeaders, Optional<String> target) {
 
@@ -55,7 +55,7 @@ record Layer(byte[] compressed, String diffId) {
     private static final int DIRECTORY_MODE = 0755;
 
     static Layer of(List<Item> items, Instant time) {
-        // A directory's path ends with a slash, and so comes before what is in it.
+        // The path of a directory ends with a slash, so it sorts before its content.
         Map<String, TarArchiveEntry> entries = new TreeMap<>();
         Map<String, byte[]> contents = new TreeMap<>();
         for (Item item : items) {
@@ -74,7 +74,7 @@ record Layer(byte[] compressed, String diffId) {
         return new Layer(gzip(tar), Sha256.of(tar));
     }
 
-    /** An archive of plain files, in the order of their names. */
+    /** Returns an archive of plain files, sorted by name. */
     static byte[] tar(Map<String, byte[]> files, Instant time) {
         Map<String, TarArchiveEntry> entries = new TreeMap<>();
         files.forEach((name, content) -> entries.put(name, entry(name, 0644, content.length, time)));

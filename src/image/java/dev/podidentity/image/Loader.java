@@ -10,9 +10,9 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * glibc's dynamic loader on this machine, asked instead of guessed: it knows best which files it will open in the image.
+ * Queries glibc's dynamic loader on this machine, which knows exactly which files it will open in the image.
  *
- * @param path where executables expect it
+ * @param path the path where executables expect the loader
  */
 record Loader(String path) {
 
@@ -21,8 +21,8 @@ record Loader(String path) {
     private static final Pattern VERSION = Pattern.compile("ld\\.so \\((.+?)\\).*");
 
     /**
-     * The libraries that an executable is linked with, and those that these are linked with. This machine's cache of
-     * library paths is not asked, as the image has none.
+     * Returns the libraries of an executable, and the libraries that these need. Ignores this machine's cache of library
+     * paths, because the image has none.
      *
      * @throws IOException if the loader cannot be run, or does not find a library
      */
@@ -35,7 +35,7 @@ record Loader(String path) {
         for (String line : listing) {
             Matcher missing = MISSING.matcher(line);
             if (missing.matches()) {
-                throw new IOException("The executable needs " + missing.group(1) + ", which the image would not have");
+                throw new IOException("The executable needs " + missing.group(1) + ", which the image would lack");
             }
             Matcher resolved = RESOLVED.matcher(line);
             if (resolved.matches()) {
@@ -45,7 +45,7 @@ record Loader(String path) {
         return libraries;
     }
 
-    /** The distribution's version of glibc, which security advisories are about; nothing before glibc 2.33. */
+    /** Returns the distribution's version of glibc, to which security advisories refer; empty before glibc 2.33. */
     Optional<String> version() throws IOException {
         return run("--version").stream()
                 .map(VERSION::matcher)
@@ -58,7 +58,7 @@ record Loader(String path) {
         List<String> command = new ArrayList<>(List.of(path));
         command.addAll(List.of(arguments));
         ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
-        // LD_LIBRARY_PATH and its like would make it look where it will not look in the image.
+        // LD_LIBRARY_PATH and similar variables would make it search where it will not search in the image.
         builder.environment().clear();
         Process process = builder.start();
         return new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).lines().toList();

@@ -4,12 +4,12 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 
-/** Digests as an OCI layout names its content by. */
+/** Computes the digests that name content in an OCI layout. */
 final class Sha256 {
 
     private Sha256() {}
 
-    /** {@code sha256:} and the digest in hexadecimal. */
+    /** Returns {@code sha256:} followed by the digest in hexadecimal. */
     static String of(byte[] content) {
         try {
             return "sha256:" + HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(content));
