@@ -66,7 +66,7 @@ public final class AgentProcess implements AutoCloseable {
     public static AgentProcess start(EksAuthEmulator emulator, Map<String, String> environment, String... flags) {
         AgentProcess agent = launch(emulator, environment, flags);
         agent.awaitLine(line -> line.contains("Ready to call EKS Auth"));
-        agent.awaitLine(line -> line.contains("own AWS credentials are found"));
+        agent.awaitLine(line -> line.contains("own AWS credentials were found"));
         return agent;
     }
 

@@ -128,7 +128,7 @@ class DoctorAwsIT {
             Diagnosis with = diagnoseNode("--endpoint", secure.url().toString());
 
             assertThat(without.of("eks-auth")).singleElement().asString()
-                    .startsWith("fail: EKS Auth at 127.0.0.1 shows a certificate that is not accepted: set AWS_CA_BUNDLE");
+                    .startsWith("fail: EKS Auth at 127.0.0.1 presented a certificate that is not trusted: set AWS_CA_BUNDLE");
             assertThat(without.of("permission")).singleElement().asString().startsWith("skip: ");
             assertThat(with.of("eks-auth")).containsExactly(
                     "ok: EKS Auth responds, with a certificate that is trusted by AWS_CA_BUNDLE");

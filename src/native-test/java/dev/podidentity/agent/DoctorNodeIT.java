@@ -171,7 +171,7 @@ class DoctorNodeIT {
         AgentProcess agent = place.launchAgent();
         opened.add(agent);
         agent.awaitLine(line -> line.contains("\"msg\":\"Listening\"") && line.contains("169.254.170.23:80"));
-        agent.awaitLine(line -> line.contains("own AWS credentials are found"));
+        agent.awaitLine(line -> line.contains("own AWS credentials were found"));
 
         Diagnosis diagnosis = diagnose();
 
@@ -230,7 +230,7 @@ class DoctorNodeIT {
         AgentProcess agent = AgentProcess.run(node.inside(executable()), environment,
                 "server", "-c", place.emulator().clusterName(), "--endpoint", "http://" + place.eksAuthAddress() + ":" + place.port());
         opened.add(agent);
-        agent.awaitLine(line -> line.contains("own AWS credentials are found"));
+        agent.awaitLine(line -> line.contains("own AWS credentials were found"));
 
         // When
         Diagnosis diagnosis = Diagnosis.of(node.inside(executable()), environment, List.of(place.emulator().secretAccessKey()));

@@ -338,7 +338,7 @@ class EksAuthTroubleIT {
             RawHttp.Answer answer = exchange(poor.port(), request(newToken()));
 
             // Then
-            assertError(answer, 503, "ServiceUnavailableException", "credentials of its own");
+            assertError(answer, 503, "ServiceUnavailableException", "its own credentials");
             assertThat(exchange(poor.port("probes"), request("GET", "/readyz", "Host: x")).status()).isEqualTo(503);
             assertThat(exchange(poor.port("probes"), request("GET", "/healthz", "Host: x")).status()).isEqualTo(200);
             poor.awaitLine(line -> line.contains("own AWS credentials cannot be found"));

@@ -57,7 +57,7 @@ class InitializeIT {
         // Then
         assertComplete();
         assertThat(node.ip("-details link show " + LINK)).contains("dummy");
-        assertThat(first).anyMatch(line -> line.contains("Link made"));
+        assertThat(first).anyMatch(line -> line.contains("Link created"));
         assertThat(second).singleElement().asString().contains(DONE);
     }
 

@@ -115,7 +115,7 @@ class IssuerKeysIT {
         try (AgentProcess agent = agent()) {
             // Then
             assertThat(agent.awaitLine(line -> line.contains("signing keys cannot be fetched")))
-                    .contains("--issuer must be what the cluster's tokens have as iss, letter by letter");
+                    .contains("--issuer must be exactly the iss of the cluster's tokens");
             assertThat(ask(agent, "pod-2")).isNotEqualTo(ask(agent, "pod-1"));
             assertThat(asked).noneMatch(request -> request.contains("/keys"));
         }

@@ -36,7 +36,7 @@ final class NodeAndPod implements AutoCloseable {
             List.of(LISTENING, "\"address\":\"169.254.170.23:80\""),
             List.of(LISTENING, "\"address\":\"[fd00:ec2::23]:80\""),
             List.of("Ready to call EKS Auth"),
-            List.of("own AWS credentials are found"));
+            List.of("own AWS credentials were found"));
 
     /** Of the networks between this machine and its nodes, 198.18.n.0/30; those of other processes begin elsewhere. */
     private static final AtomicInteger NUMBERS = new AtomicInteger((int) ProcessHandle.current().pid() * 16);

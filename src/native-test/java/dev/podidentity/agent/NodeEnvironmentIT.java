@@ -97,9 +97,8 @@ class NodeEnvironmentIT {
             // When
             try (AgentProcess agent = AgentProcess.run(executable, AgentProcess.environment(emulator),
                     "server", "--cluster-name", emulator.clusterName(), "--endpoint", emulator.endpoint().toString())) {
-                agent.awaitLine(line -> line.contains("\"address\":\"[fd00:ec2::23]:80\"") && line.contains("this node has no"
-                        + " IPv6"));
-                agent.awaitLine(line -> line.contains("own AWS credentials are found"));
+                agent.awaitLine(line -> line.contains("\"address\":\"[fd00:ec2::23]:80\"") && line.contains("this node has no IPv6"));
+                agent.awaitLine(line -> line.contains("own AWS credentials were found"));
                 agent.awaitLine(line -> line.contains("\"msg\":\"Listening\"") && line.contains("169.254.170.23:80"));
 
                 // Then

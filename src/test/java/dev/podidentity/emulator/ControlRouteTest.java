@@ -107,7 +107,7 @@ class ControlRouteTest {
             {"type":"error","name":"X","status":200}    | status must be from 400 to 599: 200
             {"type":"missing-field","field":"x"}        | field must be one of [subject,
             {"type":"hang","times":0}                   | times must be 1 or more: 0
-            {"type":"hang","tmies":3}                   | The body must have no field tmies
+            {"type":"hang","tmies":3}                   | The body has unknown fields: tmies
             """)
     void saysWhatIsWrongWithAFault(String json, String message) throws Exception {
         // When

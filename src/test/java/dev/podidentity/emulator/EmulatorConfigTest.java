@@ -52,8 +52,8 @@ class EmulatorConfigTest {
             associations: none                      | associations must be a list: none
             associations: [1]                       | associations[0] must be a mapping: 1
             associations: [{namespace: 1}]          | associations[0].namespace must be a string: 1
-            associations: [{name: x}]               | associations[0] must have no fields but
-            clutser: demo                           | The configuration must have no fields but
+            associations: [{name: x}]               | associations[0] must only have the fields
+            clutser: demo                           | The configuration must only have the fields
             '[a'                                    | The configuration must be YAML
             just text                               | The configuration must be a mapping: just text
             """)

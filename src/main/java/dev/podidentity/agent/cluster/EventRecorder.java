@@ -187,7 +187,7 @@ public final class EventRecorder {
                     + which + ", then aws eks describe-pod-identity-association";
             case NO_ASSOCIATION -> "There is no EKS Pod Identity association for " + whose
                     + ": aws eks create-pod-identity-association" + which
-                    + " --role-arn <the role's ARN>. A new association takes effect within seconds";
+                    + " --role-arn <the role's ARN>. A new one takes some seconds";
             case INVALID_PARAMETER, INVALID_REQUEST, INVALID_TOKEN, EXPIRED_TOKEN -> failure.message();
         };
     }

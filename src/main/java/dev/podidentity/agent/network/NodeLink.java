@@ -127,8 +127,8 @@ public final class NodeLink {
 
     private Link made(List<Link> links) throws IOException, NodeLinkFailure {
         try {
-            note("Link created", "link", NAME, "type", DUMMY);
-                note("Link made", "link", NAME, "type", DUMMY);
+            if (added(() -> kernel.makeDummy(NAME))) {
+                note("Link created", "link", NAME, "type", DUMMY);
             }
         } catch (KernelRefusal e) {
             if (!e.is(Errno.EOPNOTSUPP)) {

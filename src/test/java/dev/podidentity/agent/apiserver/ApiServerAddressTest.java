@@ -43,7 +43,7 @@ class ApiServerAddressTest {
     void saysWhatToDoOutsideACluster() {
         assertThatThrownBy(() -> ApiServerAddress.of(Optional.empty(), ACCOUNT, Map.of("KUBERNETES_SERVICE_HOST", " ")))
                 .isExactlyInstanceOf(IllegalArgumentException.class)
-                .hasMessage("The API server is not known, as KUBERNETES_SERVICE_HOST is not set: set --api-server, or run the agent"
+                .hasMessage("The URL of the API server is unknown, because KUBERNETES_SERVICE_HOST is not set: set --api-server, or run the agent"
                         + " in a pod");
     }
 
@@ -52,7 +52,7 @@ class ApiServerAddressTest {
     void refusesWhatMakesNoUrl(String host, String port) {
         assertThatThrownBy(() -> ApiServerAddress.of(Optional.empty(), ACCOUNT, environment(host, port, null)))
                 .isExactlyInstanceOf(IllegalArgumentException.class)
-                .hasMessageStartingWith("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT do not make a URL: ");
+                .hasMessageStartingWith("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT do not form a valid URL: ");
     }
 
     private static Map<String, String> environment(String host, String securePort, String port) {

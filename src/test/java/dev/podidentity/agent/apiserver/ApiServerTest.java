@@ -186,8 +186,8 @@ class ApiServerTest {
         fixture.advance(Duration.ofMillis(1));
 
         // Then
-        assertThat(fixture.failure(outcome)).hasMessage("The API server at " + server.url() + " has not answered in time: check"
-                + " --api-server, and that this node reaches it");
+        assertThat(fixture.failure(outcome)).hasMessage("The API server at " + server.url() + " did not respond in time: check"
+                + " --api-server, and that this node can reach it");
         closed.join();
         assertThat(fixture.<Integer>call(() -> fixture.time.pending())).isZero();
     }
@@ -204,7 +204,7 @@ class ApiServerTest {
         fixture.advance(ApiServer.TIMEOUT);
 
         // Then
-        assertThat(fixture.failure(outcome)).hasMessageContaining("has not answered in time");
+        assertThat(fixture.failure(outcome)).hasMessageContaining("did not respond in time");
     }
 
     @Test
@@ -249,7 +249,7 @@ class ApiServerTest {
         CallFailure failure = fixture.failure(() -> nobody.get("/api", JSON));
 
         assertThat(failure).hasMessage(
-                "The API server at " + url + " cannot be reached: check --api-server, and that this node reaches it");
+                "The API server at " + url + " cannot be reached: check --api-server, and that this node can reach it");
         assertThat(failure.forbidden()).isFalse();
     }
 
@@ -258,7 +258,7 @@ class ApiServerTest {
         ApiServer nowhere = fixture.api(URI.create("http://nowhere.invalid"), account);
 
         assertThat(fixture.failure(() -> nowhere.get("/api", JSON)))
-                .hasMessageStartingWith("The API server at http://nowhere.invalid has no address: ");
+                .hasMessageStartingWith("The API server at http://nowhere.invalid has a host name that does not resolve: ");
     }
 
     @Test
@@ -268,7 +268,7 @@ class ApiServerTest {
             request.connection().close();
         });
 
-        assertThat(fixture.failure(() -> api.get("/api", JSON))).hasMessageContaining("broke its answer off");
+        assertThat(fixture.failure(() -> api.get("/api", JSON))).hasMessageContaining("ended its response early");
     }
 
     @Test
@@ -277,7 +277,7 @@ class ApiServerTest {
         fixture.result(() -> ssh.listen(0, "127.0.0.1"));
         ApiServer none = fixture.api(URI.create("http://127.0.0.1:" + ssh.actualPort()), account);
 
-        assertThat(fixture.failure(() -> none.get("/api", JSON))).hasMessageContaining("what answers is not HTTP");
+        assertThat(fixture.failure(() -> none.get("/api", JSON))).hasMessageContaining("did not respond with HTTP");
     }
 
     @Test
@@ -290,7 +290,7 @@ class ApiServerTest {
         server.answer(request -> request.response().end(Buffer.buffer(new byte[MIB + 1])));
 
         // Then
-        assertThat(fixture.failure(() -> api.get("/api", JSON))).hasMessageContaining("answers with more than 1048576 bytes");
+        assertThat(fixture.failure(() -> api.get("/api", JSON))).hasMessageContaining("sent a response of more than 1048576 bytes");
     }
 
     @Test
@@ -358,7 +358,7 @@ class ApiServerTest {
         fixture.advance(Duration.ofMinutes(3));
 
         // Then
-        assertThat(fixture.failure(outcome)).hasMessageContaining("has not answered in time");
+        assertThat(fixture.failure(outcome)).hasMessageContaining("did not respond in time");
     }
 
     @Test
@@ -366,7 +366,7 @@ class ApiServerTest {
         fixture.run(api::close);
 
         assertThat(fixture.failure(() -> api.get("/api", JSON)))
-                .hasMessage("The API server at " + server.url() + " is not asked any more: the agent stops");
+                .hasMessage("The API server at " + server.url() + " was not called, because the agent is shutting down");
         assertThat(server.received()).isEmpty();
     }
 }

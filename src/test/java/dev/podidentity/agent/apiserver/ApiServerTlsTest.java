@@ -123,7 +123,7 @@ class ApiServerTlsTest {
     void showsTheTokenToNobodyOfAnotherAuthority() throws IOException {
         authority(otherCertificates);
 
-        assertThat(failure()).isEqualTo("The API server at " + server.url() + " shows a certificate that is not accepted: check"
+        assertThat(failure()).isEqualTo("The API server at " + server.url() + " presented a certificate that is not trusted: check"
                 + " that " + account.resolve("ca.crt") + " is the certificate authority of this cluster, and that the API server's"
                 + " certificate names the host of this URL");
         assertThat(server.received()).isEmpty();
@@ -134,7 +134,7 @@ class ApiServerTlsTest {
         ApiServer byName = fixture.api(URI.create("https://localhost:" + server.url().getPort()), account);
 
         assertThat(fixture.failure(() -> byName.get("/api", JSON)))
-                .hasMessageContaining("shows a certificate that is not accepted");
+                .hasMessageContaining("presented a certificate that is not trusted");
         assertThat(server.received()).isEmpty();
     }
 
@@ -143,7 +143,7 @@ class ApiServerTlsTest {
         try (ScriptedServer plain = new ScriptedServer()) {
             ApiServer secure = fixture.api(URI.create("https://127.0.0.1:" + plain.url().getPort()), account);
 
-            assertThat(fixture.failure(() -> secure.get("/api", JSON))).hasMessageContaining("does not speak TLS with the agent");
+            assertThat(fixture.failure(() -> secure.get("/api", JSON))).hasMessageContaining("failed the TLS handshake");
         }
     }
 
@@ -178,7 +178,7 @@ class ApiServerTlsTest {
         fixture.advance(ApiServer.TIMEOUT);
 
         // Then
-        assertThat(fixture.failure(outcome)).hasMessageContaining("has not answered in time");
+        assertThat(fixture.failure(outcome)).hasMessageContaining("did not respond in time");
     }
 
     @Test
@@ -269,7 +269,7 @@ class ApiServerTlsTest {
 
             // Then
             assertThat(fixture.result(() -> same.get("/api", JSON)).status()).isEqualTo(200);
-            assertThat(failure()).contains("shows a certificate that is not accepted");
+            assertThat(failure()).contains("presented a certificate that is not trusted");
         }
     }
 
@@ -302,7 +302,7 @@ class ApiServerTlsTest {
     void saysThatTheAuthorityIsNone() throws IOException {
         Files.writeString(account.resolve("ca.crt"), "garbage");
 
-        assertThat(failure()).startsWith("The API server's certificate authority is expected in " + account.resolve("ca.crt") + ", but ");
+        assertThat(failure()).startsWith("The API server's certificate authority must be in " + account.resolve("ca.crt") + ", but ");
     }
 
     @Test

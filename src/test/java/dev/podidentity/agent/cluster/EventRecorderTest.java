@@ -437,7 +437,7 @@ class EventRecorderTest {
 
         // Then
         assertThat(log.all()).containsExactly("WARN The API server rejects an Event; it is not sent again [namespace=shop,"
-                + " status=422, reason=" + policy + ", remedy=Look for an admission policy or webhook that refuses the Events of"
+                + " status=422, reason=" + policy + ", remedy=Look for an admission policy or webhook that rejects the Events of"
                 + " eks-pod-identity-agent]");
     }
 

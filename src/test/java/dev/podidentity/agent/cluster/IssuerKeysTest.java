@@ -92,8 +92,8 @@ class IssuerKeysTest {
 
     @Test
     void trustsNobodyWhomThePlatformDoesNotTrust() {
-        assertThat(failure(issuer(secure))).isEqualTo("The issuer " + issuer(secure) + " shows a certificate that is not accepted:"
-                + " set AWS_CA_BUNDLE if its certificate authority is a private one");
+        assertThat(failure(issuer(secure))).isEqualTo("The issuer " + issuer(secure) + " presented a certificate that is not trusted:"
+                + " set AWS_CA_BUNDLE if its certificate authority is private");
     }
 
     @Test
@@ -149,8 +149,8 @@ class IssuerKeysTest {
         URI issuer = issuer(server);
         serve(server, issuer.resolve("/id/OTHER" + ending).toString(), server.url() + "/keys");
 
-        assertThat(failure(issuer)).isEqualTo("The discovery document of the issuer " + issuer + " is of another issuer: --issuer"
-                + " must be what the cluster's tokens have as iss, letter by letter");
+        assertThat(failure(issuer)).isEqualTo("The discovery document of the issuer " + issuer + " names another issuer: --issuer"
+                + " must be exactly the iss of the cluster's tokens");
     }
 
     @ParameterizedTest
@@ -158,7 +158,7 @@ class IssuerKeysTest {
     void asksNoUrlThatIsNone(String url) {
         serve(server, issuer(server).toString(), url);
 
-        assertThat(failure(issuer(server))).contains("has a jwks_uri that is not to be asked");
+        assertThat(failure(issuer(server))).contains("has a jwks_uri that cannot be used");
     }
 
     @Test
@@ -183,8 +183,8 @@ class IssuerKeysTest {
     void saysWhatIsAnsweredInPlaceOfTheDocument(int status) {
         server.answer(request -> request.response().setStatusCode(status).putHeader("Location", server.url() + "/keys").end());
 
-        assertThat(failure(issuer(server))).isEqualTo("The issuer " + issuer(server) + " answers with HTTP " + status
-                + " where its discovery document should be: check --issuer");
+        assertThat(failure(issuer(server))).isEqualTo("The issuer " + issuer(server) + " responds with HTTP " + status
+                + " to the request for its discovery document: check --issuer");
         assertThat(server.received()).hasSize(1);
     }
 
@@ -199,6 +199,6 @@ class IssuerKeysTest {
     void refusesKeysOfMoreThanAMebibyte() {
         server.answer(200, "x".repeat(1024 * 1024 + 1));
 
-        assertThat(failure(issuer(server))).contains("answers with more than 1048576 bytes");
+        assertThat(failure(issuer(server))).contains("sent a response of more than 1048576 bytes");
     }
 }

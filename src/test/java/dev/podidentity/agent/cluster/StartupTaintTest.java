@@ -239,7 +239,7 @@ class StartupTaintTest {
         }
         assertThat(log.all()).containsExactly("WARN The startup taint cannot be removed from this node; retrying"
                 + " [node=node-1, taint=" + KEY + ", remedy=The API server does not let the agent take a taint off this node"
-                + " now: it answers with HTTP 500]");
+                + " now: it responds with HTTP 500]");
         assertThat(pending()).isEqualTo(1);
     }
 
@@ -330,7 +330,7 @@ class StartupTaintTest {
         start(KEY);
         untilPausing();
         assertThat(log.all()).containsExactly("WARN The startup taint cannot be removed from this node; retrying"
-                + " [node=node-1, taint=" + KEY + ", remedy=The API server knows no node of this name (HTTP 404): check that the"
+                + " [node=node-1, taint=" + KEY + ", remedy=The API server has no node of this name (HTTP 404): check that the"
                 + " environment variable NODE_NAME is spec.nodeName of the agent's pod]");
 
         // When: the node registers late

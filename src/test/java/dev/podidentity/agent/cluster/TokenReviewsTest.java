@@ -122,7 +122,7 @@ class TokenReviewsTest {
         server.answer(201, "{\"status\":{\"user\":{},\"error\":\"[invalid bearer token, " + TOKEN.raw() + "]\"}}");
 
         assertThat(review()).isEqualTo(new RejectedToken(RejectedToken.Kind.INVALID, "The API server does not accept the token:"
-                + " its pod or service account is gone, or it is not of this cluster"));
+                + " its pod or service account was deleted, or the token is from another cluster"));
     }
 
     @Test
@@ -142,7 +142,7 @@ class TokenReviewsTest {
         answer(status -> user(status).put("username", username));
 
         assertThat(review()).isEqualTo(
-                new RejectedToken(RejectedToken.Kind.INVALID, "The token is not that of a service account"));
+                new RejectedToken(RejectedToken.Kind.INVALID, "The token does not belong to a service account"));
     }
 
     @ParameterizedTest

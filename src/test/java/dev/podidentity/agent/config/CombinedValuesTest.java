@@ -26,7 +26,7 @@ class CombinedValuesTest {
             port=2703 bind-hosts=127.0.0.1                             | --port and --probe-port must differ: "2703"
             port=2705 bind-hosts=10.0.0.1 metrics-address=10.0.0.1     | --port and --metrics-port must differ: "2705"
             audience=other                                             | --audience must be pods.eks.amazonaws.com unless --endpoint is given: "other"
-            attempt-timeout=16s                                        | --attempt-timeout must not be over --flight-timeout: "16000ms"
+            attempt-timeout=16s                                        | --attempt-timeout must not exceed --flight-timeout: "16000ms"
             coalesce=role                                              | --coalesce must be token unless --token-verification is jwks or token-review: "role"
             coalesce=pod                                               | --coalesce must be token unless --token-verification is jwks or token-review: "pod"
             events=true                                                | --events must be false unless --token-verification is jwks or token-review: "true"

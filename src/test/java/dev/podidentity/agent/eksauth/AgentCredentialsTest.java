@@ -147,7 +147,7 @@ class AgentCredentialsTest {
                 .isInstanceOf(CompletionException.class)
                 .cause()
                 .isInstanceOf(AgentCredentials.UnavailableException.class)
-                .hasMessage("The agent has no AWS credentials of its own yet: see its log");
+                .hasMessage("The agent has not found its own AWS credentials yet: see its log");
     }
 
     @Test

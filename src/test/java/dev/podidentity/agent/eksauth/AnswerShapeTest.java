@@ -82,7 +82,7 @@ class AnswerShapeTest {
     void refusesAFieldOfTheWrongType(String body, String field) {
         assertThatThrownBy(() -> AnswerShape.check(Buffer.buffer(body)))
                 .isInstanceOf(AnswerShape.MalformedException.class)
-                .hasMessage("its " + field + " is of the wrong type");
+                .hasMessage("its " + field + " has the wrong type");
     }
 
     @ParameterizedTest

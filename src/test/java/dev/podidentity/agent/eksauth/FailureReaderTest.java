@@ -155,7 +155,7 @@ class FailureReaderTest {
         EksAuthFailure failure = failures.read(answer("Evil\r\n\"<script>\u001b[31m" + "x".repeat(1000), 400));
 
         assertThat(failure.message())
-                .startsWith("EKS Auth answers with Evilscript31mxxx")
+                .startsWith("EKS Auth responds with Evilscript31mxxx")
                 .hasSizeLessThan(200);
     }
 
@@ -176,10 +176,10 @@ class FailureReaderTest {
     static Stream<Arguments> thrown() {
         return Stream.of(
                 arguments(new UnknownHostException("eks-auth"), TransientFailure.Reason.NO_ADDRESS,
-                        "eks-auth.us-west-2.api.aws of EKS Auth has no address: check the DNS of this node; a private cluster"
+                        "eks-auth.us-west-2.api.aws of EKS Auth does not resolve: check the DNS of this node; a private cluster"
                                 + " needs a VPC endpoint for eks-auth with private DNS for *.api.aws"),
                 arguments(new TimeoutException(), TransientFailure.Reason.TIMED_OUT,
-                        "EKS Auth at eks-auth.us-west-2.api.aws did not answer in time"),
+                        "EKS Auth at eks-auth.us-west-2.api.aws did not respond in time"),
                 arguments(new ConnectTimeoutException("connect"), TransientFailure.Reason.TIMED_OUT, "in time"),
                 arguments(ReadTimeoutException.INSTANCE, TransientFailure.Reason.TIMED_OUT, "in time"),
                 arguments(new SslHandshakeTimeoutException("10 s"), TransientFailure.Reason.TIMED_OUT, "in time"),
@@ -188,19 +188,19 @@ class FailureReaderTest {
                 arguments(new NoRouteToHostException("No route to host"), TransientFailure.Reason.UNREACHABLE, "the route"),
                 arguments(new SocketException("Network is unreachable"), TransientFailure.Reason.UNREACHABLE, "the route"),
                 arguments(new SocketException("Connection reset"), TransientFailure.Reason.BROKEN,
-                        "connection to EKS Auth at eks-auth.us-west-2.api.aws broke"),
-                arguments(new SslClosedEngineException("closed"), TransientFailure.Reason.BROKEN, "broke"),
-                arguments(new IOException("closed"), TransientFailure.Reason.BROKEN, "broke"),
+                        "connection to EKS Auth at eks-auth.us-west-2.api.aws was lost"),
+                arguments(new SslClosedEngineException("closed"), TransientFailure.Reason.BROKEN, "was lost"),
+                arguments(new IOException("closed"), TransientFailure.Reason.BROKEN, "was lost"),
                 arguments(new SSLHandshakeException("no cipher suites in common"), TransientFailure.Reason.TLS,
-                        "No TLS connection to EKS Auth at eks-auth.us-west-2.api.aws can be made"),
-                arguments(new NotSslRecordException("HTTP/1.1 400"), TransientFailure.Reason.TLS, "No TLS connection"),
+                        "The TLS handshake with EKS Auth at eks-auth.us-west-2.api.aws failed"),
+                arguments(new NotSslRecordException("HTTP/1.1 400"), TransientFailure.Reason.TLS, "The TLS handshake"),
                 arguments(new CertificateException("no path"), TransientFailure.Reason.TLS,
-                        "certificate of EKS Auth at eks-auth.us-west-2.api.aws is not trusted: check what answers at this name,"
-                                + " and that AWS_CA_BUNDLE"),
+                        "certificate of EKS Auth at eks-auth.us-west-2.api.aws is not trusted: check which server responds at this"
+                                + " name, and that AWS_CA_BUNDLE"),
                 arguments(new AnswerShape.MalformedException("it is not a JSON object"), TransientFailure.Reason.BAD_ANSWER,
                         "eks-auth.us-west-2.api.aws cannot be used: it is not a JSON object"),
                 arguments(new AgentCredentials.UnavailableException(), TransientFailure.Reason.NOT_READY,
-                        "no AWS credentials of its own"),
+                        "has not found its own AWS credentials"),
                 arguments(new IllegalStateException("?"), TransientFailure.Reason.BAD_ANSWER, "could not be read"),
                 arguments(SdkClientException.create("Unable to unmarshall"), TransientFailure.Reason.BAD_ANSWER,
                         "could not be read"));
@@ -230,7 +230,7 @@ class FailureReaderTest {
     void takesAHostWithoutAddressForTheReasonOfAFailedConnection() {
         IOException connect = new IOException("connect", new UnknownHostException("eks-auth"));
 
-        assertTransient(failures.read(connect), TransientFailure.Reason.NO_ADDRESS, "has no address");
+        assertTransient(failures.read(connect), TransientFailure.Reason.NO_ADDRESS, "does not resolve");
     }
 
     @Test
@@ -253,7 +253,7 @@ class FailureReaderTest {
         IOException second = new IOException("second", first);
         first.initCause(second);
 
-        assertTransient(failures.read(first), TransientFailure.Reason.BROKEN, "broke");
+        assertTransient(failures.read(first), TransientFailure.Reason.BROKEN, "was lost");
     }
 
     @Test
@@ -261,7 +261,7 @@ class FailureReaderTest {
         assertTransient(
                 failures.read(new IOException("read", new TimeoutException())),
                 TransientFailure.Reason.TIMED_OUT,
-                "did not answer in time");
+                "did not respond in time");
     }
 
     @ParameterizedTest

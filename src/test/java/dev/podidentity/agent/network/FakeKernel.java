@@ -89,7 +89,7 @@ final class FakeKernel implements Kernel {
     @Override
     public List<Link> links() throws IOException {
         if (mute) {
-            throw new IOException("recv: no answer in time (EAGAIN)");
+            throw new IOException("recv: no response in time (EAGAIN)");
         }
         return List.copyOf(links);
     }

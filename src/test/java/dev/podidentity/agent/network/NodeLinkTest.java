@@ -40,7 +40,7 @@ class NodeLinkTest {
 
         // Then
         assertThat(kernel.changes).isEqualTo(ALL);
-        assertThat(messages(false)).containsExactly("Link made", "Link brought up", "Address added", "Route added",
+        assertThat(messages(false)).containsExactly("Link created", "Link brought up", "Address added", "Route added",
                 "Address added", "Route added", "The agent's addresses are on this node");
         assertThat(messages(true)).isEmpty();
     }
@@ -316,7 +316,7 @@ class NodeLinkTest {
         kernel.mute = true;
 
         // Then
-        fails().withMessageContaining("no answer in time");
+        fails().withMessageContaining("no response in time");
     }
 
     @Test
@@ -329,7 +329,7 @@ class NodeLinkTest {
 
         // Then
         assertThat(kernel.changes).isEqualTo(ALL.subList(1, ALL.size()));
-        assertThat(messages(false)).doesNotContain("Link made");
+        assertThat(messages(false)).doesNotContain("Link created");
     }
 
     @Test

@@ -38,7 +38,7 @@ final class ScriptedSocket implements NetlinkSocket {
     @Override
     public byte[] receive() throws IOException {
         if (answers.isEmpty()) {
-            throw new IOException("recv: no answer in time (EAGAIN)");
+            throw new IOException("recv: no response in time (EAGAIN)");
         }
         return answers.remove();
     }

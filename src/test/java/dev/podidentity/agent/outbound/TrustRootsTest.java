@@ -77,7 +77,7 @@ class TrustRootsTest {
 
     @Test
     void refusesAnEmptyFile() throws IOException {
-        assertUnusable(file(""), "it holds no certificate");
+        assertUnusable(file(""), "it contains no certificate");
     }
 
     @ParameterizedTest
@@ -95,7 +95,7 @@ class TrustRootsTest {
         assertThatThrownBy(() -> roots(path))
                 .isExactlyInstanceOf(IllegalArgumentException.class)
                 .hasMessageStartingWith("AWS_CA_BUNDLE names " + path + ", but " + why)
-                .hasMessageEndingWith(": give a readable file of PEM certificates");
+                .hasMessageEndingWith(": provide a readable file of PEM certificates");
     }
 
     private static TrustManager[] roots(Path bundle) {
