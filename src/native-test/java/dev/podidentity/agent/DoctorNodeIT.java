@@ -83,7 +83,7 @@ class DoctorNodeIT {
                 fault("address delete fd00:ec2::23/128 dev " + LINK, "address",
                         "warn: fd00:ec2::23 is not an address of this node, which has IPv6. Run"),
                 fault("address add 169.254.170.23/32 dev other0", "address",
-                        "fail: 169.254.170.23/32 is an address of other0, so that pods",
+                        "fail: 169.254.170.23/32 is an address of other0, pods reach another process",
                         "ip address delete 169.254.170.23/32 dev other0"),
                 fault("route delete 169.254.170.23 dev " + LINK, "route",
                         "warn: There is no route to 169.254.170.23 in the main table. Run"),
@@ -106,7 +106,7 @@ class DoctorNodeIT {
         node.ip("link set other0 up");
         place.initialize();
         serve();
-        assertThat(diagnose().troubles()).singleElement().asString().contains("link: warn", "no dummy link (type bridge)");
+        assertThat(diagnose().troubles()).singleElement().asString().contains("link: warn", "not a dummy link (type bridge)");
 
         // When
         node.ip(done);
@@ -120,7 +120,7 @@ class DoctorNodeIT {
         place.initialize();
 
         // Then
-        assertThat(diagnose().of(check)).allMatch(line -> line.startsWith("ok: ") || line.contains("no dummy link"));
+        assertThat(diagnose().of(check)).allMatch(line -> line.startsWith("ok: ") || line.contains("not a dummy link"));
     }
 
     @Test

@@ -282,7 +282,7 @@ class VerifiedManifestTest {
         String key = read(verified).startupTaint().orElseThrow();
 
         assertThat(Files.readString(KUBERNETES.resolve("README.md")))
-                .contains("`" + key + "` keeps pods away", "--register-with-taints=" + key + "=:NoSchedule");
+                .contains("the taint `" + key + "`", "--register-with-taints=" + key + "=:NoSchedule");
     }
 
     @Test

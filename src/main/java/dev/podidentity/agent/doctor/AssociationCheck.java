@@ -46,7 +46,7 @@ final class AssociationCheck implements Check {
             known = aws.get().associations(cluster.get(), Optional.of(account));
             if (known.isEmpty()) {
                 return List.of(Finding.fail("The service account " + account + " has no association in cluster " + cluster.get(),
-                        "Make one: " + IrsaCheck.associate(cluster.get(), account, "ROLE-ARN")));
+                        "Create one: " + IrsaCheck.associate(cluster.get(), account, "ROLE-ARN")));
             }
             association = aws.get().association(cluster.get(), known.get(0).id());
         } catch (CallFailure failure) {

@@ -78,11 +78,11 @@ class EksAuthChecksTest {
 
     @ParameterizedTest
     @CsvSource({
-        "403, AccessDeniedException, FAIL, may not call EKS Auth",
+        "403, AccessDeniedException, FAIL, not allowed to call EKS Auth",
         "403, UnrecognizedClientException, FAIL, does not accept the agent's own AWS credentials",
-        "400, ExpiredTokenException, OK, may be called",
-        "400, 'InvalidTokenException:http://internal.amazon.com/', OK, may be called",
-        "404, ResourceNotFoundException, FAIL, knows no cluster demo",
+        "400, ExpiredTokenException, OK, allowed to call EKS Auth",
+        "400, 'InvalidTokenException:http://internal.amazon.com/', OK, allowed to call EKS Auth",
+        "404, ResourceNotFoundException, FAIL, does not know a cluster demo",
         "429, ThrottlingException, WARN, HTTP 429 ThrottlingException",
         "500, InternalServerException, WARN, HTTP 500",
         "200, '', FAIL, 'HTTP 200, which is not a response of EKS Auth'",
@@ -123,7 +123,7 @@ class EksAuthChecksTest {
                     Finding.ok("EKS Auth responds, with a certificate that is trusted by AWS_CA_BUNDLE"));
             assertThat(connection(call(server.url(), "demo", "secret", Map.of()), server.url())).singleElement().satisfies(finding -> {
                 assertThat(finding.status()).isEqualTo(Status.FAIL);
-                assertThat(finding.seen()).contains("certificate that is not accepted", "AWS_CA_BUNDLE");
+                assertThat(finding.seen()).contains("certificate that is not trusted", "AWS_CA_BUNDLE");
             });
         }
     }
@@ -159,7 +159,7 @@ class EksAuthChecksTest {
 
     @Test
     void skipsTheCallWithoutWhatItNeeds() {
-        assertThat(outcome(AwsChecksTest.none(), Settings.with("cluster-name", "demo"))).contains("not known where");
+        assertThat(outcome(AwsChecksTest.none(), Settings.with("cluster-name", "demo"))).contains("its endpoint is not known");
         assertThat(outcome(AwsChecksTest.aws("us-west-2", Optional.empty()), Settings.with())).contains("cluster's name");
     }
 

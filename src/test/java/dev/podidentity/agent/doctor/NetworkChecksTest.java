@@ -60,7 +60,7 @@ class NetworkChecksTest {
         assertThat(new LinkCheck(network(Optional.of(new OwnLink(LINK, "veth", true)), List.of(), List.of())).examine())
                 .singleElement().satisfies(finding -> {
                     assertThat(finding.status()).isEqualTo(Status.WARN);
-                    assertThat(finding.seen()).contains("no dummy link (type veth)");
+                    assertThat(finding.seen()).contains("not a dummy link (type veth)");
                 });
     }
 

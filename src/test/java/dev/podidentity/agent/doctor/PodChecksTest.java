@@ -124,8 +124,8 @@ class PodChecksTest {
         return Stream.of(
                 arguments("http://169.254.170.23/v1/credentials", "http://169.254.170.2/v1/credentials", "is to ask at"
                         + " http://169.254.170.2/"),
-                arguments("\"volumeMounts\"", "\"otherMounts\"", "has no volume where its token is to be"),
-                arguments("\"mountPath\":\"/var/run", "\"mountPath\":\"/run", "has no volume where its token is to be"),
+                arguments("\"volumeMounts\"", "\"otherMounts\"", "has no volume at the path of its token"),
+                arguments("\"mountPath\":\"/var/run", "\"mountPath\":\"/run", "has no volume at the path of its token"),
                 arguments("\"path\":\"eks-pod-identity-token\"", "\"path\":\"token\"", "without a service-account token"),
                 arguments("\"audience\":\"pods.eks.amazonaws.com\"", "\"audience\":\"sts.amazonaws.com\"",
                         "a token for the audience \"sts.amazonaws.com\""),

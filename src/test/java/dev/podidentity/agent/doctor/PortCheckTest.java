@@ -47,7 +47,7 @@ class PortCheckTest {
         sockets(PROBES, METRICS);
 
         assertThat(examine()).first().isEqualTo(Finding.fail(
-                "No process listens on 169.254.170.23:80: pods ask for credentials there", "Start the agent, or read its log"));
+                "No process listens on 169.254.170.23:80: pods request credentials there", "Start the agent, or read its log"));
     }
 
     @Test
@@ -58,7 +58,7 @@ class PortCheckTest {
 
         // Then
         assertThat(examine()).first().isEqualTo(Finding.fail(
-                "nginx (process 12) listens on 169.254.170.23:80: pods ask for credentials there",
+                "nginx (process 12) listens on 169.254.170.23:80: pods request credentials there",
                 "Stop it, or make it listen on other addresses"));
     }
 
