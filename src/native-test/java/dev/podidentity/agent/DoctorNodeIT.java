@@ -83,7 +83,7 @@ class DoctorNodeIT {
                 fault("address delete fd00:ec2::23/128 dev " + LINK, "address",
                         "warn: fd00:ec2::23 is not an address of this node, which has IPv6. Run"),
                 fault("address add 169.254.170.23/32 dev other0", "address",
-                        "fail: 169.254.170.23/32 is an address of other0, pods reach another process",
+                        "fail: 169.254.170.23/32 is an address of other0; pods reach another process",
                         "ip address delete 169.254.170.23/32 dev other0"),
                 fault("route delete 169.254.170.23 dev " + LINK, "route",
                         "warn: There is no route to 169.254.170.23 in the main table. Run"),

@@ -169,7 +169,7 @@ class EksAuthChecksTest {
         "PT59S, OK, agrees",
         "PT1M, WARN, 60 s ahead of",
         "PT-2M, WARN, 120 s behind",
-        "PT5M, FAIL, AWS refuses",
+        "PT5M, FAIL, AWS rejects",
         "PT-1H, FAIL, 3600 s behind"
     })
     void comparesTheClockWithEksAuths(Duration ahead, Status expected, String seen) {

@@ -122,7 +122,7 @@ class PodChecksTest {
 
     static Stream<Arguments> injections() {
         return Stream.of(
-                arguments("http://169.254.170.23/v1/credentials", "http://169.254.170.2/v1/credentials", "is to ask at"
+                arguments("http://169.254.170.23/v1/credentials", "http://169.254.170.2/v1/credentials", "uses the endpoint"
                         + " http://169.254.170.2/"),
                 arguments("\"volumeMounts\"", "\"otherMounts\"", "has no volume at the path of its token"),
                 arguments("\"mountPath\":\"/var/run", "\"mountPath\":\"/run", "has no volume at the path of its token"),
