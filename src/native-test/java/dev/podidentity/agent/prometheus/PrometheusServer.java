@@ -34,13 +34,15 @@ public final class PrometheusServer implements AutoCloseable {
     private final Process process;
     private final HttpServer surroundings;
     private final int port;
+    private volatile String kubeStateMetrics;
     /** Until when each alert fires, by its name and the node that it is about, or "". */
     private final Map<String, Instant> alerts = new HashMap<>();
 
-    private PrometheusServer(Process process, HttpServer surroundings, int port) {
+    private PrometheusServer(Process process, HttpServer surroundings, int port, String kubeStateMetrics) {
         this.process = process;
         this.surroundings = surroundings;
         this.port = port;
+        this.kubeStateMetrics = kubeStateMetrics;
     }
 
     /**
@@ -65,8 +67,8 @@ public final class PrometheusServer implements AutoCloseable {
                 .redirectErrorStream(true)
                 .redirectOutput(directory.resolve("prometheus.log").toFile())
                 .start();
-        PrometheusServer server = new PrometheusServer(process, surroundings, port);
-        surroundings.createContext("/metrics", exchange -> answer(exchange, kubeStateMetrics));
+        PrometheusServer server = new PrometheusServer(process, surroundings, port, kubeStateMetrics);
+        surroundings.createContext("/metrics", exchange -> answer(exchange, server.kubeStateMetrics));
         surroundings.createContext("/api/v2/alerts", exchange -> {
             server.received(new JsonArray(new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8)));
             answer(exchange, "");
@@ -75,6 +77,11 @@ public final class PrometheusServer implements AutoCloseable {
         // It fires at once, as no agent has been scraped yet: Prometheus answers from then on.
         server.awaitFiring("PodIdentityMetricsAbsent", "");
         return server;
+    }
+
+    /** Replaces the series of kube-state-metrics. */
+    public void showKubeState(String metrics) {
+        kubeStateMetrics = metrics;
     }
 
     private static String configuration(Map<String, Integer> agents, int surroundings) {
@@ -148,6 +155,11 @@ public final class PrometheusServer implements AutoCloseable {
                 throw new IllegalStateException(e);
             }
         }
+    }
+
+    /** Waits until a node's agent has been scraped, so that a counter is seen to rise. */
+    public void awaitScraped(String node) {
+        awaitCleared("PodIdentityAgentUnreachable", node);
     }
 
     /** What a query gives now. */

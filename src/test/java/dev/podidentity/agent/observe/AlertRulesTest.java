@@ -98,6 +98,17 @@ class AlertRulesTest {
                 .containsAnyOf(metric, PART.matcher(metric).replaceFirst("")));
     }
 
+    /** PrometheusIT and FaultAlertsIT are too slow for each build, but no alert may be missing there. */
+    @ParameterizedTest
+    @MethodSource("alerts")
+    void firesAndClearsWithALiveAgentToo(Alert alert) throws IOException {
+        Path tests = Path.of("src/native-test/java/dev/podidentity/agent");
+        String live = Files.readString(tests.resolve("PrometheusIT.java")) + Files.readString(tests.resolve("FaultAlertsIT.java"))
+                + Files.readString(tests.resolve("prometheus/PrometheusServer.java"));
+
+        assertThat(live).contains("awaitFiring(\"" + alert.name() + "\"", "awaitCleared(\"" + alert.name() + "\"");
+    }
+
     private static List<String> found(Pattern pattern, String text) {
         List<String> found = new ArrayList<>();
         for (Matcher matcher = pattern.matcher(text); matcher.find(); ) {
