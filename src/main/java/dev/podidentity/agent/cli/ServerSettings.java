@@ -35,6 +35,16 @@ public final class ServerSettings {
         return values;
     }
 
+    /** Returns whether the arguments of an agent, of any version, run {@code server}. */
+    public static boolean isServer(List<String> arguments) {
+        int command = 0;
+        while (command < arguments.size() && arguments.get(command).startsWith("-")) {
+            // Only --verbosity may come before the command, with its value in the same argument or in the next.
+            command += List.of("-v", "--verbosity").contains(arguments.get(command)) ? 2 : 1;
+        }
+        return command < arguments.size() && arguments.get(command).equals("server");
+    }
+
     /** The flags of another version's agent may be unknown, and are then ignored. */
     private static Map<String, String> parsed(List<String> arguments) {
         try {

@@ -1,60 +1,135 @@
 package dev.podidentity.agent.doctor;
 
+import dev.podidentity.agent.cli.GoRunner;
+import dev.podidentity.agent.cli.ServerSettings;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
+import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.Pattern;
 
-/** The command line of the agent that runs in this container, or on this machine. */
+/** Finds the agent that runs in this container or on this machine, and tells how it was started. */
 final class RunningAgent {
 
     private static final String EXECUTABLE = "eks-pod-identity-agent";
-    private static final String JAR = "quarkus-run.jar";
+    private static final String JVM = "java";
+    /** The jar of a Quarkus application, and an uber-jar of this one. */
+    private static final Pattern JAR = Pattern.compile("quarkus-run\\.jar|" + EXECUTABLE + ".*\\.jar");
 
     private RunningAgent() {}
 
     /**
-     * The arguments after the executable of the first process that runs {@code server}.
+     * Returns the arguments of the oldest process of this network namespace that runs {@code server}. Agents in other network
+     * namespaces belong to other nodes, as with kind, where one machine has several.
      *
      * @param proc where procfs is mounted
      */
     static Optional<List<String>> arguments(Path proc) {
-        try (DirectoryStream<Path> processes = Files.newDirectoryStream(proc, "[0-9]*")) {
-            for (Path process : processes) {
-                Optional<List<String>> arguments = serving(commandLine(process));
-                if (arguments.isPresent()) {
-                    return arguments;
-                }
+        Path self = proc.resolve("self");
+        Optional<Path> network = network(self);
+        Optional<Path> executable = executable(self);
+        for (Path process : processes(proc)) {
+            if (network.isPresent() && network(process).map(other -> !other.equals(network.get())).orElse(false)) {
+                continue;
             }
-        } catch (IOException e) {
-            // Not on Linux.
-            return Optional.empty();
+            Optional<List<String>> arguments = agentArguments(commandLine(process), executable(process), executable)
+                    .filter(ServerSettings::isServer);
+            if (arguments.isPresent()) {
+                return arguments;
+            }
         }
         return Optional.empty();
     }
 
+    /** Lower process IDs come first; there are none where procfs is not mounted. */
+    private static List<Path> processes(Path proc) {
+        List<Path> found = new ArrayList<>();
+        try (DirectoryStream<Path> processes = Files.newDirectoryStream(proc, "[0-9]*")) {
+            processes.forEach(found::add);
+        } catch (IOException e) {
+            return List.of();
+        }
+        found.sort(Comparator.comparingInt(process -> Integer.parseInt(process.getFileName().toString())));
+        return found;
+    }
+
+    private static Optional<Path> network(Path process) {
+        return link(process.resolve("ns/net"));
+    }
+
+    private static Optional<Path> executable(Path process) {
+        return link(process.resolve("exe"));
+    }
+
+    /** Empty if the process has ended, or if the kernel hides it, as it does with an executable that has file capabilities. */
+    private static Optional<Path> link(Path path) {
+        try {
+            return Optional.of(Files.readSymbolicLink(path));
+        } catch (IOException e) {
+            return Optional.empty();
+        }
+    }
+
     private static List<String> commandLine(Path process) {
         try {
-            return Arrays.asList(Files.readString(process.resolve("cmdline"), StandardCharsets.UTF_8).split("\0"));
+            return List.of(Files.readString(process.resolve("cmdline"), StandardCharsets.UTF_8).split("\0"));
         } catch (IOException e) {
             // The process has ended, or belongs to another user.
             return List.of();
         }
     }
 
-    /** The executable may follow another program, such as the JVM or go-runner. */
-    static Optional<List<String>> serving(List<String> commandLine) {
-        for (int i = 0; i < commandLine.size(); i++) {
-            String name = commandLine.get(i).substring(commandLine.get(i).lastIndexOf('/') + 1);
-            if (name.equals(EXECUTABLE) || name.equals(JAR)) {
-                List<String> arguments = commandLine.subList(i + 1, commandLine.size());
-                return arguments.contains("server") ? Optional.of(arguments) : Optional.empty();
-            }
+    /**
+     * Returns the arguments that the agent itself receives.
+     *
+     * @param executable of the process; empty if the kernel hides it, so that only the command line tells what runs
+     * @param own executable of this process
+     * @return empty if the process is not an agent
+     */
+    private static Optional<List<String>> agentArguments(
+            List<String> commandLine, Optional<Path> executable, Optional<Path> own) {
+        if (commandLine.isEmpty()) {
+            return Optional.empty();
         }
-        return Optional.empty();
+        String program = commandLine.get(0);
+        List<String> arguments = commandLine.subList(1, commandLine.size());
+        if (GoRunner.isCalled(program)) {
+            return behindGoRunner(arguments);
+        }
+        if (fileName(program).equals(JVM) || executable.map(RunningAgent::fileName).filter(JVM::equals).isPresent()) {
+            return behindJvm(arguments);
+        }
+        boolean agent = fileName(program).equals(EXECUTABLE)
+                || executable.isPresent() && (executable.equals(own) || fileName(executable.get()).equals(EXECUTABLE));
+        return agent ? Optional.of(arguments) : Optional.empty();
+    }
+
+    private static Optional<List<String>> behindGoRunner(List<String> arguments) {
+        try {
+            return Optional.of(GoRunner.parse(arguments).command());
+        } catch (IllegalArgumentException e) {
+            // It runs another program.
+            return Optional.empty();
+        }
+    }
+
+    private static Optional<List<String>> behindJvm(List<String> arguments) {
+        int jar = arguments.indexOf("-jar") + 1;
+        return jar > 0 && jar < arguments.size() && JAR.matcher(fileName(arguments.get(jar))).matches()
+                ? Optional.of(arguments.subList(jar + 1, arguments.size()))
+                : Optional.empty();
+    }
+
+    private static String fileName(Path path) {
+        return fileName(path.toString());
+    }
+
+    private static String fileName(String path) {
+        return path.substring(path.lastIndexOf('/') + 1);
     }
 }
