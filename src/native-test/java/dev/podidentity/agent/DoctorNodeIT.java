@@ -133,6 +133,44 @@ class DoctorNodeIT {
         assertThat(diagnosis.of("health")).singleElement().asString().startsWith("fail: ").contains("127.0.0.1:2703");
     }
 
+    /** The image links {@code /go-runner} to the executable. */
+    @ParameterizedTest
+    @CsvSource({"go-runner", "pod-identity"})
+    void findsTheAgentUnderAnotherName(String name) throws IOException {
+        // Given
+        place.initialize();
+        serveOnAnotherNode();
+        List<String> command = new ArrayList<>(node.inside(
+                Files.createSymbolicLink(directory.resolve(name), Path.of(executable())).toString()));
+        if (name.equals("go-runner")) {
+            command.add("/eks-pod-identity-agent");
+        }
+        AgentProcess agent = AgentProcess.run(command, AgentProcess.environment(place.emulator()),
+                "-v", "trace", "server", "-c", place.emulator().clusterName(),
+                "--endpoint", "http://" + place.eksAuthAddress() + ":" + place.port(), "--probe-port", "2713");
+        opened.add(agent);
+        NodeAndPod.awaitReady(agent);
+
+        // When
+        Diagnosis diagnosis = diagnose();
+
+        // Then
+        assertThat(diagnosis.troubles()).isEmpty();
+        assertThat(diagnosis.of("port")).hasSize(4).allMatch(line -> line.startsWith("ok: " + name + " (process " + agent.pid() + ")"));
+        assertThat(diagnosis.of("port")).anyMatch(line -> line.endsWith("127.0.0.1:2713"));
+    }
+
+    /** As kind does, where each node is a container of one machine. */
+    private void serveOnAnotherNode() {
+        NetworkNamespace other = NetworkNamespace.create();
+        opened.add(other);
+        other.ip("link set lo up");
+        AgentProcess agent = AgentProcess.run(other.inside(executable()), AgentProcess.environment(place.emulator()),
+                "server", "-c", "other", "--bind-hosts", "127.0.0.1", "--probe-port", "2714");
+        opened.add(agent);
+        agent.awaitLine(line -> line.contains("\"msg\":\"Started\""));
+    }
+
     @Test
     void namesTheOtherProcessThatHasThePort() throws IOException {
         // Given

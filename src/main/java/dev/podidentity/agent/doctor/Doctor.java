@@ -37,7 +37,7 @@ public final class Doctor {
         AgentSettings settings;
         try {
             settings = AgentSettings.of(
-                    ServerSettings.effective(request.given(), RunningAgent.arguments(PROC), environment), environment);
+                    ServerSettings.effective(request.given(), new RunningAgent(PROC).arguments(), environment), environment);
         } catch (IllegalArgumentException e) {
             err.println("Error: " + e.getMessage());
             err.flush();
@@ -128,7 +128,7 @@ public final class Doctor {
                 new AddressCheck(network, ipv6),
                 new RouteCheck(network),
                 new Ipv6Check(PROC),
-                new PortCheck(settings, new PortOwners(PROC), ipv6),
+                new PortCheck(settings, new PortOwners(PROC), new RunningAgent(PROC), ipv6),
                 new RegionCheck(aws),
                 new CredentialsCheck(aws, Clock.systemUTC()),
                 new ImdsCheck(web, aws, network.imds(), environment),

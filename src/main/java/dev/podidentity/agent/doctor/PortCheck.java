@@ -13,17 +13,17 @@ import java.util.Optional;
 final class PortCheck implements Check {
 
     private static final String LOOPBACK = "127.0.0.1";
-    /** The names as the kernel stores them, truncated to 15 characters. */
-    private static final List<String> AGENTS = List.of("eks-pod-identit", "java");
 
     private final AgentSettings settings;
     private final PortOwners owners;
+    private final RunningAgent agent;
     private final boolean ipv6;
 
     /** @param ipv6 whether this node has IPv6 */
-    PortCheck(AgentSettings settings, PortOwners owners, boolean ipv6) {
+    PortCheck(AgentSettings settings, PortOwners owners, RunningAgent agent, boolean ipv6) {
         this.settings = settings;
         this.owners = owners;
+        this.agent = agent;
         this.ipv6 = ipv6;
     }
 
@@ -64,7 +64,7 @@ final class PortCheck implements Check {
             return Finding.fail("No process listens on " + where + ": " + purpose, "Start the agent, or read its log");
         }
         Optional<Owner> other = there.stream()
-                .filter(owner -> owner.process().map(name -> AGENTS.stream().noneMatch(name::startsWith)).orElse(false))
+                .filter(owner -> owner.process().map(process -> !agent.is(process.id())).orElse(false))
                 .findFirst();
         return other.isPresent()
                 ? Finding.fail(PortOwners.named(List.of(other.get())) + " listens on " + where + ": " + purpose,

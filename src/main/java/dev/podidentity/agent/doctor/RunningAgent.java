@@ -21,33 +21,37 @@ final class RunningAgent {
     /** The jar of a Quarkus application, and an uber-jar of this one. */
     private static final Pattern JAR = Pattern.compile("quarkus-run\\.jar|" + EXECUTABLE + ".*\\.jar");
 
-    private RunningAgent() {}
+    private final Path proc;
+
+    /** @param proc where procfs is mounted */
+    RunningAgent(Path proc) {
+        this.proc = proc;
+    }
 
     /**
      * Returns the arguments of the oldest process of this network namespace that runs {@code server}. Agents in other network
      * namespaces belong to other nodes, as with kind, where one machine has several.
-     *
-     * @param proc where procfs is mounted
      */
-    static Optional<List<String>> arguments(Path proc) {
-        Path self = proc.resolve("self");
-        Optional<Path> network = network(self);
-        Optional<Path> executable = executable(self);
-        for (Path process : processes(proc)) {
-            if (network.isPresent() && network(process).map(other -> !other.equals(network.get())).orElse(false)) {
-                continue;
-            }
-            Optional<List<String>> arguments = agentArguments(commandLine(process), executable(process), executable)
-                    .filter(ServerSettings::isServer);
-            if (arguments.isPresent()) {
-                return arguments;
-            }
-        }
-        return Optional.empty();
+    Optional<List<String>> arguments() {
+        Optional<Path> network = network(proc.resolve("self"));
+        return processes().stream()
+                .filter(process -> network.isEmpty() || network(process).map(network.get()::equals).orElse(true))
+                .flatMap(process -> serverArguments(process).stream())
+                .findFirst();
+    }
+
+    /** Returns whether a process is an agent that runs {@code server}. */
+    boolean is(int processId) {
+        return serverArguments(proc.resolve(String.valueOf(processId))).isPresent();
+    }
+
+    private Optional<List<String>> serverArguments(Path process) {
+        return agentArguments(commandLine(process), executable(process), executable(proc.resolve("self")))
+                .filter(ServerSettings::isServer);
     }
 
     /** Lower process IDs come first; there are none where procfs is not mounted. */
-    private static List<Path> processes(Path proc) {
+    private List<Path> processes() {
         List<Path> found = new ArrayList<>();
         try (DirectoryStream<Path> processes = Files.newDirectoryStream(proc, "[0-9]*")) {
             processes.forEach(found::add);

@@ -52,13 +52,13 @@ public final class PortOwners {
         return owners;
     }
 
-    /** Returns the name of a process; empty for a process of another container or user, which is not visible. */
-    private Optional<String> process(long inode) throws IOException {
+    /** Returns the process that has a socket; empty for a process of another container or user, which is not visible. */
+    private Optional<Listener> process(long inode) throws IOException {
         String wanted = "socket:[" + inode + "]";
         try (DirectoryStream<Path> processes = Files.newDirectoryStream(proc, "[0-9]*")) {
             for (Path process : processes) {
                 if (targets(process.resolve("fd")).contains(wanted)) {
-                    return Optional.of(name(process) + " (process " + process.getFileName() + ")");
+                    return Optional.of(new Listener(Integer.parseInt(process.getFileName().toString()), name(process)));
                 }
             }
         }
@@ -87,11 +87,11 @@ public final class PortOwners {
     }
 
     /**
-     * A listening process.
+     * A listening socket.
      *
-     * @param process the name and number of the process; empty if they are not visible
+     * @param process empty if it is not visible
      */
-    public record Owner(InetAddress address, Optional<String> process) {
+    public record Owner(InetAddress address, Optional<Listener> process) {
 
         /** Returns whether it accepts connections to this address. A wildcard IPv6 socket usually also accepts IPv4. */
         public boolean takes(InetAddress asked) {
@@ -99,10 +99,23 @@ public final class PortOwners {
         }
     }
 
+    /**
+     * A process.
+     *
+     * @param name as the kernel stores it, truncated to 15 characters
+     */
+    public record Listener(int id, String name) {
+
+        @Override
+        public String toString() {
+            return name + " (process " + id + ")";
+        }
+    }
+
     /** Returns the names of some owners, as part of a sentence. */
     public static String named(List<Owner> owners) {
         return owners.stream()
-                .map(owner -> owner.process().orElse("a process that cannot be seen from here"))
+                .map(owner -> owner.process().map(Listener::toString).orElse("a process that cannot be seen from here"))
                 .distinct()
                 .collect(Collectors.joining(", "));
     }

@@ -10,6 +10,8 @@ import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** With a procfs made of files, on a machine with the least significant byte first. */
 class PortCheckTest {
@@ -29,17 +31,22 @@ class PortCheckTest {
         Files.createDirectories(proc.resolve("self/net"));
     }
 
-    @Test
-    void isContentWithAnAgentOnAllItsPorts() throws IOException {
+    @ParameterizedTest
+    @CsvSource({
+        "/eks-pod-identity-agent server, eks-pod-identit",
+        "/go-runner /eks-pod-identity-agent server, go-runner",
+        "java -jar target/quarkus-app/quarkus-run.jar server, java"
+    })
+    void isContentWithAnAgentOnAllItsPorts(String commandLine, String name) throws IOException {
         // Given
         sockets(AGENTS, PROBES, METRICS);
-        process(1, "eks-pod-identit", 0, 1, 2);
+        process(1, commandLine, 0, 1, 2);
 
         // Then
         assertThat(examine()).containsExactly(
-                Finding.ok("eks-pod-identit (process 1) listens on 169.254.170.23:80"),
-                Finding.ok("eks-pod-identit (process 1) listens on 127.0.0.1:2703"),
-                Finding.ok("eks-pod-identit (process 1) listens on 0.0.0.0:2705"));
+                Finding.ok(name + " (process 1) listens on 169.254.170.23:80"),
+                Finding.ok(name + " (process 1) listens on 127.0.0.1:2703"),
+                Finding.ok(name + " (process 1) listens on 0.0.0.0:2705"));
     }
 
     @Test
@@ -50,24 +57,29 @@ class PortCheckTest {
                 "No process listens on 169.254.170.23:80: pods request credentials there", "Start the agent, or read its log"));
     }
 
-    @Test
-    void failsOnSomebodyElseWhoTakesThePortOnAllAddresses() throws IOException {
+    @ParameterizedTest
+    @CsvSource({
+        "/usr/sbin/nginx, nginx",
+        "java -jar catalogue.jar server, java",
+        "/go-runner /kube-proxy, go-runner"
+    })
+    void failsOnAnotherProcessThatTakesThePortOnAllAddresses(String commandLine, String name) throws IOException {
         // Given
         sockets(ALL, PROBES, METRICS);
-        process(12, "nginx", 0);
+        process(12, commandLine, 0);
 
         // Then
         assertThat(examine()).first().isEqualTo(Finding.fail(
-                "nginx (process 12) listens on 169.254.170.23:80: pods request credentials there",
+                name + " (process 12) listens on 169.254.170.23:80: pods request credentials there",
                 "Stop it, or make it listen on other addresses"));
     }
 
     @Test
-    void isContentWithSomebodyElseOnAllOtherAddresses() throws IOException {
+    void isContentWithAnotherProcessOnAllOtherAddresses() throws IOException {
         // Given
         sockets(AGENTS, PROBES, METRICS, ALL);
-        process(1, "eks-pod-identit", 0, 1, 2);
-        process(12, "nginx", 3);
+        process(1, "/eks-pod-identity-agent server", 0, 1, 2);
+        process(12, "/usr/sbin/nginx", 3);
 
         // Then
         assertThat(examine()).extracting(Finding::status).containsOnly(Status.OK);
@@ -89,7 +101,7 @@ class PortCheckTest {
     }
 
     private List<Finding> examine() {
-        return new PortCheck(Settings.with(), new PortOwners(proc), false).examine();
+        return new PortCheck(Settings.with(), new PortOwners(proc), new RunningAgent(proc), false).examine();
     }
 
     /** The number of each is its inode. */
@@ -102,9 +114,12 @@ class PortCheckTest {
         Files.writeString(proc.resolve("self/net/tcp"), table);
     }
 
-    private void process(int id, String name, int... inodes) throws IOException {
+    private void process(int id, String commandLine, int... inodes) throws IOException {
         Path process = Files.createDirectories(proc.resolve(String.valueOf(id)).resolve("fd")).getParent();
-        Files.writeString(process.resolve("comm"), name + "\n");
+        List<String> arguments = List.of(commandLine.split(" "));
+        String name = Path.of(arguments.get(0)).getFileName().toString();
+        Files.writeString(process.resolve("comm"), name.substring(0, Math.min(name.length(), 15)) + "\n");
+        Files.writeString(process.resolve("cmdline"), String.join("\0", arguments) + '\0');
         for (int inode : inodes) {
             Files.createSymbolicLink(process.resolve("fd").resolve(String.valueOf(inode + 3)), Path.of("socket:[" + inode + "]"));
         }

@@ -36,7 +36,7 @@ class RunningAgentTest {
         process("1", AGENT, NODE, AGENT, "server", "-c", "prod", "--port", "8080");
 
         // Then
-        assertThat(RunningAgent.arguments(proc)).contains(List.of("server", "-c", "prod", "--port", "8080"));
+        assertThat(new RunningAgent(proc).arguments()).contains(List.of("server", "-c", "prod", "--port", "8080"));
     }
 
     /** What the kernel lets an ordinary user see of an executable that has file capabilities. */
@@ -47,7 +47,7 @@ class RunningAgentTest {
         commandLine("1", commandLine.split(" "));
 
         // Then
-        assertThat(RunningAgent.arguments(proc)).contains(List.of("server", "-c", "prod"));
+        assertThat(new RunningAgent(proc).arguments()).contains(List.of("server", "-c", "prod"));
     }
 
     static Stream<List<String>> commandLines() {
@@ -73,7 +73,7 @@ class RunningAgentTest {
                 Stream.concat(process.stream().skip(1), arguments.stream()).toArray(String[]::new));
 
         // Then
-        assertThat(RunningAgent.arguments(proc)).contains(arguments);
+        assertThat(new RunningAgent(proc).arguments()).contains(arguments);
     }
 
     static Stream<List<String>> others() {
@@ -97,7 +97,7 @@ class RunningAgentTest {
         process("1", process.get(0), NODE, process.stream().skip(1).toArray(String[]::new));
 
         // Then
-        assertThat(RunningAgent.arguments(proc)).isEmpty();
+        assertThat(new RunningAgent(proc).arguments()).isEmpty();
     }
 
     @Test
@@ -108,7 +108,7 @@ class RunningAgentTest {
         process("1", "/usr/bin/java", NODE, "catalogue", "server");
 
         // Then
-        assertThat(RunningAgent.arguments(proc)).isEmpty();
+        assertThat(new RunningAgent(proc).arguments()).isEmpty();
     }
 
     @Test
@@ -118,7 +118,7 @@ class RunningAgentTest {
         process("10", AGENT, NODE, AGENT, "server", "-c", "own");
 
         // Then
-        assertThat(RunningAgent.arguments(proc)).contains(List.of("server", "-c", "own"));
+        assertThat(new RunningAgent(proc).arguments()).contains(List.of("server", "-c", "own"));
     }
 
     @Test
@@ -128,12 +128,12 @@ class RunningAgentTest {
         process("20", AGENT, NODE, AGENT, "server", "-c", "first");
 
         // Then
-        assertThat(RunningAgent.arguments(proc)).contains(List.of("server", "-c", "first"));
+        assertThat(new RunningAgent(proc).arguments()).contains(List.of("server", "-c", "first"));
     }
 
     @Test
     void findsNoneWithoutProcfs() {
-        assertThat(RunningAgent.arguments(proc.resolve("missing"))).isEmpty();
+        assertThat(new RunningAgent(proc.resolve("missing")).arguments()).isEmpty();
     }
 
     private void process(String id, String executable, String network, String... commandLine) throws IOException {
