@@ -27,10 +27,10 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * The packaged agent in a process of its own, at the most talkative level: whatever a test does with it, its output
- * must hold no secret, which {@link #close} checks.
+ * Runs the packaged agent as a separate process at the most verbose level. Whatever a test does, the agent's output must not
+ * contain a secret; {@link #close} checks this.
  *
- * <p>The system property {@code agent.executable} names a native executable to run; without it the jar of
+ * <p>The system property {@code agent.executable} names the native executable to run; without it, the jar named by
  * {@code agent.jar} runs on this JVM's {@code java}.
  */
 public final class AgentProcess implements AutoCloseable {
@@ -41,9 +41,9 @@ public final class AgentProcess implements AutoCloseable {
     private static final int TOO_MANY_REQUESTS = 429;
     public static final Pattern LISTENING = Pattern.compile(
             "\"msg\":\"Listening\",\"listener\":\"(\\w+)\",\"address\":\"(.+):(\\d+)\"");
-    /** What the emulator's secrets, and any JWT, begin with. */
+    /** The prefixes of the emulator's secrets and of any JWT. */
     public static final List<String> SECRETS = List.of("emulated-secret-", "emulated-session-", "eyJ");
-    /** A part of a JWT, such as its signature: one with ES256 has 86 characters. */
+    /** A part of a JWT, such as its signature, which has 86 characters with ES256. */
     public static final Pattern SECRET = Pattern.compile("[0-9A-Za-z_-]{80}");
 
     private final Process process;
@@ -58,7 +58,7 @@ public final class AgentProcess implements AutoCloseable {
         this.outputEnded = CompletableFuture.runAsync(this::read, task -> daemon("agent-output", task));
     }
 
-    /** Starts an agent on loopback that calls an emulated EKS Auth, and waits until it listens and can call. */
+    /** Starts an agent on loopback that calls an emulated EKS Auth, and waits until it listens and can make calls. */
     public static AgentProcess start(EksAuthEmulator emulator, String... flags) {
         return start(emulator, Map.of(), flags);
     }
@@ -70,7 +70,7 @@ public final class AgentProcess implements AutoCloseable {
         return agent;
     }
 
-    /** Starts an agent that need not find credentials of its own, and waits until it listens. */
+    /** Starts an agent that may lack its own credentials, and waits until it listens. */
     public static AgentProcess launch(EksAuthEmulator emulator, Map<String, String> environment, String... flags) {
         List<String> arguments = new ArrayList<>(List.of(
                 "server", "--cluster-name", emulator.clusterName(), "--endpoint", emulator.endpoint().toString(),
@@ -86,7 +86,7 @@ public final class AgentProcess implements AutoCloseable {
         return agent;
     }
 
-    /** What lets an agent call this emulated EKS Auth. */
+    /** Returns the environment with which an agent can call this emulated EKS Auth. */
     public static Map<String, String> environment(EksAuthEmulator emulator) {
         return Map.of(
                 "AWS_ACCESS_KEY_ID", emulator.accessKeyId(),
@@ -95,12 +95,12 @@ public final class AgentProcess implements AutoCloseable {
                 "AWS_EC2_METADATA_DISABLED", "true");
     }
 
-    /** Runs the agent with just these arguments and this environment. */
+    /** Runs the agent with exactly these arguments and this environment. */
     public static AgentProcess run(Map<String, String> environment, String... arguments) {
         return run(command(), environment, arguments);
     }
 
-    /** What starts the agent; its arguments come after it. */
+    /** Returns the command that starts the agent, without arguments. */
     public static List<String> command() {
         String executable = System.getProperty("agent.executable");
         return executable != null
@@ -111,8 +111,8 @@ public final class AgentProcess implements AutoCloseable {
     }
 
     /**
-     * Runs the agent by another command, such as {@code ip netns exec}, that ends with the executable. What stands
-     * before it must become the agent, and not start it: signals go to the process that is started here.
+     * Runs the agent with another command, such as {@code ip netns exec}, that ends with the executable. The part before it
+     * must exec the agent instead of forking it, because signals go to the process that is started here.
      */
     public static AgentProcess run(List<String> command, Map<String, String> environment, String... arguments) {
         List<String> all = new ArrayList<>(command);
@@ -146,7 +146,7 @@ public final class AgentProcess implements AutoCloseable {
         }
     }
 
-    /** Waits for a line that the agent has written, or writes. */
+    /** Waits for a line of the agent's output, past or future. */
     public String awaitLine(Predicate<String> wanted) {
         Expectation expectation = new Expectation(wanted, new CompletableFuture<>());
         expectations.add(expectation);
@@ -160,27 +160,27 @@ public final class AgentProcess implements AutoCloseable {
         return port("credentials");
     }
 
-    /** The port of a listener: credentials, probes or metrics. */
+    /** Returns the port of a listener: credentials, probes or metrics. */
     public int port(String listener) {
         return ports.get(listener);
     }
 
-    /** The port of one of several listeners of a kind. */
+    /** Returns the port of a listener on one of several hosts. */
     public int port(String listener, String host) {
         return ports.get(listener + ' ' + host);
     }
 
-    /** All that the agent has written. */
+    /** Returns the agent's output so far. */
     public List<String> output() {
         return List.copyOf(output);
     }
 
-    /** How often the agent has written a line with all of this in it. */
+    /** Returns how many lines of the agent's output contain all of these parts. */
     public long lines(String... parts) {
         return output.stream().filter(line -> Stream.of(parts).allMatch(line::contains)).count();
     }
 
-    /** The value of a time series now; its name with its labels as a scrape shows them. */
+    /** Returns the current value of a time series, which is named with its labels as in a scrape. */
     public double metric(String series) {
         String scrape = scrape();
         return scrape.lines()
@@ -190,7 +190,7 @@ public final class AgentProcess implements AutoCloseable {
                 .orElseThrow(() -> new AssertionError("There is no " + series + " in:\n" + scrape));
     }
 
-    /** A test that looks for a value to change may ask oftener than the agent lets anybody scrape; the agent paces it. */
+    /** Retries: a test that polls a value may exceed the agent's rate limit for scrapes. */
     private String scrape() {
         Instant giveUp = Instant.now().plus(PATIENCE);
         Response response;
@@ -204,24 +204,24 @@ public final class AgentProcess implements AutoCloseable {
         return process.pid();
     }
 
-    /** Adds something that must not stand in the output. */
+    /** Adds a secret that the output must not contain. */
     public void keepsSecret(String secret) {
         secrets.add(secret);
     }
 
     /** Sends SIGTERM. */
     public void terminate() {
-        // Not process.destroy(), which also closes the output.
+        // process.destroy() would also close the output.
         process.toHandle().destroy();
     }
 
-    /** Sends SIGKILL, and waits for the end. */
+    /** Sends SIGKILL, and waits until the process ends. */
     public void kill() {
         process.toHandle().destroyForcibly();
         awaitExit();
     }
 
-    /** Waits for the end of the process and of its output; gives the exit code. */
+    /** Waits for the end of the process and of its output, and returns the exit code. */
     public int awaitExit() {
         try {
             assertThat(process.waitFor(PATIENCE.toSeconds(), TimeUnit.SECONDS)).as("the agent ends").isTrue();

@@ -27,15 +27,15 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** The AWS SDKs as a pod has them: two variables in the environment and a token file. */
+/** The AWS SDKs as in a pod, with two environment variables and a token file. */
 class AwsSdkIT {
 
-    /** As STS says it; EKS Auth says it in a header. */
+    /** The error as STS sends it; EKS Auth sends the error type in a header. */
     private static final String REFUSAL = """
             <ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>
             """;
 
-    /** Go's SDK takes credentials for expired when it is to renew them. */
+    /** Go's SDK considers credentials expired when they are due for renewal. */
     private static final Duration GO_EARLY = Duration.ofMinutes(5);
 
     private static EksAuthEmulator emulator;
@@ -113,7 +113,7 @@ class AwsSdkIT {
     }
 
     static Stream<Workload> seesWhenTheCredentialsExpire() {
-        // Java's SDK keeps it to itself.
+        // Java's SDK does not report it.
         return Workload.ofTheTests().filter(workload -> workload != Workload.JAVA_V2);
     }
 
@@ -135,7 +135,7 @@ class AwsSdkIT {
         }
     }
 
-    /** With what EKS injects, and what any container has. */
+    /** Sets what EKS injects, and what every container has. */
     private LivingWorkload start(Workload workload, String pod) throws IOException {
         List<String> command = workload.command();
         Path file = Files.writeString(tokenFile(), Emulators.token(emulator, pod));

@@ -41,24 +41,24 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * A bad day of a node, minutes long: 500 pods ask as SDKs do, while EKS Auth, the API server, the node and other pods make
- * trouble. {@code mvn -Pbad-day} runs it against the native executable of {@code agent.executable}; what must not have
- * happened is found by the {@link Checker}.
+ * A bad day of a node, minutes long: 500 pods send requests as SDKs do, while EKS Auth, the API server, the node and other
+ * pods cause faults. {@code mvn -Pbad-day} runs it against the native executable named by {@code agent.executable}; the
+ * {@link Checker} finds violations.
  */
 public final class BadDay {
 
     private static final int PODS = 500;
     private static final int SERVICE_ACCOUNTS = 10;
     private static final int SOURCES = 20;
-    /** Pods and tokens that are replaced when a trouble begins. */
+    /** Pods and tokens that are replaced at the start of a fault. */
     private static final int NEWCOMERS = 25;
-    /** More than there are pods, so that those of pods that are gone go first. */
+    /** More than the number of pods, so that entries of deleted pods are evicted first. */
     private static final int CACHED = 700;
     static final String ROLE = "arn:aws:iam::123456789012:role/";
-    /** Of the first pods: valid by a clock that is set back, too. */
+    /** The age of the first pods' tokens, which must also be valid by a clock that is set back. */
     private static final Duration TOKEN_AGE = Duration.ofHours(3);
     private static final Duration LONGEST_REST = Duration.ofSeconds(4);
-    /** Until the agent reads its credentials file again, and longer. */
+    /** Longer than the interval at which the agent reads its credentials file. */
     private static final Duration LONGEST_TROUBLE = Duration.ofSeconds(70);
     private static final Duration TROUBLE = Duration.ofSeconds(10);
     /** Longer than memory, descriptors and threads take to settle. */
@@ -66,7 +66,9 @@ public final class BadDay {
     private static final Duration SHORT_TROUBLE = Duration.ofSeconds(2);
     private static final int SHOWN = 10;
     private static final Path LOG = Path.of("target", "bad-day.log");
-    /** Of the API server's stand-in, which has a line for each request. Held here, as loggers are forgotten otherwise. */
+    /**
+     * The logger of the fake API server, which logs each request. Referenced here because loggers can be garbage-collected.
+     */
     private static final Logger LINES_OF_THE_API_SERVER = Logger.getLogger("io.fabric8.mockwebserver");
 
     private final long seed;
@@ -117,7 +119,7 @@ public final class BadDay {
         this.clients = new SdkClients(port, now, LONGEST_REST, seed);
     }
 
-    /** {@code mvn -Pbad-day -Dbad-day.minutes=20 -Dbad-day.seed=1}; with 0 minutes, what {@code BadDayIT} does. */
+    /** {@code mvn -Pbad-day -Dbad-day.minutes=20 -Dbad-day.seed=1}; with 0 minutes it does the same as {@code BadDayIT}. */
     public static void main(String... args) throws Exception {
         long seed = Long.getLong("bad-day.seed", new Random().nextInt(1_000_000));
         Duration length = Duration.ofMinutes(Long.getLong("bad-day.minutes", 20));
@@ -127,7 +129,7 @@ public final class BadDay {
         }
     }
 
-    /** A day by chance, of about this length; gives what must not have happened. */
+    /** Runs a random day of about this length, and returns the violations. */
     static List<Violation> run(long seed, Duration length) throws IOException, InterruptedException {
         return inDirectory(directory -> {
             BadDay day = new BadDay(directory, seed, Rules.usual(), System.out);
@@ -135,7 +137,7 @@ public final class BadDay {
         });
     }
 
-    /** A day with each kind of trouble once, as fast as it goes. */
+    /** Runs a day with each kind of fault once, as fast as possible, and returns the violations. */
     static List<Violation> runEach(long seed) throws IOException, InterruptedException {
         return inDirectory(directory -> {
             BadDay day = new BadDay(directory, seed, Rules.withoutRest(), System.out);
@@ -180,7 +182,7 @@ public final class BadDay {
             say("%d pods", PODS);
             agent.start(Sharing.TOKEN);
             pods.forEach(clients::put);
-            // The first requests warm up this machine's code.
+            // The first requests warm up the code of this JVM.
             awaitServed(now.getAsLong());
             hours.pass();
         } finally {
@@ -263,7 +265,7 @@ public final class BadDay {
         return new SdkClients.Pod(client, token);
     }
 
-    /** Some pods get a new token, and some are replaced by others, of the same service account or of a new one. */
+    /** Replaces some tokens, and replaces some pods by others of the same or of a new service account. */
     private void replacePods() {
         for (int i = 0; i < NEWCOMERS; i++) {
             int slot = random.nextInt(PODS);
@@ -293,13 +295,13 @@ public final class BadDay {
                 owner == null ? -1 : owner.token()));
     }
 
-    /** Waits until every pod has got credentials for a request of its own, or it has taken too long. */
+    /** Waits until every pod has received credentials for one of its requests, or until the timeout. */
     private void awaitServed(long since) throws InterruptedException {
         int missing = clients.awaitServedSince(since, Trouble.HALF_WRITTEN_CREDENTIALS.recovery().plusSeconds(5));
         say("  all but %d pods served %.1f s later", missing, (now.getAsLong() - since) / 1e9);
     }
 
-    // What came of it
+    // The results
 
     private List<Violation> check() {
         History history = new History(clients.exchanges(), List.copyOf(issued), spans, agent.lives(), agent.clocks(),

@@ -7,7 +7,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
-/** A {@link BadDay} in a minute: each kind of trouble once. */
+/** A {@link BadDay} in a minute, with each kind of fault once. */
 @Timeout(300)
 @EnabledIfSystemProperty(named = "agent.executable", matches = ".+", disabledReason = "the kubelet runs the executable")
 class BadDayIT {

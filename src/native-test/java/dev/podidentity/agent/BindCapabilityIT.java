@@ -18,17 +18,15 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/**
- * The executable as the image carries it, with capabilities that are permitted and not in effect, and as its containers
- * run it.
- */
+/** The executable as in the image, with capabilities that are permitted but not effective, and run as in its containers. */
 class BindCapabilityIT {
 
     private static final String NOBODY = "--reuid 65532 --regid 65532 --clear-groups";
     private static final String ONLY_BIND = NOBODY + " --bounding-set -all,+net_bind_service";
     /**
-     * As a container runtime starts one that may not gain privileges: the process has the capability before it executes
-     * the file. The ambient set is how setpriv keeps it across its change of user; the file's capability empties it.
+     * Like a container runtime that starts a process without privilege escalation: the process has the capability before it
+     * executes the file. setpriv keeps the capability in the ambient set when it changes the user; the file's capability
+     * clears that set.
      */
     private static final String NO_NEW_PRIVILEGES = ONLY_BIND
             + " --inh-caps -all,+net_bind_service --ambient-caps -all,+net_bind_service --no-new-privs";
@@ -90,7 +88,10 @@ class BindCapabilityIT {
         assertThat(node.ip("address show")).contains("169.254.170.23/32");
     }
 
-    /** The kernel hides the descriptors of a process with such a file from others; it must still find its own. */
+    /**
+     * The kernel hides the descriptors of a process with such a file from other processes; the agent must still find its
+     * own.
+     */
     @ParameterizedTest
     @ValueSource(strings = {ONLY_BIND, NO_NEW_PRIVILEGES})
     void nobodyHandsOverToAnotherAgentOfNobody(String restricted) {

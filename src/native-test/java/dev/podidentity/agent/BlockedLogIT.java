@@ -18,11 +18,11 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** A standard output that nobody reads: the agent goes on without its log. */
+/** A standard output that nothing reads: the agent must continue without its log. */
 class BlockedLogIT {
 
     private static final Pattern LISTENING = Pattern.compile("\"listener\":\"(\\w+)\",\"address\":\".+:(\\d+)\"");
-    /** Each writes a line of some hundred bytes; a pipe holds 64 KiB and the agent's queue half a MiB. */
+    /** Each request logs a line of some hundred bytes; a pipe holds 64 KiB and the agent's queue 0.5 MiB. */
     private static final int REQUESTS = 4_000;
     private static final String DROPPED = "Log lines were dropped here";
 
@@ -50,7 +50,7 @@ class BlockedLogIT {
         agent = builder.start();
         output = new BufferedReader(new InputStreamReader(agent.getInputStream(), StandardCharsets.UTF_8));
         readUntil("\"msg\":\"Started\"");
-        // From here on nobody reads.
+        // From here on, the output is not read.
     }
 
     private List<String> readUntil(String end) throws IOException {
@@ -121,7 +121,7 @@ class BlockedLogIT {
 
     @Test
     void aStopWritesTheLastLinesIfSomebodyReadsThem() throws IOException, InterruptedException {
-        // Given: more than the pipe holds
+        // Given: more output than the pipe holds
         ask(1_000);
 
         // When

@@ -12,16 +12,16 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 
 /**
- * A pod that does nothing wrong while another attacks the agent: asks for credentials that are cached, over a connection
- * of its own each time and over one that stays, and asks for the probe as the kubelet does. Each of it must be answered
- * with 200 before a client would give up; {@link #close} checks that.
+ * A well-behaved pod that runs while another attacks the agent. It requests cached credentials, both on a new connection
+ * each time and on a persistent one, and calls the probe like the kubelet. Every response must be a 200 that arrives before
+ * a client would give up; {@link #close} checks this.
  */
 final class Bystander implements AutoCloseable {
 
-    /** No SDK waits longer. */
+    /** The longest timeout of any SDK. */
     private static final Duration PATIENCE = Duration.ofSeconds(2);
     private static final long ASK_EVERY_MILLIS = 50;
-    /** The rate of a source on the probes' listener is ten a second. */
+    /** The rate limit of a source on the probe listener is ten per second. */
     private static final long PROBE_EVERY_MILLIS = 200;
     private static final long LONGEST_WAIT_SECONDS = 120;
 
@@ -44,9 +44,9 @@ final class Bystander implements AutoCloseable {
     }
 
     /**
-     * Starts to ask, once the credentials are cached.
+     * Starts the requests once the credentials are cached.
      *
-     * @param source the loopback address to ask from
+     * @param source the loopback address from which to send requests
      */
     static Bystander of(AgentProcess agent, String source, String token) throws IOException {
         Bystander bystander = new Bystander(agent, source, token);
@@ -59,7 +59,7 @@ final class Bystander implements AutoCloseable {
         return bystander;
     }
 
-    /** Waits until it has asked so many times more, well or not. */
+    /** Waits until this many further requests are done, successful or not. */
     Bystander asks(int times) {
         CountDownLatch asked = new CountDownLatch(times);
         watchers.add(asked);
@@ -73,7 +73,7 @@ final class Bystander implements AutoCloseable {
         return this;
     }
 
-    /** What went wrong so far. */
+    /** Returns the failures so far. */
     List<String> failures() {
         return List.copyOf(failures);
     }
@@ -110,7 +110,7 @@ final class Bystander implements AutoCloseable {
         return RawHttp.from(source, AgentProcess.LOOPBACK, agent.port(), PATIENCE);
     }
 
-    /** Ceases to ask, and checks that each time it got what it asked for. */
+    /** Stops the requests, and checks that all of them succeeded. */
     @Override
     public void close() throws IOException {
         asking.shutdown();

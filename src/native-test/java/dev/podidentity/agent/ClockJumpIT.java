@@ -19,8 +19,8 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * A node whose clock is wrong, and is then set. The agent's wall clock, and not its monotonic one, is moved by libfaketime
- * (Debian's package of that name), without which these tests are skipped.
+ * A node whose clock is wrong and is then corrected. libfaketime (the Debian package of that name) changes the agent's wall
+ * clock but not its monotonic clock; without it these tests are skipped.
  */
 @Timeout(120)
 class ClockJumpIT {
@@ -44,7 +44,7 @@ class ClockJumpIT {
 
     @Test
     void aClockThatIsSetBackTakesTheFailuresThatItCausedWithIt() throws IOException {
-        // Given: EKS Auth refuses signatures that are two hours in the future, whatever the SDK makes of its answer's date
+        // Given: EKS Auth rejects signatures two hours in the future, whatever the SDK makes of the date of the response
         set("+2h");
         emulator.inject(new Fault.ErrorAnswer(403, "InvalidSignatureException", "Signature not yet current"));
         try (AgentProcess agent = AgentProcess.start(emulator, faketime())) {
@@ -55,7 +55,7 @@ class ClockJumpIT {
             set("+0");
             emulator.heal();
 
-            // Then: served within the pause after a failure, for the pod that met it and for another
+            // Then: served within the backoff after a failure, both for the pod that had it and for another
             assertThat(before.status()).isEqualTo(503);
             assertThat(before.body()).contains("clock");
             assertThat(askUntilServed(agent, token)).isEqualTo(200);
@@ -68,7 +68,7 @@ class ClockJumpIT {
         // Given
         set("+0");
         try (AgentProcess agent = AgentProcess.start(emulator, faketime())) {
-            // Issued long ago, as a token that was made a moment ago is not valid yet by a clock that is behind.
+            // Issued long ago, because a new token is not yet valid by a clock that is behind.
             String token = emulator.tokens().mint(emulator.tokens()
                     .request(Emulators.NAMESPACE, Emulators.SERVICE_ACCOUNT, "pod-1")
                     .withIssuedAt(Instant.now().minus(Duration.ofHours(3))));
@@ -96,7 +96,7 @@ class ClockJumpIT {
         }
     }
 
-    /** How far the agent's clock is ahead. */
+    /** Sets how far the agent's clock is ahead. */
     private void set(String error) throws IOException {
         Files.writeString(clock, error + '\n');
     }
@@ -107,7 +107,7 @@ class ClockJumpIT {
         return environment;
     }
 
-    /** What moves the agent's wall clock as a file says; empty where libfaketime is not installed. */
+    /** Returns the environment that sets the agent's wall clock from a file; empty if libfaketime is not installed. */
     static Map<String, String> faketime(Path clock) throws IOException {
         try (Stream<Path> places = Files.find(Path.of("/usr/lib"), 3, (file, attributes) ->
                 file.endsWith("faketime/libfaketime.so.1"))) {

@@ -28,8 +28,8 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.Stream;
 
 /**
- * The cluster of an agent's node: a fake API server over HTTPS, whose authority and a token for which stand in a directory as
- * Kubernetes mounts them into a pod, and an EKS Auth that accepts the same tokens. {@code realcluster} has one with a real API
+ * The cluster of an agent's node: a fake API server over HTTPS, whose authority and token are in a directory as Kubernetes
+ * mounts it into a pod, and an EKS Auth that accepts the same tokens. {@code realcluster} has a cluster with a real API
  * server.
  */
 final class Cluster implements AutoCloseable {
@@ -49,7 +49,7 @@ final class Cluster implements AutoCloseable {
     private final String apiToken;
     private final List<String> reviewed = new CopyOnWriteArrayList<>();
 
-    /** @param directory becomes the directory of the agent's service account */
+    /** @param directory used as the directory of the agent's service account */
     static Cluster start(Path directory) throws IOException, InterruptedException {
         return new Cluster(directory, Certificates.make(directory, "ip:" + AgentProcess.LOOPBACK));
     }
@@ -74,17 +74,17 @@ final class Cluster implements AutoCloseable {
         return api;
     }
 
-    /** Publishes the keys of these algorithms, and no others. */
+    /** Publishes the keys of exactly these algorithms. */
     void publish(Algorithm... algorithms) {
         api.answer(KEYS, 200, eksAuth.tokens().jwks(algorithms));
     }
 
-    /** Has the API server review tokens, as it does from the start. */
+    /** Makes the API server review tokens, as it does initially. */
     void review() {
         api.answer(REVIEWS, request -> request.body().onSuccess(body -> review(request, body)));
     }
 
-    /** Where the agent finds the API server, and who it is there. */
+    /** Returns the flags for the API server and the agent's service account. */
     List<String> flags() {
         return List.of("--api-server", api.url().toString(), "--service-account-path", serviceAccount.toString());
     }
@@ -94,14 +94,14 @@ final class Cluster implements AutoCloseable {
         return known(AgentProcess.start(eksAuth, Map.of("NODE_NAME", NODE), with(flags)));
     }
 
-    /** Starts one that need not find AWS credentials of its own. */
+    /** Starts an agent that may lack its own AWS credentials. */
     AgentProcess launch(Map<String, String> environment, String... flags) {
         Map<String, String> all = new HashMap<>(Map.of("NODE_NAME", NODE));
         all.putAll(environment);
         return known(AgentProcess.launch(eksAuth, all, with(flags)));
     }
 
-    /** Starts one that verifies tokens with the cluster's keys, and waits until it has them. */
+    /** Starts an agent that verifies tokens with the cluster's signing keys, and waits until it has them. */
     AgentProcess verifyingAgent(String... flags) {
         AgentProcess agent = agent(Stream.concat(Stream.of("--token-verification", "jwks"), Stream.of(flags))
                 .toArray(String[]::new));
@@ -109,15 +109,15 @@ final class Cluster implements AutoCloseable {
         return agent;
     }
 
-    /** Waits until an agent has the keys, and verifies with them. */
+    /** Waits until an agent has the signing keys and verifies tokens with them. */
     static void awaitKeys(AgentProcess agent, EksAuthEmulator eksAuth) {
         agent.awaitLine(line -> line.contains("Signing keys loaded"));
         awaitVerified(agent, eksAuth);
     }
 
     /**
-     * Waits until an agent verifies a token in time: the first ones take longer than it waits where its code is cold and the
-     * machine busy, and stand for themselves. Leaves no entry in its cache, as these tokens have no association.
+     * Waits until an agent verifies a token in time: on a busy machine with cold code, the first verifications exceed its
+     * timeout, and such tokens count as separate identities. Adds no cache entry, because these tokens have no association.
      */
     static void awaitVerified(AgentProcess agent, EksAuthEmulator eksAuth) {
         double before = agent.metric(VERIFIED);
@@ -141,17 +141,17 @@ final class Cluster implements AutoCloseable {
         return agent;
     }
 
-    /** What the token of a pod of this node says, to be changed before it is minted. */
+    /** Returns a token request for a pod of this node, for changes before it is minted. */
     TokenRequest request(String namespace, String serviceAccountName, String pod) {
         return eksAuth.tokens().request(namespace, serviceAccountName, pod).withNode(NODE);
     }
 
-    /** The same, of a pod of the service account that has an association. */
+    /** Returns a token request for a pod of the service account that has an association. */
     TokenRequest request(String pod) {
         return request(Emulators.NAMESPACE, Emulators.SERVICE_ACCOUNT, pod);
     }
 
-    /** The same, of a pod that the API server knows. */
+    /** Returns a token request for a pod that exists in the API server. */
     TokenRequest request(Pod pod) {
         return request(pod.getMetadata().getNamespace(), pod.getSpec().getServiceAccountName(), pod.getMetadata().getName())
                 .withPodUid(pod.getMetadata().getUid())
@@ -162,12 +162,12 @@ final class Cluster implements AutoCloseable {
         return eksAuth.tokens().mint(request);
     }
 
-    /** A token of a pod of this node, of the service account that has an association. */
+    /** Returns a token for a pod of this node, of the service account that has an association. */
     String token(String pod) {
         return mint(request(pod));
     }
 
-    /** Tokens of so many pods of the service account that has an association. */
+    /** Returns tokens for this many pods of the service account that has an association. */
     List<String> tokens(int pods) {
         List<String> tokens = new ArrayList<>();
         for (int i = 0; i < pods; i++) {
@@ -195,12 +195,12 @@ final class Cluster implements AutoCloseable {
         api.client().pods().resource(pod).delete();
     }
 
-    /** How often the API server was asked to review a token. */
+    /** Returns how many reviews of a token the API server received. */
     int reviews(String token) {
         return Collections.frequency(reviewed, token);
     }
 
-    /** Says what an API server says of a token. */
+    /** Responds with the review of a token, like an API server. */
     private void review(HttpServerRequest request, Buffer body) {
         JsonObject spec = body.toJsonObject().getJsonObject("spec");
         String token = spec.getString("token");
@@ -229,7 +229,7 @@ final class Cluster implements AutoCloseable {
         return new JsonArray().add(kubernetes.getJsonObject(object).getString(member));
     }
 
-    /** The claims of a token, whoever has signed it. */
+    /** Returns the claims of a token, whoever signed it. */
     static JsonObject claims(String token) {
         byte[] json = Base64.getUrlDecoder().decode(token.split("\\.")[1]);
         return new JsonObject(new String(json, StandardCharsets.UTF_8));

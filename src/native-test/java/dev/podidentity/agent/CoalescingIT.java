@@ -20,7 +20,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/** Many pods at once: how often EKS Auth is asked, and what all of them get. */
+/** Many concurrent pods: the number of calls to EKS Auth, and what the pods receive. */
 class CoalescingIT {
 
     private static final int CLIENTS = 200;
@@ -111,7 +111,7 @@ class CoalescingIT {
         List<RawHttp> clients = connect();
         List<RawHttp.Answer> answers = ask(clients, tokens::get);
         for (int i = 0; i < CLIENTS; i++) {
-            // As an SDK would, where the machine is too slow for one deadline.
+            // Retries like an SDK, because a slow machine may exceed one deadline.
             for (int attempt = 0; attempt < 5 && answers.get(i).status() == 503; attempt++) {
                 answers.set(i, clients.get(i).send(request(tokens.get(i))).answer());
             }
@@ -140,7 +140,7 @@ class CoalescingIT {
         }
         gate.release();
 
-        // Then: whoever comes next has the result, and there has been one call
+        // Then: the next request gets the result, and there was only one call
         agent.awaitLine(line -> line.contains("EKS Auth issued credentials") && line.contains("pod-impatient"));
         assertThat(RawHttp.exchange(agent.port(), request(token)).status()).isEqualTo(200);
         assertThat(emulator.calls()).isOne();
@@ -158,7 +158,7 @@ class CoalescingIT {
         return ask(connect(), tokens);
     }
 
-    /** All requests are sent before the first answer is read. */
+    /** Sends all requests before it reads the first response. */
     private static List<RawHttp.Answer> ask(List<RawHttp> clients, IntFunction<String> tokens) throws IOException {
         for (int i = 0; i < clients.size(); i++) {
             clients.get(i).send(request(tokens.apply(i)));

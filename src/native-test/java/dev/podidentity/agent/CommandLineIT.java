@@ -19,7 +19,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** How the agent starts, and how it stops. */
+/** The agent's startup and shutdown. */
 class CommandLineIT {
 
     @Test
@@ -135,7 +135,7 @@ class CommandLineIT {
         }
     }
 
-    /** On a JVM the heap is as large as the machine's memory makes it. */
+    /** Only for the native executable: on a JVM the maximum heap depends on the machine's memory. */
     @Test
     @EnabledIfSystemProperty(named = "agent.executable", matches = ".+")
     void whoFollowsTheAdviceAboutTheHeapIsNotGivenItAgain() {

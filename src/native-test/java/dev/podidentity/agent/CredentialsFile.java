@@ -5,7 +5,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** The agent's own credentials in a shared credentials file, which may be half written. */
+/** The agent's own credentials in a shared credentials file, which may be incomplete. */
 final class CredentialsFile {
 
     private static final String SECRET_KEY = "aws_secret_access_key = ";
@@ -28,12 +28,12 @@ final class CredentialsFile {
         Files.writeString(path, whole);
     }
 
-    /** As if it ended before the secret key. */
+    /** Writes the file as if it ended before the secret key. */
     void writeWithoutSecretKey() throws IOException {
         Files.writeString(path, whole.substring(0, whole.indexOf(SECRET_KEY) + SECRET_KEY.length() / 2));
     }
 
-    /** As if it ended within the secret key: what is there looks good, and EKS Auth does not accept it. */
+    /** Writes the file as if it ended within the secret key: it looks complete, but EKS Auth rejects the credentials. */
     void writeHalfOfTheSecretKey() throws IOException {
         Files.writeString(path, whole.substring(0, whole.indexOf(SECRET_KEY) + SECRET_KEY.length() + 20));
     }

@@ -21,7 +21,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What the credentials listener answers, request by request. */
+/** The responses of the credentials listener to various requests. */
 class CredentialsRouteIT {
 
     private static final String HOST = "Host: 169.254.170.23";
@@ -36,7 +36,7 @@ class CredentialsRouteIT {
         emulator = Emulators.start();
         agent = AgentProcess.start(emulator, "--allowed-hosts", "agent.internal");
         token = Emulators.token(emulator, "demo-0");
-        // The first call on a cold JVM is slow, and not what is tested here.
+        // Not under test: the first call on a cold JVM is slow.
         RawHttp.askAsSdk(agent.port(), token);
     }
 

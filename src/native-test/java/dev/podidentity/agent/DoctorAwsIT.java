@@ -30,7 +30,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** {@code doctor} beside services that answer as those of AWS do, with and without faults. */
+/** {@code doctor} with stand-ins for AWS services, with and without faults. */
 class DoctorAwsIT {
 
     private static final String SECRET_KEY = "secret-access-key-of-the-node";
@@ -272,7 +272,7 @@ class DoctorAwsIT {
                 .noneSatisfy(line -> assertThat(line).contains("shop/other"));
     }
 
-    /** Two pages, the second of which has the association. */
+    /** Responds with two pages, the second of which contains the association. */
     private static void associations(HttpServerRequest request) {
         String answer;
         if (request.path().endsWith("/a-2")) {
@@ -288,7 +288,7 @@ class DoctorAwsIT {
         request.response().putHeader("Content-Type", "application/json").end(answer);
     }
 
-    /** IAM answers in XML, but in JSON if it is asked to. */
+    /** IAM responds in XML by default, and in JSON on request. */
     private static void role(HttpServerRequest request, String trust) {
         String policy = URLEncoder.encode(trust, StandardCharsets.UTF_8);
         if (String.valueOf(request.getHeader("Accept")).contains("application/json")) {

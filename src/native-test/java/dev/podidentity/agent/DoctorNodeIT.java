@@ -74,7 +74,7 @@ class DoctorNodeIT {
                 .anyMatch(line -> line.equals("ok    health              The agent is alive and ready"));
     }
 
-    /** What is done to a node that serves, the check that sees it, and what the check reports. */
+    /** Returns what breaks a working node, the check that detects it, and what the check reports. */
     static Stream<Arguments> faults() {
         return Stream.of(
                 fault("link set " + LINK + " down", "link", "fail: The link " + LINK + " is down. Run"),
@@ -115,7 +115,7 @@ class DoctorNodeIT {
         List<String> lines = diagnose().of(check);
         assertThat(lines).anySatisfy(line -> assertThat(line).contains(reported));
 
-        // When: the remedy that a line names is applied
+        // When: the remedies that the lines name are applied
         lines.stream().filter(line -> line.contains(": ip ")).map(line -> line.substring(line.indexOf(": ip ") + 5)).forEach(node::ip);
         place.initialize();
 
@@ -284,7 +284,7 @@ class DoctorNodeIT {
         assertThat(diagnosis.exitCode()).isEqualTo(exitCode);
     }
 
-    /** No resolver answers in this namespace. */
+    /** There is no resolver in this namespace. */
     @ParameterizedTest
     @CsvSource({
         "us-west-2, eks-auth.us-west-2.api.aws, private DNS for api.aws is missing",
@@ -313,7 +313,7 @@ class DoctorNodeIT {
                 List.of(place.emulator().secretAccessKey()));
     }
 
-    /** Gives the node a neighbour that is IMDS. */
+    /** Gives the node a neighbor that acts as IMDS. */
     private void imds(int hopLimit, boolean versionOne) throws IOException {
         NetworkNamespace instance = NetworkNamespace.create();
         opened.add(instance);

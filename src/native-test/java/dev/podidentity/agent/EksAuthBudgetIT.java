@@ -16,7 +16,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** What one pod can have the agent ask of EKS Auth, whose quota is the account's. */
+/** How many calls to EKS Auth one pod can cause, given that the quota is that of the account. */
 @Timeout(120)
 class EksAuthBudgetIT {
 
@@ -24,7 +24,7 @@ class EksAuthBudgetIT {
     private static final String OTHER = "127.0.0.3";
     private static final String BYSTANDER = "127.0.0.4";
     private static final int CONNECTIONS = 60;
-    /** All of a round together are within what the requests of one source may take. */
+    /** Keeps the requests of a round within the limit of one source. */
     private static final int PIPELINED = 5;
     private static final int ROUNDS = 12;
     private static final int REQUESTS = ROUNDS * CONNECTIONS * PIPELINED;
@@ -46,7 +46,7 @@ class EksAuthBudgetIT {
     void thousandsOfMadeUpTokensAtOnceCostAHundredCallsAndTenASecond() throws IOException {
         try (AgentProcess agent = AgentProcess.start(emulator);
                 Bystander bystander = Bystander.of(agent, BYSTANDER, Emulators.token(emulator, "bystander"))) {
-            // Given: none is refused before hundreds are under way
+            // Given: no call is refused before hundreds are in flight
             emulator.resetCounts();
             emulator.inject(new Fault.Latency(Duration.ofMillis(200)));
 
@@ -90,7 +90,7 @@ class EksAuthBudgetIT {
     @Test
     void manyPodsOfOneAddressAreServedAllTheSame() throws IOException {
         try (AgentProcess agent = AgentProcess.start(emulator)) {
-            // Given: as many as a node has, which ask from the node's own address
+            // Given: as many tokens as a node has pods, all from the node's own address
             emulator.inject(new Fault.Latency(Duration.ofMillis(20)));
             List<String> tokens = new ArrayList<>();
             List<RawHttp> pods = new ArrayList<>();
@@ -99,7 +99,7 @@ class EksAuthBudgetIT {
                 pods.add(RawHttp.from(OTHER, AgentProcess.LOOPBACK, agent.port()).send(request(tokens.get(i))));
             }
 
-            // Then: at once, or at a retry where the agent is cold
+            // Then: immediately, or after a retry if the agent is cold
             for (int i = 0; i < 250; i++) {
                 try (RawHttp pod = pods.get(i)) {
                     RawHttp.Answer answer = pod.answer();
@@ -115,7 +115,7 @@ class EksAuthBudgetIT {
         return 101 + 10 * (int) Duration.between(began, Instant.now()).plusSeconds(1).toSeconds();
     }
 
-    /** Sends thousands of tokens that nobody has issued, hundreds at a time; returns all answers. */
+    /** Sends thousands of forged tokens, hundreds at a time; returns all responses. */
     private List<RawHttp.Answer> attack(AgentProcess agent) throws IOException {
         String genuine = Emulators.token(emulator, "victim");
         String unsigned = genuine.substring(0, genuine.lastIndexOf('.') + 1);

@@ -25,7 +25,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** What a pod sees of each trouble with EKS Auth. */
+/** What a pod sees of each kind of failure of EKS Auth. */
 class EksAuthTroubleIT {
 
     private static EksAuthEmulator emulator;
@@ -36,7 +36,7 @@ class EksAuthTroubleIT {
     static void start() throws IOException {
         emulator = Emulators.start();
         agent = AgentProcess.start(emulator, "--attempt-timeout", "2s", "--flight-timeout", "6s");
-        // The first call on a cold JVM is slow, and not what is tested here.
+        // Not under test: the first call on a cold JVM is slow.
         RawHttp.askAsSdk(agent.port(), newToken());
     }
 
@@ -122,7 +122,7 @@ class EksAuthTroubleIT {
             Instant began = Instant.now();
             RawHttp.Answer answer = ask(token);
 
-            // Then: not from memory, so that an SDK's tries last
+            // Then: not answered from memory, so that an SDK's retries last longer
             assertThat(Duration.between(began, Instant.now())).as(what).isGreaterThan(Duration.ofMillis(850));
             assertThat(answer.status()).as(what).isEqualTo(503);
             assertThat(answer.header("content-type")).contains("application/json");
@@ -151,7 +151,7 @@ class EksAuthTroubleIT {
         emulator.inject(new Fault.Reset());
         emulator.whenCalls(1).thenRunAsync(emulator::heal, CompletableFuture.delayedExecutor(5, TimeUnit.SECONDS));
 
-        // When: with no pause between them
+        // When: without a pause between them
         int status = 503;
         for (int i = 0; i < tries && status == 503; i++) {
             status = exchange(agent.port(), request).status();
@@ -297,7 +297,7 @@ class EksAuthTroubleIT {
             assertThat(exchange(refused.port("probes"), request("GET", "/readyz", "Host: x")).status()).isEqualTo(200);
             refused.awaitLine(line -> line.contains("EKS Auth rejects the calls of the agent itself") && line.contains(remedy));
 
-            // Then: a pod that has some keeps them, though they cannot be renewed
+            // Then: a pod with cached credentials keeps them, although they cannot be renewed
             assertThat(exchange(refused.port(), request(served)).status()).isEqualTo(200);
             refused.awaitLine(line -> line.contains("No credentials from EKS Auth") && line.contains("renewal"));
             assertThat(exchange(refused.port(), request(served)).status()).isEqualTo(200);

@@ -16,7 +16,7 @@ public final class Emulators {
         return emulator;
     }
 
-    /** A new token of a pod of the associated service account. */
+    /** Returns a new token for a pod of the associated service account. */
     public static String token(EksAuthEmulator emulator, String pod) {
         return emulator.tokens().mint(NAMESPACE, SERVICE_ACCOUNT, pod);
     }

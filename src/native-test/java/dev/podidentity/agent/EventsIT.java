@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/** What {@code kubectl describe pod} shows of a pod that gets no credentials. */
+/** What {@code kubectl describe pod} shows for a pod that gets no credentials. */
 @Timeout(60)
 class EventsIT {
 
@@ -45,7 +45,7 @@ class EventsIT {
         cluster.eksAuth().heal();
     }
 
-    /** A pod in a namespace that no other test uses. */
+    /** Returns a pod in a namespace that no other test uses. */
     private static TokenRequest pod(String serviceAccount) {
         return cluster.request("ns-" + UUID.randomUUID(), serviceAccount, "cart-1");
     }
@@ -58,7 +58,7 @@ class EventsIT {
         }
     }
 
-    /** The Events of a pod's namespace, once all that the agent had to say before this are there. */
+    /** Returns the Events in a pod's namespace, once all earlier Events of the agent have arrived. */
     private static List<Event> events(TokenRequest pod) throws IOException {
         TokenRequest last = pod("last");
         RawHttp.askAsSdk(agent.port(), cluster.mint(last));
@@ -164,7 +164,7 @@ class EventsIT {
 
     @Test
     void anApiServerThatHasJustStartedGetsItWithinSeconds() throws IOException {
-        // Given: it refuses everybody until it has read the roles
+        // Given: an API server that refuses everyone until it has read the roles
         TokenRequest pod = pod("cart");
         String path = "/api/v1/namespaces/" + pod.namespace() + "/events";
         cluster.api().answer(path, request -> {

@@ -6,14 +6,14 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 
-/** A program that has been run to its end. */
+/** The result of a program that has ended. */
 record Finished(int exitCode, String output) {
 
     /**
-     * Runs it.
+     * Runs a program to its end.
      *
-     * @param log takes what it writes
-     * @throws IOException if there is no such program, or it takes longer than it may
+     * @param log receives its output
+     * @throws IOException if there is no such program, or it exceeds the timeout
      */
     static Finished run(ProcessBuilder program, Path log, Duration patience) throws IOException, InterruptedException {
         Process process = program.redirectErrorStream(true).redirectOutput(log.toFile()).start();

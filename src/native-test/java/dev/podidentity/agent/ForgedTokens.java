@@ -11,40 +11,40 @@ import org.jose4j.jws.JsonWebSignature;
 import org.jose4j.keys.HmacKey;
 import org.jose4j.lang.JoseException;
 
-/** What somebody can make of a pod's token, or of what a token says, without the cluster's private keys. */
+/** Forges tokens from a pod's token or its claims, without the cluster's private keys. */
 public final class ForgedTokens {
 
-    /** The forger's own. */
+    /** The forger's own key. */
     private final RsaJsonWebKey own;
 
     public ForgedTokens() throws JoseException {
         own = RsaJwkGenerator.generateJwk(2048);
     }
 
-    /** A token with its claims changed, and the signature that it had. */
+    /** Returns a token with other claims and the original signature. */
     public static String withClaims(String token, JsonObject claims) {
         String[] parts = token.split("\\.");
         return parts[0] + '.' + encode(claims) + '.' + parts[2];
     }
 
-    /** A token with its header changed, and the signature that it had. */
+    /** Returns a token with another header and the original signature. */
     public static String withHeader(String token, JsonObject header) {
         return encode(header) + token.substring(token.indexOf('.'));
     }
 
-    /** The same bytes of a signature in another text: the last character has bits that nobody needs. */
+    /** Returns a token whose signature has the same bytes in another encoding: the last character has unused bits. */
     public static String withSpareBits(String token) {
         char last = token.charAt(token.length() - 1);
         return token.substring(0, token.length() - 1) + (char) (last + 1);
     }
 
-    /** What a token says, with no signature that anybody would have to make. */
+    /** Returns the claims of a token with a signature that needs no key. */
     public static String unsigned(String token, String algorithm, String signature) {
         JsonObject header = header(token).put("alg", algorithm);
         return encode(header) + '.' + token.split("\\.")[1] + '.' + signature;
     }
 
-    /** What a token says, with an HMAC keyed with a public key as it is published. */
+    /** Returns the claims of a token with an HMAC keyed with the published text of a public key. */
     public static String keyedWith(String token, String publicKey) throws JoseException {
         JsonWebSignature signature = of(token);
         signature.setAlgorithmHeaderValue("HS256");
@@ -53,14 +53,14 @@ public final class ForgedTokens {
         return signature.getCompactSerialization();
     }
 
-    /** What a token says, signed by the forger. */
+    /** Returns the claims of a token, signed with the forger's key. */
     public String signed(String token, String keyId) throws JoseException {
         JsonWebSignature signature = of(token);
         signature.setKeyIdHeaderValue(keyId);
         return signed(signature);
     }
 
-    /** The same, with the forger's public key beside it. */
+    /** Returns the claims of a token, signed with the forger's key, with the public key in the header. */
     public String signedWithKeyInHeader(String token) throws JoseException {
         JsonWebSignature signature = of(token);
         signature.setJwkHeader(PublicJsonWebKey.Factory.newPublicJwk(own.toParams(OutputControlLevel.PUBLIC_ONLY)));

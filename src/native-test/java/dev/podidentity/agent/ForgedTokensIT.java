@@ -22,7 +22,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** A pod that wants another pod's credentials, which are there, and shared by all who prove who they are. */
+/** A pod that tries to get another pod's credentials, which are cached and shared by all pods that prove their identity. */
 class ForgedTokensIT {
 
     private static final String INVALID = "InvalidTokenException";
@@ -35,10 +35,10 @@ class ForgedTokensIT {
     private static ForgedTokens forger;
     private static Cluster cluster;
     private static AgentProcess agent;
-    /** The victim's; it has been used, so that its credentials are in the cache. */
+    /** The victim's token, which has been used, so that its credentials are in the cache. */
     private static TokenRequest victim;
     private static String victimsCredentials;
-    /** The attacker's own, which is genuine. */
+    /** The attacker's own token, which is genuine. */
     private static String own;
 
     @BeforeAll
@@ -67,7 +67,7 @@ class ForgedTokensIT {
         return RawHttp.exchange(agent.port(), RawHttp.request(token));
     }
 
-    /** What it does, the token, and the answer: status, code and message. */
+    /** Returns the kind of attack, the token, and the expected status, code and message. */
     static Stream<Arguments> forgeries() throws JoseException {
         String genuine = cluster.mint(victim);
         JsonObject claims = Cluster.claims(genuine);
@@ -137,7 +137,7 @@ class ForgedTokensIT {
         assertThat(ask(cluster.mint(victim)).body()).as("the victim's are as they were").isEqualTo(victimsCredentials);
     }
 
-    /** Signed by the cluster and good at EKS Auth, but stolen. */
+    /** The token is signed by the cluster and valid at EKS Auth, but stolen. */
     @Test
     void aTokenOfAPodOfAnotherNodeIsForbiddenHere() throws IOException {
         // Given
@@ -156,7 +156,10 @@ class ForgedTokensIT {
                 && line.contains("\"podNode\":\"node-2\"") && line.contains("\"pod\":\"victim\""));
     }
 
-    /** The API server may have a second issuer, which signs with the same keys: whether EKS Auth takes it, EKS Auth knows. */
+    /**
+     * The API server may have a second issuer that signs with the same keys; only EKS Auth knows whether it accepts that
+     * issuer.
+     */
     @Test
     void aTokenOfAnotherIssuerUnderTheClustersKeyStandsForItselfAndEksAuthJudgesIt() throws IOException {
         // Given
@@ -166,7 +169,7 @@ class ForgedTokensIT {
         // When
         RawHttp.Answer answer = RawHttp.askAsSdk(agent.port(), token);
 
-        // Then: this one does not
+        // Then: this token gets none
         assertThat(answer.status()).isEqualTo(400);
         assertThat(new JsonObject(answer.body()).getString("Message")).startsWith("EKS Auth does not accept the token");
         assertThat(cluster.eksAuth().calls(token)).isOne();
@@ -174,7 +177,7 @@ class ForgedTokensIT {
         assertThat(ask(cluster.mint(victim)).body()).as("the victim's are as they were").isEqualTo(victimsCredentials);
     }
 
-    /** Others take it for the same token; but then one token would be several. */
+    /** Other verifiers treat it as the same token; but then one token would have several cache keys. */
     @Test
     void anotherTextOfTheSameSignatureIsNoToken() throws IOException {
         RawHttp.Answer answer = ask(ForgedTokens.withSpareBits(cluster.mint(victim)));

@@ -7,10 +7,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ThreadLocalRandom;
 
-/** Ports that nothing listens on, for processes that must be told theirs. */
+/** Finds free ports for processes that must be told their port. */
 public final class FreePorts {
 
-    /** Below the ports that clients get: a client that tries and tries would in the end connect to itself there. */
+    /** Below the ephemeral ports: a client that keeps retrying on such a port would eventually connect to itself. */
     private static final int LOWEST = 20_000;
     private static final int HIGHEST = 30_000;
     private static final int HIGHEST_FIRST = 29_000;
@@ -21,7 +21,7 @@ public final class FreePorts {
         return take(1).get(0);
     }
 
-    /** Different ones. The search begins anywhere, so that several processes that look at one time find different ones. */
+    /** Returns distinct ports. The search starts at a random port, so that concurrent processes find different ones. */
     public static List<Integer> take(int count) throws IOException {
         List<ServerSocket> sockets = new ArrayList<>();
         try {

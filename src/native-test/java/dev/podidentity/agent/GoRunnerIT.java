@@ -15,7 +15,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The native executable, started by the name of Kubernetes' go-runner. */
+/** The native executable, started under the name of Kubernetes' go-runner. */
 class GoRunnerIT {
 
     private static final String VERSION = "eks-pod-identity-agent \\d+\\.\\d+\\.\\d+.*\\n";

@@ -18,8 +18,8 @@ import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * Clients that never try anything twice: half keep their connections for as long as they may, half have a new one for each
- * request, of both address families. Beside them the probes and metrics are asked.
+ * Clients that never retry: half of them keep their connections as long as possible, half use a new connection for each
+ * request, over both address families. Other clients read the probes and metrics.
  */
 final class HandoverClients implements AutoCloseable {
 
@@ -28,7 +28,7 @@ final class HandoverClients implements AutoCloseable {
     private static final int THREADS = 8;
     private static final Duration PATIENCE = Duration.ofSeconds(60);
     private static final int PAUSE_MILLIS = 20;
-    /** Kept connections are used now and then, the one more often than the other. */
+    /** Persistent connections are used now and then, some more often than others. */
     private static final int KEPT_PAUSE_MILLIS = 40;
     private static final int OPERATIONS_PAUSE_MILLIS = 200;
 
@@ -55,7 +55,7 @@ final class HandoverClients implements AutoCloseable {
         threads.scheduleWithFixedDelay(client, 0, pause, TimeUnit.MILLISECONDS);
     }
 
-    /** Waits until each client has made so many requests more. */
+    /** Waits until each client has completed this many further requests. */
     void awaitRounds(int rounds) {
         try {
             CompletableFuture.allOf(clients.stream().map(client -> client.more(rounds)).toArray(CompletableFuture[]::new))
@@ -67,7 +67,7 @@ final class HandoverClients implements AutoCloseable {
         }
     }
 
-    /** Asks no more; what is under way is finished. */
+    /** Stops new requests; requests in flight are completed. */
     void stop() {
         threads.shutdown();
         try {
@@ -79,7 +79,7 @@ final class HandoverClients implements AutoCloseable {
         }
     }
 
-    /** What a client without retries would have failed with. */
+    /** Returns the failures that clients without retries would have seen. */
     List<String> problems() {
         return List.copyOf(problems);
     }

@@ -53,7 +53,7 @@ class HandoverIT {
         return new ServerSocket(0, 1, InetAddress.getByName(AgentProcess.LOOPBACK));
     }
 
-    /** A JVM cannot send new connections elsewhere, and loses a few. */
+    /** Only for the native executable: a JVM cannot direct new connections elsewhere, and loses a few. */
     @Test
     @EnabledIfSystemProperty(named = "agent.executable", matches = ".+")
     void noClientNoticesThatAgentsTakeOverFromOneAnother() {
@@ -168,11 +168,11 @@ class HandoverIT {
         // Given
         AgentProcess old = agent();
 
-        // When: while it starts
+        // When: killed during its startup
         AgentProcess killed = add(AgentProcess.run(
                 AgentProcess.environment(emulator), "server", "--cluster-name", emulator.clusterName()));
         killed.kill();
-        // When: while both listen
+        // When: killed while both listen
         AgentProcess second = agent();
         awaitListening(second);
         second.kill();
@@ -209,7 +209,7 @@ class HandoverIT {
         }
     }
 
-    /** Until it is killed, the kernel gives it some of the new connections. */
+    /** Until the hanging agent is killed, the kernel gives it some of the new connections. */
     @Test
     void anOldAgentThatHangsIsReplaced() throws IOException {
         // Given
@@ -226,7 +226,7 @@ class HandoverIT {
         }
     }
 
-    /** One that has been started anew in its container is the newer one, though the other was to take over from it. */
+    /** An agent that was restarted in its container is the newer one, although the other was meant to take over from it. */
     @Test
     @EnabledIfSystemProperty(named = "agent.executable", matches = ".+")
     void anAgentThatJoinedLaterLeavesToTheOneThatWasThereBefore() {

@@ -4,21 +4,21 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 
-/** What an attacker has open, and sends over it: each attack is to cost the agent as much as one can. */
+/** An attacker's connections and what it sends over them; each attack aims to cost the agent as much as possible. */
 public final class HostileConnections implements AutoCloseable {
 
     private static final String BEGUN = "GET /v1/credentials HTTP/1.1\r\nHost: 169.254.170.23\r\n";
 
     private final List<RawHttp> open = new ArrayList<>();
 
-    /** Heads of thousands of lines with nothing in them. */
+    /** Sends request heads of thousands of empty lines. */
     public void sendHeadersInLittlePieces(int port, int times, String... sources) throws IOException {
         for (int i = 0; i < times; i++) {
             open(sources[i % sources.length], port).sendUntilRefused(BEGUN + "a:\r\n".repeat(7_900), 1);
         }
     }
 
-    /** Large heads that end, with forged tokens, each of which is answered; the answers' status codes. */
+    /** Sends large, complete heads with forged tokens, each of which gets a response; returns the status codes. */
     public List<Integer> sendForgedTokens(int port, int times, String token, String source) throws IOException {
         List<Integer> statuses = new ArrayList<>();
         String unsigned = token.substring(0, token.lastIndexOf('.') + 1);
@@ -33,7 +33,7 @@ public final class HostileConnections implements AutoCloseable {
         return statuses;
     }
 
-    /** Many requests on each connection, none of whose answers is read. */
+    /** Sends many requests on each connection, and reads no responses. */
     public void readNoAnswers(int port, int times, String token, String... sources) throws IOException {
         for (int i = 0; i < times; i++) {
             for (String source : sources) {
@@ -42,7 +42,7 @@ public final class HostileConnections implements AutoCloseable {
         }
     }
 
-    /** Large heads that never end. */
+    /** Sends large heads that never end. */
     public void finishNoHeads(int port, int times, String... sources) throws IOException {
         for (int i = 0; i < times; i++) {
             for (String source : sources) {
@@ -51,7 +51,7 @@ public final class HostileConnections implements AutoCloseable {
         }
     }
 
-    /** Connections that ask for credentials and are reset at once. */
+    /** Opens connections that request credentials and are reset at once. */
     public void resetAtOnce(int port, int times, String token, String source) throws IOException {
         for (int i = 0; i < times; i++) {
             try (RawHttp http = RawHttp.from(source, AgentProcess.LOOPBACK, port)) {

@@ -12,8 +12,8 @@ import java.util.List;
 import java.util.Random;
 
 /**
- * A pod that sends what no SDK sends, some tens of times a second: forged tokens, heads that never end or are too large,
- * garbage, and connections that it closes at once; or one that holds as many connections as it can get.
+ * A pod that sends what no SDK sends, some tens of times per second: forged tokens, heads that never end or are too large,
+ * garbage, and connections that it closes at once. Alternatively, a pod that holds as many connections as it can get.
  */
 final class HostilePod implements AutoCloseable {
 
@@ -44,14 +44,14 @@ final class HostilePod implements AutoCloseable {
         this.net = vertx.createNetClient(new NetClientOptions().setLocalAddress(source).setConnectTimeout(1_000));
     }
 
-    /** One that says what no SDK says. */
+    /** Returns a pod that sends what no SDK sends. */
     static HostilePod abusive(String source, int port, long seed, SdkClients clients, List<SdkClients.Pod> victims) {
         HostilePod pod = new HostilePod(source, port, seed);
         pod.vertx.setPeriodic(ACT_EVERY_MILLIS, timer -> pod.abuse(source, clients, victims));
         return pod;
     }
 
-    /** One that holds connections, some more each time. */
+    /** Returns a pod that holds connections, a few more each time. */
     static HostilePod greedy(String source, int port, long seed) {
         HostilePod pod = new HostilePod(source, port, seed);
         pod.vertx.setPeriodic(ACT_EVERY_MILLIS, timer -> pod.hold(""));
@@ -68,7 +68,7 @@ final class HostilePod implements AutoCloseable {
         clients.askOnce(new SdkClients.Pod(victim.client().forged(source), forged(victim.token(), other.token())));
     }
 
-    /** What one pod's token says with the signature of another's, or with its own, one bit of which is wrong. */
+    /** Returns the claims of one pod's token with the signature of another's, or with its own after one bit is changed. */
     private static String forged(String token, String other) {
         String signature = token.equals(other)
                 ? (token.charAt(token.lastIndexOf('.') + 1) == 'A' ? "B" : "A") + token.substring(token.lastIndexOf('.') + 2)

@@ -14,8 +14,8 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
 /**
- * A pod that attacks the agent harms itself: while it does, another pod gets its cached credentials and the kubelet its
- * answers, each in time ({@link Bystander}), and afterwards the agent has what it had before.
+ * A pod that attacks the agent only harms itself: during the attack, another pod gets its cached credentials and the kubelet
+ * its probe responses in time ({@link Bystander}), and afterwards the agent holds no more than before.
  */
 @Timeout(180)
 @EnabledIfSystemProperty(named = "agent.executable", matches = ".+", disabledReason = "only the executable has its memory")
@@ -24,7 +24,7 @@ class HostilePodIT {
     private static final String HOSTILE = "127.0.0.2";
     private static final String ALSO_HOSTILE = "127.0.0.3";
     private static final String GOOD = "127.0.0.4";
-    /** More than the garbage of an attack, and less than the heap's maximum. */
+    /** More than the garbage of an attack, and less than the maximum heap. */
     private static final long SOME_KIB = 24 * 1024;
     /** Descriptors that come and go without an attack: a scrape, calls to EKS Auth. */
     private static final int SOME_DESCRIPTORS = 16;
@@ -94,7 +94,7 @@ class HostilePodIT {
         }
     }
 
-    /** Attacks while a bystander asks, lets it ask on for a while, and looks at what the agent holds when all is over. */
+    /** Attacks while a bystander sends requests, lets it continue for a while, and then checks what the agent holds. */
     private static void attack(AgentProcess agent, Attack attack) throws IOException {
         try (Bystander bystander = Bystander.of(agent, GOOD, Emulators.token(emulator, "pod-good"))) {
             bystander.asks(10);

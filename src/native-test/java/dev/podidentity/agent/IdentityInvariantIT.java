@@ -31,8 +31,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
- * No request receives an entry that was fetched for another identity: many pods, forgers and thieves at once, while pods
- * die, EKS Auth fails and the API server goes and comes. What EKS Auth's stand-in issues says whose it is.
+ * No request receives an entry that was fetched for another identity, although there are many pods, forgers and thieves,
+ * pods are deleted, EKS Auth fails and the API server comes and goes. The credentials from the EKS Auth emulator name their
+ * owner.
  */
 @Timeout(120)
 class IdentityInvariantIT {
@@ -47,7 +48,7 @@ class IdentityInvariantIT {
 
     private final ExecutorService clients = Executors.newFixedThreadPool(CLIENTS + 1);
     private final List<Pod> pods = new CopyOnWriteArrayList<>();
-    /** The UIDs of pods that were refused once as they are gone: they are to be refused from then on. */
+    /** The UIDs of pods that were rejected once because they are gone, and that must be rejected from then on. */
     private final Set<String> gone = ConcurrentHashMap.newKeySet();
     private Cluster cluster;
     private ForgedTokens forger;
@@ -87,7 +88,7 @@ class IdentityInvariantIT {
             tasks.add(() -> disturb(new Random(-seed)));
             int served = 0;
             for (Future<Integer> task : clients.invokeAll(tasks)) {
-                // Throws what a client has found.
+                // Throws what a client found.
                 served += task.get();
             }
 
@@ -97,7 +98,7 @@ class IdentityInvariantIT {
         }
     }
 
-    /** What a node's pods do, some of which are up to no good. */
+    /** Sends requests as a node's pods do, some of which are malicious. */
     private int ask(AgentProcess agent, boolean byPod, Random random) throws IOException, JoseException {
         int served = 0;
         try (RawHttp http = new RawHttp(agent.port())) {
@@ -125,7 +126,7 @@ class IdentityInvariantIT {
         return served;
     }
 
-    /** A token that must not get anything; empty if it is to be the genuine one. */
+    /** Returns a token that must get nothing; empty for the genuine token. */
     private String forged(TokenRequest victim, int kind) throws JoseException {
         Pod other = pods.get(0);
         return switch (kind) {
@@ -137,7 +138,7 @@ class IdentityInvariantIT {
         };
     }
 
-    /** What happens around the agent. */
+    /** Causes events around the agent. */
     private int disturb(Random random) {
         for (int step = 0; step < STEPS / 5; step++) {
             switch (random.nextInt(6)) {
@@ -146,7 +147,7 @@ class IdentityInvariantIT {
                 case 2 -> cluster.eksAuth().inject(new Fault.Latency(Duration.ofMillis(100)), 3);
                 case 3 -> cluster.delete(pods.get(random.nextInt(pods.size())));
                 case 4 -> {
-                    // Its pods start anew, each under the name of one that may be gone.
+                    // Its pods restart, each under a name that may have belonged to a deleted pod.
                     int index = random.nextInt(pods.size());
                     Pod old = pods.get(index);
                     cluster.delete(old);

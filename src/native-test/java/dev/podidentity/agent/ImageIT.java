@@ -26,22 +26,22 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * The image, run as a container runtime runs it on a node: its own root, which is read-only; a network of its own with
- * the loopback link only; a user, a bounding set and {@code no_new_privs} as {@code kubernetes/base} asks for them.
+ * The image, run as by a container runtime on a node: with its own read-only root, its own network with only the loopback
+ * link, and the user, the bounding set and {@code no_new_privs} of {@code kubernetes/base}.
  */
 class ImageIT {
 
     private static final int NET_BIND_SERVICE = 10;
     private static final int NET_ADMIN = 12;
 
-    /** What containerd leaves a container that asks for nothing, which includes {@link #NET_BIND_SERVICE}. */
+    /** The capabilities that containerd leaves to a container by default, which include {@link #NET_BIND_SERVICE}. */
     private static final List<Integer> RUNTIME_DEFAULT = List.of(0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31);
 
     private static final String SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
     private static final List<String> TOOLS =
             List.of("capsh", "curl", "getcap", "ip", "mount", "nsenter", "tar", "unshare");
 
-    /** What a runtime does before it starts a container. The mounts go with the process. */
+    /** What a runtime does before it starts a container. The mounts end with the process. */
     private static final String CONTAINER = """
             set -e
             root=$1
@@ -111,7 +111,8 @@ class ImageIT {
 
     @Test
     void runsWhereTheFilesCapabilityCannotBeHad() {
-        // Were the capabilities effective, the kernel would refuse to run the file as an init container with only NET_ADMIN.
+        // If the capabilities were effective, the kernel would refuse to run the file as an init container with only
+        // NET_ADMIN.
         try (AgentProcess agent = container(0, NET_ADMIN, "version")) {
             assertThat(agent.awaitExit()).isZero();
             assertThat(agent.output()).singleElement().asString().startsWith("eks-pod-identity-agent ");
@@ -160,7 +161,7 @@ class ImageIT {
         }
     }
 
-    /** With nothing changed but the image: both containers run as the image's user, and their commands are go-runner's. */
+    /** With only the image changed: both containers run as the image's user, and their commands are those of go-runner. */
     @Test
     void takesTheReferencesPlaceInItsOwnChart() {
         try (NetworkNamespace node = NetworkNamespace.create()) {
@@ -191,7 +192,7 @@ class ImageIT {
         }
     }
 
-    /** Starts what the reference's chart has as command and arguments, in a container that may gain privileges. */
+    /** Starts the command and arguments of the reference's chart, in a container that may escalate privileges. */
     private static AgentProcess referencesContainer(NetworkNamespace node, List<Integer> capabilities, String... arguments) {
         List<String> command = new ArrayList<>(
                 node.inside("unshare", "--mount", "sh", "-c", CONTAINER, "sh", root.toString()));
@@ -210,7 +211,7 @@ class ImageIT {
                 List.of("unshare", "--net", "--mount", "sh", "-c", CONTAINER, "sh", root.toString()));
         command.add("--drop=" + numbers(allCapabilities().stream().filter(each -> each != capability)));
         command.addAll(List.of("--keep=1", "--groups=", "--gid=" + user, "--uid=" + user));
-        // A runtime leaves the capabilities in the process's sets; it is the kernel that takes them from a user at exec.
+        // A runtime leaves the capabilities in the process's sets; the kernel removes them from a non-root user at exec.
         command.addAll(List.of("--caps=" + capability + "=ep", "--no-new-privs", "--shell=/eks-pod-identity-agent", "--"));
         command.addAll(List.of(arguments));
         return AgentProcess.run(command, ENVIRONMENT);
@@ -236,13 +237,13 @@ class ImageIT {
         }
     }
 
-    /** Asks from the agent's own network. */
+    /** Sends a GET request from the agent's own network. */
     private static String get(AgentProcess agent, String url) {
         return output("nsenter", "--target", Long.toString(agent.pid()), "--net",
                 "curl", "--silent", "--show-error", "--fail", "--max-time", "10", url);
     }
 
-    /** Asks from the agent's own network; gives the answer's body, and its status in a line of its own. */
+    /** Sends a request from the agent's own network; returns the body, and the status on a line of its own. */
     private static String ask(AgentProcess agent, String url) {
         return output("nsenter", "--target", Long.toString(agent.pid()), "--net",
                 "curl", "--silent", "--show-error", "--max-time", "10", "--write-out", "\n%{http_code}", url);
@@ -256,7 +257,7 @@ class ImageIT {
         return Stream.of(SYSTEM_PATH.split(":")).anyMatch(directory -> Files.isExecutable(Path.of(directory, tool)));
     }
 
-    /** The output of a command that must succeed. */
+    /** Returns the output of a command that must succeed. */
     private static String output(String... command) {
         Process process = start(command);
         try {
@@ -282,7 +283,7 @@ class ImageIT {
         }
     }
 
-    /** The system's directory for such files is often mounted so that files in it have no capabilities. */
+    /** Under target, because the system's temporary directory is often mounted so that files in it have no capabilities. */
     static final class UnderTarget implements TempDirFactory {
 
         @Override

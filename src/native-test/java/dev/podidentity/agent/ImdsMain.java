@@ -7,9 +7,9 @@ import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 
 /**
- * An emulated IMDS as a process, so that it can run in a network namespace. The arguments are its address, whether it also
- * answers IMDSv1, the region, and the access key and the secret key of the instance's role. Writes a line when it listens, and
- * ends when its standard input does.
+ * An emulated IMDS as a separate process, which can run in a network namespace. The arguments are its address, whether it
+ * also supports IMDSv1, the region, and the access key and secret key of the instance's role. It prints a line when it
+ * listens, and ends when its standard input ends.
  */
 final class ImdsMain {
 
@@ -34,7 +34,7 @@ final class ImdsMain {
         server.start();
         System.out.println("listening");
         while (System.in.read() >= 0) {
-            // The input has no meaning but its end.
+            // Only the end of the input matters.
         }
         server.stop(0);
     }

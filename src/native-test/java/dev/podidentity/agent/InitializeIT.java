@@ -21,7 +21,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** {@code initialize} on the kernel of this machine, in network namespaces that stand for nodes. */
+/** {@code initialize} on the kernel of this machine, in network namespaces that represent nodes. */
 class InitializeIT {
 
     private static final String LINK = "pod-id-link0";
@@ -79,7 +79,7 @@ class InitializeIT {
         assertThat(node.can("link show " + LINK)).isFalse();
     }
 
-    /** What somebody has undone, or a run that was cut short has not done. */
+    /** Returns what was undone, or what an interrupted run did not do. */
     static Stream<List<String>> halfDone() {
         return Stream.of(
                 List.of("link set " + LINK + " down"),
@@ -88,7 +88,7 @@ class InitializeIT {
                 List.of("route delete 169.254.170.23 dev " + LINK),
                 List.of("-6 route delete fd00:ec2::23 dev " + LINK),
                 List.of("route delete 169.254.170.23 dev " + LINK, "-6 route delete fd00:ec2::23 dev " + LINK),
-                // Only IPv6 is left, then only IPv4, then nothing but the link.
+                // Only IPv6 is left, then only IPv4, then only the link.
                 List.of("-4 address flush dev " + LINK, "-4 route flush dev " + LINK),
                 List.of("-6 address flush dev " + LINK, "-6 route flush dev " + LINK),
                 List.of("link set " + LINK + " down", "address flush dev " + LINK));
@@ -135,7 +135,7 @@ class InitializeIT {
         // When
         List<String> lines = initialize();
 
-        // Then: the kernel has made the IPv6 route for the address
+        // Then: the kernel has added the IPv6 route for the address
         assertComplete();
         assertThat(lines).filteredOn(line -> line.contains("added")).singleElement().asString().contains("Route added");
     }
@@ -214,7 +214,7 @@ class InitializeIT {
         assertThat(agent.output()).singleElement().asString().startsWith("Error: ").contains(remedy);
         assertThat(state()).isEqualTo(before);
 
-        // When: what the message says to do is done
+        // When: the remedy in the message is applied
         List<String> command = new ArrayList<>(List.of(remedy.split(" ")));
         command.remove(0);
         node.ip(String.join(" ", command));
@@ -226,7 +226,7 @@ class InitializeIT {
     @ParameterizedTest
     @ValueSource(strings = {"--reuid 65532 --regid 65532 --clear-groups", "--bounding-set -net_admin"})
     void saysInOneLineThatItLacksPermission(String restricted) throws IOException {
-        // Given: a copy in a place where everybody may execute it
+        // Given: a copy that every user can execute
         Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwxr-xr-x"));
         Path copy = Files.copy(Path.of(executable()), directory.resolve("agent"));
         List<String> command = new ArrayList<>(node.inside("setpriv"));
@@ -289,7 +289,7 @@ class InitializeIT {
         return System.getProperty("agent.executable");
     }
 
-    /** The link as others may have made it: a dummy, or where there are none a link that can do as much. */
+    /** Creates the link as others may have: a dummy link, or a link with equal abilities if there are no dummy links. */
     private void makeLink() {
         node.ip("link add " + LINK + " type " + (kernelHasDummies() ? "dummy" : "bridge"));
     }
@@ -313,7 +313,7 @@ class InitializeIT {
                 .startsWith("fd00:ec2::23 dev " + LINK);
     }
 
-    /** Links, addresses and routes, but for those that the kernel makes by itself some time after a link is up. */
+    /** Returns links, addresses and routes, except those that the kernel creates some time after a link is up. */
     private String state() {
         return (node.ip("-oneline link show") + node.ip("-oneline address show") + node.ip("route show table all")
                         + node.ip("-6 route show table all"))

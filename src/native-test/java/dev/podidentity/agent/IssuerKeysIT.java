@@ -21,7 +21,10 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The keys of the cluster's issuer on the internet, which only the proxy reaches. The API server has no part in it. */
+/**
+ * The signing keys of the cluster's issuer on the internet, which is only reachable through the proxy. The API server is
+ * unused.
+ */
 class IssuerKeysIT {
 
     private static final URI ISSUER = URI.create(TokenMint.ISSUER);

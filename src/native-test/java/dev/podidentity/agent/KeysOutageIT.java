@@ -24,7 +24,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** The API server, which publishes the keys, is away; the keys are in a file, or are not. */
+/** The API server, which publishes the signing keys, is unreachable; the keys are in a file, or not. */
 class KeysOutageIT {
 
     private static final String NO_KEYS = "pod_identity_token_verifications_total{verdict=\"no_keys\",}";
@@ -56,7 +56,7 @@ class KeysOutageIT {
         return cluster.agent("--token-verification", "jwks", "--keys-file", keysFile().toString());
     }
 
-    /** What pods of one service account are answered, one after the other. */
+    /** Returns the responses to pods of one service account, requested one after another. */
     private static List<String> ask(AgentProcess agent, List<String> tokens) throws IOException {
         List<String> bodies = new ArrayList<>();
         for (String token : tokens) {
@@ -157,7 +157,7 @@ class KeysOutageIT {
         }
     }
 
-    /** It is written just after the keys come into use, whole and at once. */
+    /** Waits for the file, which is written atomically just after the keys come into use. */
     private void awaitFile() {
         Instant end = Instant.now().plusSeconds(30);
         while (Files.notExists(keysFile())) {
@@ -223,7 +223,7 @@ class KeysOutageIT {
         }
     }
 
-    /** A clock was wrong when they were fetched, or is wrong now. */
+    /** A clock was wrong when the keys were fetched, or is wrong now. */
     @Test
     void usesAFileFromTheFutureAndDatesItAnew() throws IOException {
         // Given
@@ -244,7 +244,7 @@ class KeysOutageIT {
         }
     }
 
-    /** It says so of everybody until it has read the cluster's roles. */
+    /** A starting API server refuses everyone until it has read the cluster's roles. */
     @Test
     void verifiesSoonAfterAnApiServerThatHasJustStartedHasSaidForbidden() throws IOException {
         // Given
@@ -262,7 +262,7 @@ class KeysOutageIT {
         }
     }
 
-    /** So that the tests above fail for their reason, and not for what they write. */
+    /** Ensures that the tests above fail for their intended reason, and not because of the file that they write. */
     @Test
     void usesAFileThatCanBeTrusted() throws IOException {
         // Given

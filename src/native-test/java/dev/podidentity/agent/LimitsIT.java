@@ -16,7 +16,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** What a pod may take of the agent. */
+/** The agent's limits for a single pod. */
 @Timeout(60)
 class LimitsIT {
 
@@ -37,7 +37,7 @@ class LimitsIT {
         try (AgentProcess agent = AgentProcess.start(emulator, "--header-timeout", "300ms");
                 RawHttp slow = new RawHttp(agent.port());
                 RawHttp second = new RawHttp(agent.port())) {
-            // Given: one that stops at once, and one that stops in its second request
+            // Given: one connection that stalls at once, and one that stalls in its second request
             slow.send("GET /v1/credentials HTTP/1.1\r\nHost: 169");
             second.send(request("GET", "/x", "Host: 169.254.170.23")).answer();
             second.send("GET /v1/");
@@ -138,7 +138,7 @@ class LimitsIT {
                 RawHttp deaf = new RawHttp(agent.port())) {
             String flood = request("GET", "/x", "Host: 169.254.170.23").repeat(500);
 
-            // The kernel's buffers take some; then the agent's answers pile up and it closes.
+            // The kernel's buffers take some; then the agent's responses pile up and it closes the connection.
             assertThat(deaf.sendUntilRefused(flood, 10_000)).isTrue();
             assertThat(RawHttp.askAsSdk(agent.port(), Emulators.token(emulator, "pod-good")).status())
                     .isEqualTo(200);
@@ -149,7 +149,7 @@ class LimitsIT {
     void aPodThatPipelinesWithoutEndIsDroppedAndNobodyElseNotices() throws IOException {
         try (AgentProcess agent = AgentProcess.start(emulator);
                 RawHttp greedy = new RawHttp(agent.port())) {
-            // Given: a request that waits, and thousands behind it
+            // Given: a waiting request, and thousands behind it
             Gate gate = emulator.hold();
             String flood = "GET /x HTTP/1.1\r\n\r\n".repeat(1000);
 
@@ -199,7 +199,7 @@ class LimitsIT {
                 throttled += forger.send(request(forged)).answer().status() == 503 ? 1 : 0;
             }
 
-            // Then: a hundred at once, and ten a second
+            // Then: a hundred at once, and ten per second
             int allowed = 101 + 10 * (int) Duration.between(began, Instant.now()).plusSeconds(1).toSeconds();
             assertThat(emulator.calls()).isLessThanOrEqualTo(allowed);
             assertThat(throttled).isGreaterThanOrEqualTo(1000 - allowed);

@@ -19,7 +19,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 
-/** The program of a {@link Workload} that runs, with the environment of a pod. One thread at a time may ask it. */
+/** The running program of a {@link Workload}, with the environment of a pod. Only one thread at a time may use it. */
 final class LivingWorkload implements AutoCloseable {
 
     private static final String ENDED = "";
@@ -36,10 +36,10 @@ final class LivingWorkload implements AutoCloseable {
     }
 
     /**
-     * Starts it.
+     * Starts the program.
      *
-     * @param environment all that it has beside PATH
-     * @param errors takes what it writes on its error output
+     * @param environment its complete environment, except PATH
+     * @param errors receives its error output
      */
     static LivingWorkload start(List<String> command, Map<String, String> environment, Path errors) {
         ProcessBuilder builder = new ProcessBuilder(command).redirectError(errors.toFile());
@@ -52,7 +52,7 @@ final class LivingWorkload implements AutoCloseable {
         }
     }
 
-    /** What EKS gives a pod, and a home. */
+    /** Returns what EKS gives a pod, and a home directory. */
     static Map<String, String> environment(String authority, Path token, Path home) {
         return Map.of(
                 "HOME", home.toString(),
@@ -72,18 +72,18 @@ final class LivingWorkload implements AutoCloseable {
         answers.add(ENDED);
     }
 
-    /** Has a command carried out and waits for the answer. */
+    /** Sends a command and waits for the reply. */
     Reply ask(String command) {
         return ask(command, PATIENCE).orElseThrow(() -> noAnswer(command));
     }
 
-    /** The same; empty if there is no answer by then. It can be asked no more after that. */
+    /** Sends a command; returns empty if there is no reply in time. The program cannot be used after that. */
     Optional<Reply> ask(String command, Duration patience) {
         send(command);
         return next(patience);
     }
 
-    /** The answers of as many new providers at once. */
+    /** Returns the replies of this many new providers at once. */
     List<Reply> burst(int count) {
         String command = "burst " + count;
         send(command);
@@ -126,11 +126,11 @@ final class LivingWorkload implements AutoCloseable {
     }
 
     /**
-     * What it answers.
+     * A reply of the program.
      *
      * @param accessKeyId null if there are no credentials
-     * @param expiration null too where the SDK does not show it
-     * @param error what somebody who uses the SDK reads; null if all is well
+     * @param expiration null also if the SDK does not expose it
+     * @param error what a user of the SDK reads; null if the call succeeded
      */
     record Reply(boolean ok, long millis, String accessKeyId, String expiration, String error) {
 

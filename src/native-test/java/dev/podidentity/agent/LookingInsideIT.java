@@ -14,10 +14,10 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** What {@code /debug/entries} and {@code /debug/sources} show to somebody on the node. */
+/** What {@code /debug/entries} and {@code /debug/sources} show to an operator on the node. */
 class LookingInsideIT {
 
-    /** As many requests of one source as the probe port answers at a time. */
+    /** The number of requests of one source that the probe port accepts at a time. */
     private static final int AT_ONCE = 3;
 
     @Test
@@ -140,7 +140,7 @@ class LookingInsideIT {
                 RawHttp http = new RawHttp("localhost", agent.port("probes"))) {
             int status = 0;
             for (int i = 0; i < 300 && status != 429; i++) {
-                // Refused, but counted.
+                // Rejected, but counted.
                 http.send(request("POST", "/debug/entries", "Host: localhost").repeat(AT_ONCE));
                 for (int j = 0; j < AT_ONCE; j++) {
                     status = Math.max(status, http.answer().status());

@@ -18,7 +18,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** What the agent's service account may not do turns off what it is for, and nothing else. */
+/** A permission that the agent's service account lacks only disables the feature that needs it. */
 class MissingPermissionsIT {
 
     private static final String EVENTS = "/api/v1/namespaces/" + Emulators.NAMESPACE + "/events";
@@ -72,7 +72,7 @@ class MissingPermissionsIT {
                 Cluster.awaitKeys(agent, cluster.eksAuth());
             }
 
-            // When: it is not the first refusal, which an API server that has just started gives everybody
+            // When: it is not the first refusal, which a starting API server gives everyone
             Map<String, Integer> pods = pods();
             do {
                 askAll(agent, pods);
@@ -86,7 +86,10 @@ class MissingPermissionsIT {
         }
     }
 
-    /** The tokens of pods that get credentials, and of pods that get none as they have no association, and what they are told. */
+    /**
+     * Returns the tokens of pods that get credentials and of pods that get none because they have no association, with the
+     * status.
+     */
     private static Map<String, Integer> pods() {
         Map<String, Integer> pods = new HashMap<>();
         cluster.tokens(5).forEach(token -> pods.put(token, 200));

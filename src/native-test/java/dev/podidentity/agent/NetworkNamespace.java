@@ -12,7 +12,7 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 
-/** A network namespace, as new as that of a node that has just started, which is removed when it is closed. */
+/** A new network namespace, like that of a node that has just started, which is removed when it is closed. */
 final class NetworkNamespace implements AutoCloseable {
 
     private static final AtomicInteger COUNT = new AtomicInteger();
@@ -24,14 +24,14 @@ final class NetworkNamespace implements AutoCloseable {
         this.name = name;
     }
 
-    /** Makes one; skips the test where that is not allowed, or where there is no native executable to try in it. */
+    /** Creates a namespace; skips the test if that is not permitted, or if there is no native executable. */
     static NetworkNamespace create() {
         assumeTrue(System.getProperty("agent.executable") != null, "needs the native executable: mvn verify -Dnative");
         assumeTrue(isRoot(), "needs root, to make network namespaces");
         NetworkNamespace namespace = new NetworkNamespace(PREFIX + COUNT.incrementAndGet());
         Result made = execute(List.of("ip", "netns", "add", namespace.name));
         assumeTrue(made.code() == 0, () -> "cannot make network namespaces here: " + made.output());
-        // Looking for others with an address takes a second, in which it cannot be used.
+        // Duplicate address detection takes a second, during which an address cannot be used.
         namespace.set("net/ipv6/conf/default/accept_dad", 0);
         return namespace;
     }
@@ -48,17 +48,17 @@ final class NetworkNamespace implements AutoCloseable {
         return name;
     }
 
-    /** A command as it is to be run in this namespace. It becomes the process that is started, with its id. */
+    /** Returns a command that runs in this namespace. It replaces the process that is started, and keeps its ID. */
     List<String> inside(String... command) {
         return Stream.concat(Stream.of("ip", "netns", "exec", name), Stream.of(command)).toList();
     }
 
-    /** What {@code ip} says in this namespace. */
+    /** Returns the output of {@code ip} in this namespace. */
     String ip(String arguments) {
         return run(ipCommand(arguments));
     }
 
-    /** Whether {@code ip} does it in this namespace. */
+    /** Returns whether {@code ip} succeeds in this namespace. */
     boolean can(String arguments) {
         return execute(ipCommand(arguments)).code() == 0;
     }
@@ -67,12 +67,12 @@ final class NetworkNamespace implements AutoCloseable {
         return Stream.concat(Stream.of("ip", "-n", name), Stream.of(arguments.split(" "))).toList();
     }
 
-    /** Sets a setting of the kernel for this namespace. */
+    /** Changes a kernel setting in this namespace. */
     void set(String setting, int value) {
         run(inside("sh", "-c", "echo " + value + " > /proc/sys/" + setting));
     }
 
-    /** Runs a command, in no namespace but this machine's own, and expects that it works. */
+    /** Runs a command in this machine's own namespace, and expects success. */
     static String run(List<String> command) {
         Result result = execute(command);
         assertThat(result.code()).as("%s: %s", command, result.output()).isZero();

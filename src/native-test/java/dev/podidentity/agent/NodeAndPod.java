@@ -16,29 +16,29 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * A node and a pod on the addresses that EKS promises: a namespace that stands for a node, where {@code initialize} and
- * then {@code server} run with their defaults, and one that stands for a pod, joined to it as the VPC CNI does it, by a
- * link whose end on the node has no address, with a default route to a neighbour that is only made up. The pod has no
- * way to IMDS. EKS Auth is an emulated one on this machine; the node reaches it by a forwarder, which can be closed.
+ * A node and a pod on the addresses that EKS defines. One namespace represents a node, where {@code initialize} and then
+ * {@code server} run with their defaults. Another represents a pod, connected as by the VPC CNI: by a link whose end on the
+ * node has no address, with a default route to a fictitious neighbor. The pod cannot reach IMDS. EKS Auth is an emulator on
+ * this machine; the node reaches it through a forwarder, which can be closed.
  */
 final class NodeAndPod implements AutoCloseable {
 
     static final String IPV4 = "169.254.170.23";
     static final String IPV6 = "[fd00:ec2::23]";
-    /** Of the pod's network, whatever else runs on this machine: ranges that are set aside for tests (RFC 2544). */
+    /** The pod's network, from a range reserved for tests (RFC 2544), to avoid conflicts with other uses on this machine. */
     static final String POD = "198.19.24.2";
     static final String POD_IPV6 = "fd5b:1::2";
     static final String NODE_IPV6 = "fd5b::2";
 
     private static final String LISTENING = "\"msg\":\"Listening\"";
-    /** The lines of a log that are there when an agent is ready. */
+    /** The log lines of an agent that is ready. */
     private static final List<List<String>> READY = List.of(
             List.of(LISTENING, "\"address\":\"169.254.170.23:80\""),
             List.of(LISTENING, "\"address\":\"[fd00:ec2::23]:80\""),
             List.of("Ready to call EKS Auth"),
             List.of("own AWS credentials were found"));
 
-    /** Of the networks between this machine and its nodes, 198.18.n.0/30; those of other processes begin elsewhere. */
+    /** Numbers the networks between this machine and its nodes, 198.18.n.0/30; other processes start elsewhere. */
     private static final AtomicInteger NUMBERS = new AtomicInteger((int) ProcessHandle.current().pid() * 16);
 
     private final String machine;
@@ -67,7 +67,7 @@ final class NodeAndPod implements AutoCloseable {
         heal();
     }
 
-    /** Makes one; skips the test where that is not allowed. */
+    /** Creates a node and a pod; skips the test if that is not permitted. */
     static NodeAndPod create() {
         NetworkNamespace node = NetworkNamespace.create();
         NetworkNamespace pod = NetworkNamespace.create();
@@ -86,22 +86,22 @@ final class NodeAndPod implements AutoCloseable {
         return emulator;
     }
 
-    /** The node's own address, for this machine and for its pods. */
+    /** Returns the node's own address, for this machine and for its pods. */
     String nodeAddress() {
         return nodeAddress;
     }
 
-    /** Where the node takes EKS Auth to be. */
+    /** Returns the node's address for EKS Auth. */
     String eksAuthAddress() {
         return machine;
     }
 
-    /** The port at which EKS Auth is there, until it refuses connections. */
+    /** Returns the port of EKS Auth, which it uses until it refuses connections. */
     int port() {
         return port;
     }
 
-    /** Has {@code initialize} make the link of the node. */
+    /** Runs {@code initialize}, which creates the node's link. */
     void initialize() {
         AgentProcess initialize = AgentProcess.run(node.inside(executable()), Map.of(), "initialize");
         assertThat(initialize.awaitExit()).as(() -> String.join("\n", initialize.output())).isZero();
@@ -123,7 +123,7 @@ final class NodeAndPod implements AutoCloseable {
         READY.forEach(parts -> agent.awaitLine(line -> parts.stream().allMatch(line::contains)));
     }
 
-    /** Whether it does so now. */
+    /** Returns whether the agent is ready now. */
     static boolean isReady(AgentProcess agent) {
         return READY.stream().allMatch(parts -> agent.lines(parts.toArray(String[]::new)) > 0);
     }
@@ -132,7 +132,7 @@ final class NodeAndPod implements AutoCloseable {
         return System.getProperty("agent.executable");
     }
 
-    /** EKS Auth refuses connections from now on, and those that there are break. */
+    /** Makes EKS Auth refuse connections from now on, and breaks the existing ones. */
     synchronized void refuseConnections() {
         if (forwarder == null) {
             return;
@@ -140,13 +140,13 @@ final class NodeAndPod implements AutoCloseable {
         await(forwarder.close());
         forwarder = null;
         forwarded.forEach(NetSocket::close);
-        // The kernel closes a listening socket a moment after Java does.
+        // The kernel closes a listening socket slightly later than Java.
         while (await(onward.connect(port, machine).compose(NetSocket::close).map(true).otherwise(false))) {
             Thread.onSpinWait();
         }
     }
 
-    /** EKS Auth can be reached, and nothing is wrong with it. */
+    /** Makes EKS Auth reachable again, without faults. */
     synchronized void heal() {
         emulator.heal();
         if (forwarder != null) {
@@ -169,7 +169,7 @@ final class NodeAndPod implements AutoCloseable {
         return future.toCompletionStage().toCompletableFuture().join();
     }
 
-    /** The way from the agent to EKS Auth. */
+    /** Connects the agent to EKS Auth. */
     private void joinMachineAndNode() {
         NetworkNamespace.run(List.of("ip", "link", "add", machineEnd, "type", "veth", "peer", "name", "eth0", "netns", node.name()));
         NetworkNamespace.run(List.of("ip", "address", "add", machine + "/30", "dev", machineEnd));
@@ -194,7 +194,7 @@ final class NodeAndPod implements AutoCloseable {
         pod.ip("neighbour add 169.254.1.1 lladdr " + nodeEnd + " dev eth0 nud permanent");
         pod.ip("-6 route add default via fe80::1 dev eth0");
         pod.ip("neighbour add fe80::1 lladdr " + nodeEnd + " dev eth0 nud permanent");
-        // SDKs that get no credentials from the agent ask IMDS; this answers at once that there is none.
+        // SDKs that get no credentials from the agent call IMDS; this makes them fail at once.
         pod.ip("route add unreachable 169.254.169.254");
         pod.ip("-6 route add unreachable fd00:ec2::254");
     }
@@ -204,7 +204,7 @@ final class NodeAndPod implements AutoCloseable {
         await(vertx.close());
         emulator.close();
         pod.close();
-        // It would go with the namespace, but some time later.
+        // The link would be removed with the namespace, but only later.
         NetworkNamespace.execute(List.of("ip", "link", "delete", machineEnd));
         node.close();
     }

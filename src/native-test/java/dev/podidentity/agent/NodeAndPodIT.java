@@ -18,7 +18,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** The whole way, on the addresses that EKS promises; {@code mvn -Psdks} has more SDKs go it, in worse weather. */
+/** The complete path on the addresses that EKS defines; {@code mvn -Psdks} tests more SDKs on it, with more faults. */
 class NodeAndPodIT {
 
     private NodeAndPod place;
@@ -73,7 +73,9 @@ class NodeAndPodIT {
                 Arguments.of(workload, NodeAndPod.IPV6, workload.environmentForIpv6())));
     }
 
-    /** On lo above all, the kernel would choose it for links that have none, as those to pods. */
+    /**
+     * On lo above all, the kernel would use the address as the source for links without an address, such as those to pods.
+     */
     @Test
     void theNodeSendsToPodsFromItsOwnAddressAndNotFromTheAgents() {
         assertThat(place.node().ip("route get " + NodeAndPod.POD)).contains("src " + place.nodeAddress());

@@ -68,7 +68,7 @@ class NodeEnvironmentIT {
                 "AWS_ACCESS_KEY_ID", "", "AWS_SECRET_ACCESS_KEY", "", "AWS_REGION", "",
                 "AWS_EC2_METADATA_DISABLED", "false",
                 "AWS_EC2_METADATA_SERVICE_ENDPOINT", url(imds),
-                // Neither a proxy nor this agent itself may be asked.
+                // The agent must use neither a proxy nor its own endpoint.
                 "HTTP_PROXY", "http://127.0.0.1:9", "http_proxy", "http://127.0.0.1:9",
                 "AWS_CONTAINER_CREDENTIALS_FULL_URI", url(imds) + "/v1/credentials");
 
@@ -207,7 +207,7 @@ class NodeEnvironmentIT {
 
     @Test
     void callsThroughTheProxyThatTheEnvironmentNames() throws IOException, InterruptedException {
-        // Given: a name that only the proxy knows
+        // Given: a name that only the proxy can resolve
         int port = terminateTls("eks-auth.nowhere.invalid");
         CompletableFuture<String> asked = new CompletableFuture<>();
         HttpServer proxy = serve(request -> {
@@ -310,7 +310,7 @@ class NodeEnvironmentIT {
         return "http://" + AgentProcess.LOOPBACK + ":" + server.actualPort();
     }
 
-    /** As IMDS answers; with version 1 only, it knows no tokens. */
+    /** Responds like IMDS; with version 1 only, it has no tokens. */
     private void imds(HttpServerRequest request, List<String> asked, boolean versionTwo) {
         asked.add(request.method() + " " + request.path());
         if (request.path().equals("/latest/api/token")) {
@@ -337,7 +337,7 @@ class NodeEnvironmentIT {
         return directory.resolve("ca.pem");
     }
 
-    /** Serves the emulator by a name over TLS, with a certificate whose authority is {@link #caBundle()}. */
+    /** Serves the emulator under a host name over TLS, with a certificate from the authority in {@link #caBundle()}. */
     private int terminateTls(String host) throws IOException, InterruptedException {
         Path store = directory.resolve("tls.p12");
         keytool("-genkeypair", "-alias", "tls", "-keyalg", "EC", "-dname", "CN=" + host, "-ext", "SAN=dns:" + host,
@@ -355,7 +355,7 @@ class NodeEnvironmentIT {
         request.toNetSocket().onSuccess(socket -> join(socket, port));
     }
 
-    /** Hands the bytes on to a port of this machine, and back. */
+    /** Forwards bytes to a port of this machine and back. */
     private void join(NetSocket socket, int port) {
         socket.pause();
         vertx.createNetClient().connect(port, AgentProcess.LOOPBACK).onSuccess(onward -> {

@@ -24,7 +24,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
-/** Probes, metrics, and listeners that fail alone. */
+/** Probes, metrics, and listeners that fail independently. */
 class OperationsIT {
 
     private static final Path METRICS_PAGE = Path.of("docs/metrics.md");
@@ -56,7 +56,7 @@ class OperationsIT {
         }
     }
 
-    /** On a JVM both are a part of the machine's memory. */
+    /** Only for the native executable: on a JVM both limits are a fraction of the machine's memory. */
     @Test
     @EnabledIfSystemProperty(named = "agent.executable", matches = ".+")
     void memoryIsShownAgainstTheLimitsOfTheBuild() throws IOException {
@@ -73,7 +73,7 @@ class OperationsIT {
     void theMetricsPageListsWhatAScrapeShowsAndNothingElse() throws IOException {
         try (EksAuthEmulator emulator = Emulators.start();
                 AgentProcess agent = AgentProcess.start(emulator, "--max-cache-size", "1")) {
-            // Given: something of everything
+            // Given: at least one event for every metric
             String first = Emulators.token(emulator, "pod-1");
             RawHttp.askAsSdk(agent.port(), first);
             RawHttp.askAsSdk(agent.port(), first);
@@ -88,7 +88,7 @@ class OperationsIT {
 
             // Then
             Set<String> scraped = families(scrape, Pattern.compile("(?m)^# TYPE (pod_identity_\\S+) "));
-            // Appears once a renewal has failed, which takes longer than this test.
+            // Appears only after a failed renewal, which takes longer than this test.
             scraped.add("pod_identity_cache_errors_total");
             Set<String> documented =
                     families(Files.readString(METRICS_PAGE), Pattern.compile("(?m)^\\| `(pod_identity_[a-z_]+)` \\|"));

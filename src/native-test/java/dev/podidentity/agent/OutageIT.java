@@ -13,13 +13,13 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
-/** EKS Auth is gone, and nobody on the node notices. */
+/** An outage of EKS Auth that no pod on the node notices. */
 class OutageIT {
 
     private static final int IDENTITIES = 2000;
     private static final int PODS = 250;
 
-    /** A node that boots while EKS Auth is away: each pod has an address and an identity of its own. */
+    /** A node that boots while EKS Auth is unreachable: each pod has its own address and identity. */
     @Test
     void podsThatStartWhileEksAuthIsDownCostItAHandfulOfCallsASecondAndAreServedOnceItIsBack() throws IOException {
         try (EksAuthEmulator emulator = Emulators.start();
@@ -35,7 +35,7 @@ class OutageIT {
             }
             Instant began = Instant.now();
 
-            // When: as Java's SDK does it
+            // When: with the retries of Java's SDK
             for (int attempt = 0; attempt < 5; attempt++) {
                 for (int i = 0; i < PODS; i++) {
                     pods.get(i).send(request(tokens.get(i)));

@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/** What {@code kubernetes/verified} allows the agent is what it asks the API server, no more and no less. */
+/** The permissions in {@code kubernetes/verified} are exactly those that the agent uses. */
 @Timeout(120)
 class PermissionsIT {
 
@@ -56,7 +56,7 @@ class PermissionsIT {
         }
     }
 
-    /** What a request must be allowed, in RBAC's words, or itself if that is nothing known. */
+    /** Returns the permission that a request needs, as in RBAC rules, or the request itself if it is unknown. */
     private static Stream<String> permission(String request) {
         return switch (request.replaceFirst("/namespaces/[^/]+/", "/namespaces/*/")) {
             case "GET " + Cluster.KEYS -> Stream.of("get " + Cluster.KEYS);

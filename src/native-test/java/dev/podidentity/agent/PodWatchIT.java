@@ -25,7 +25,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Pods that die, pods that nobody knows, and an API server that goes away. */
+/** Pods that are deleted, unknown pods, and an API server that becomes unreachable. */
 @Timeout(120)
 class PodWatchIT {
 
@@ -61,7 +61,7 @@ class PodWatchIT {
         return RawHttp.askAsSdk(agent.port(), token);
     }
 
-    /** Asks until the answer has this status, as it may take a moment until the agent hears of something. */
+    /** Repeats a request until it has this status, because events take a moment to reach the agent. */
     private static RawHttp.Answer askUntil(int status, AgentProcess agent, String token) throws IOException {
         try (RawHttp http = new RawHttp(agent.port())) {
             RawHttp.Answer answer = http.askAsSdk(token);
@@ -72,7 +72,7 @@ class PodWatchIT {
         }
     }
 
-    /** The token of a pod of this name that the agent has served and knows to be gone. */
+    /** Returns the token of a pod that the agent served and knows to be gone. */
     private String tokenOfADeadPod(AgentProcess agent, String name) throws IOException {
         Pod pod = cluster.createPod(name);
         String token = cluster.mint(cluster.request(pod));
@@ -82,7 +82,7 @@ class PodWatchIT {
         return token;
     }
 
-    /** A token that was issued long before the agent listed the pods. */
+    /** Returns a token that was issued long before the agent listed the pods. */
     private String oldToken(TokenRequest request) {
         return cluster.mint(request.withIssuedAt(Instant.now().minus(Duration.ofHours(2))));
     }
@@ -162,7 +162,7 @@ class PodWatchIT {
             String shared = ask(agent, firstToken).body();
             assertThat(ask(agent, secondToken).body()).isEqualTo(shared);
 
-            // When: the pod dies whose token they were fetched with
+            // When: the pod is deleted with whose token they were fetched
             cluster.delete(first);
             askUntil(403, agent, firstToken);
 
@@ -203,7 +203,7 @@ class PodWatchIT {
             TokenRequest unknown = cluster.request("unknown");
             Pod known = cluster.createPod("known");
 
-            // Then: the news of a young pod may come after its first request
+            // Then: not rejected, because the event of a new pod may arrive after its first request
             assertThat(ask(agent, oldToken(unknown)).status()).isEqualTo(403);
             assertThat(cluster.eksAuth().calls()).isZero();
             assertThat(ask(agent, cluster.mint(unknown)).status()).isEqualTo(200);
@@ -267,7 +267,7 @@ class PodWatchIT {
 
             agent.awaitLine(line -> line.contains("The pods of this node cannot be watched"));
 
-            // When: it has forgotten what the agent would go on from
+            // When: the API server no longer has the history that the agent needs to resume
             AtomicLong expired = new AtomicLong();
             CompletableFuture<Duration> listed = new CompletableFuture<>();
             cluster.api().answer(Cluster.PODS, request -> {
@@ -277,13 +277,13 @@ class PodWatchIT {
                 } else {
                     listed.complete(Duration.ofNanos(System.nanoTime() - expired.get()));
                     cluster.api().answerFromObjects(Cluster.PODS);
-                    // The agent asks again.
+                    // The agent retries.
                     request.connection().close();
                 }
             });
             cluster.api().restart();
 
-            // Then: the next pause would be 4 to 8 s
+            // Then: at once; the next backoff would be 4 to 8 s
             assertThat(listed.join()).isLessThan(Duration.ofSeconds(4));
             askUntil(403, agent, token);
             assertThat(agent.metric(DROPPED)).isOne();
@@ -292,7 +292,7 @@ class PodWatchIT {
 
     @Test
     void watchesWithinSecondsOnceAnApiServerThatHasJustStartedAllowsIt() throws IOException {
-        // Given: it refuses everybody until it has read the roles
+        // Given: an API server that refuses everyone until it has read the roles
         AtomicInteger refusals = new AtomicInteger();
         cluster.api().answer(Cluster.PODS, request -> {
             if (refusals.incrementAndGet() == 2) {
@@ -339,7 +339,7 @@ class PodWatchIT {
 
     @Test
     void noPodCanMakeTheListTooLong() {
-        // Given: a page of more than 16 of them is over the limit
+        // Given: a page of more than 16 such pods exceeds the limit
         int pods = 30;
         String label = "x".repeat(1024 * 1024);
         cluster.api().answer(Cluster.PODS, request -> {

@@ -13,10 +13,10 @@ import java.util.jar.JarFile;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
-/** What is in the artifact that ships, and what is not. */
+/** What the shipped artifact contains, and what it must not. */
 class ProductIT {
 
-    /** Of the emulator and what it alone needs, of the build, and of the tests. */
+    /** Names from the emulator and its own dependencies, from the build, and from the tests. */
     private static final List<String> FOREIGN = List.of(
             "dev/podidentity/emulator/", "associations.yaml",
             "io/smallrye/jwt/build", "smallrye-jwt-build", "dev/podidentity/image/", "org/apache/commons/compress", "commons-compress",
@@ -36,7 +36,7 @@ class ProductIT {
         assertThat(FOREIGN).noneMatch(content::contains);
     }
 
-    /** The names of the jars of the application and of all that is in them. */
+    /** Returns the names of the application's jars and of everything in them. */
     private static String entries() throws IOException {
         Path application = Path.of(System.getProperty("agent.jar", "target/quarkus-app/quarkus-run.jar")).getParent();
         List<String> entries = new ArrayList<>();
@@ -51,7 +51,7 @@ class ProductIT {
         return String.join("\n", entries);
     }
 
-    /** All bytes, and once more with the names of classes as those of their files. */
+    /** Returns all bytes, and once more with class names in the form of file names. */
     private static String bytes(Path executable) throws IOException {
         String content = Files.readString(executable, StandardCharsets.ISO_8859_1);
         assertThat(content.contains("emulated-")).as("what the emulator's secrets begin with").isFalse();

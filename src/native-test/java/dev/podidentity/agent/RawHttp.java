@@ -15,7 +15,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 
-/** One connection that sends bytes as they are given, and shows an answer as it comes. */
+/** A connection that sends given bytes, and returns responses unchanged. */
 public final class RawHttp implements AutoCloseable {
 
     private static final Duration PATIENCE = Duration.ofSeconds(30);
@@ -32,17 +32,17 @@ public final class RawHttp implements AutoCloseable {
         this(host, port, PATIENCE);
     }
 
-    /** A connection that waits for nothing longer than this. */
+    /** Opens a connection with a timeout for everything it does. */
     public RawHttp(String host, int port, Duration patience) throws IOException {
         connect(host, port, patience);
     }
 
-    /** A connection from a given address of this machine. */
+    /** Opens a connection from a given address of this machine. */
     public static RawHttp from(String source, String host, int port) throws IOException {
         return from(source, host, port, PATIENCE);
     }
 
-    /** A connection from a given address of this machine that waits for nothing longer than this. */
+    /** Opens a connection from a given address of this machine, with a timeout for everything it does. */
     public static RawHttp from(String source, String host, int port, Duration patience) throws IOException {
         return new RawHttp(new InetSocketAddress(source, 0), host, port, patience);
     }
@@ -58,7 +58,7 @@ public final class RawHttp implements AutoCloseable {
         socket.connect(new InetSocketAddress(host, port), millis);
     }
 
-    /** Sends without reading; whether the other side put an end to it within so many times. */
+    /** Sends without reading; returns whether the peer ended the connection within this many times. */
     public boolean sendUntilRefused(String text, int times) throws IOException {
         byte[] bytes = text.getBytes(StandardCharsets.ISO_8859_1);
         try {
@@ -71,14 +71,14 @@ public final class RawHttp implements AutoCloseable {
         }
     }
 
-    /** One request on a connection of its own. */
+    /** Makes one request on a new connection. */
     public static Answer exchange(int port, String request) throws IOException {
         try (RawHttp http = new RawHttp(port)) {
             return http.send(request).answer(request.startsWith("HEAD "));
         }
     }
 
-    /** A request for credentials with the retries of Java's SDK: five more at once after a 503. */
+    /** Requests credentials with the retries of Java's SDK: five more at once after a 503. */
     public static Answer askAsSdk(int port, String token) throws IOException {
         try (RawHttp http = new RawHttp(port)) {
             return http.askAsSdk(token);
@@ -89,7 +89,7 @@ public final class RawHttp implements AutoCloseable {
         return send(request(token)).answerAsSdk(token);
     }
 
-    /** The answer to a request that was sent, with the same retries if it is a 503. */
+    /** Returns the response to a request that was sent, with the same retries after a 503. */
     public Answer answerAsSdk(String token) throws IOException {
         Answer answer = answer();
         for (int retry = 0; retry < SDK_RETRIES && answer.status() == 503; retry++) {
@@ -98,7 +98,7 @@ public final class RawHttp implements AutoCloseable {
         return answer;
     }
 
-    /** A request for credentials, as an SDK makes it. */
+    /** Returns a request for credentials, as an SDK sends it. */
     public static String request(String token) {
         return request("GET", "/v1/credentials", "Host: 169.254.170.23", "Authorization: " + token);
     }
@@ -133,13 +133,13 @@ public final class RawHttp implements AutoCloseable {
         return new Answer(status, headers, new String(body, StandardCharsets.UTF_8));
     }
 
-    /** Resets the connection, with no word more. */
+    /** Resets the connection. */
     public void reset() throws IOException {
         socket.setOption(StandardSocketOptions.SO_LINGER, 0);
         socket.close();
     }
 
-    /** Waits until the other side closes, or resets; false if it sends something instead. */
+    /** Waits until the peer closes or resets the connection; returns false if it sends something instead. */
     public boolean closedByPeer() throws IOException {
         try {
             return socket.getInputStream().read() < 0;

@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A token that is genuine by its signature, and that EKS Auth refuses all the same. */
+/** A token with a genuine signature that EKS Auth refuses nevertheless. */
 @Timeout(120)
 class RefusedTokenIT {
 

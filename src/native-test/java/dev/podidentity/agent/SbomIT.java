@@ -13,7 +13,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
-/** The list of what the product is made of. */
+/** The product's list of components. */
 class SbomIT {
 
     private static final Path SBOM =

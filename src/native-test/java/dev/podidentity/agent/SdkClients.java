@@ -28,8 +28,8 @@ import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 
 /**
- * Hundreds of pods that ask for credentials as their SDKs do, again and again, all on one thread. Writes down what came of
- * each request, and when this thread stood still. The methods may be called from any thread.
+ * Hundreds of pods that keep requesting credentials like their SDKs, all on one thread. Records the result of each request,
+ * and when this thread was stalled. The methods may be called from any thread.
  */
 final class SdkClients implements AutoCloseable {
 
@@ -39,7 +39,7 @@ final class SdkClients implements AutoCloseable {
     private static final int HURRY_MILLIS = 1_000;
     private static final int LOOK_EVERY_MILLIS = 10;
     private static final long NO_PAUSE = Duration.ofMillis(30).toNanos();
-    /** Connections are closed sooner than by the agent, so that no request meets a connection that has just ended. */
+    /** Connections are closed earlier than by the agent, so that no request meets a connection that has just ended. */
     private static final int IDLE_SECONDS = 3;
 
     private final Vertx vertx = Vertx.vertx(new VertxOptions()
@@ -49,7 +49,7 @@ final class SdkClients implements AutoCloseable {
     private final LongSupplier now;
     private final Duration longestRest;
     private final Map<Integer, Pod> slots = new ConcurrentHashMap<>();
-    /** When the last request of each slot began that got credentials. */
+    /** When the last request of each slot began that received credentials. */
     private final Map<Integer, Long> served = new ConcurrentHashMap<>();
     private final ConcurrentLinkedQueue<Exchange> exchanges = new ConcurrentLinkedQueue<>();
     private final ConcurrentLinkedQueue<Pause> pauses = new ConcurrentLinkedQueue<>();
@@ -57,7 +57,7 @@ final class SdkClients implements AutoCloseable {
     private final Random random;
     private final Map<String, HttpClient> connections = new HashMap<>();
     private final Map<String, String> bodies = new HashMap<>();
-    /** The timers of the slots whose pods rest. */
+    /** The timers of the slots whose pods are idle. */
     private final Map<Integer, Long> resting = new HashMap<>();
     private long looked;
     private boolean stopped;
@@ -66,8 +66,8 @@ final class SdkClients implements AutoCloseable {
     record Pod(Client client, String token) {}
 
     /**
-     * @param now nanoseconds of the day
-     * @param longestRest how long a pod rests at most before it asks again
+     * @param now the nanoseconds of the day
+     * @param longestRest the maximum pause of a pod between two requests
      */
     SdkClients(int port, LongSupplier now, Duration longestRest, long seed) {
         this.agent = SocketAddress.inetSocketAddress(port, AgentProcess.LOOPBACK);
@@ -86,19 +86,19 @@ final class SdkClients implements AutoCloseable {
         looked = at;
     }
 
-    /** Puts a pod into its slot, where it asks in place of the one before. */
+    /** Puts a pod into its slot, where it replaces the previous one. */
     void put(Pod pod) {
         if (slots.put(pod.client().slot(), pod) == null) {
             vertx.runOnContext(begun -> rest(pod.client().slot()));
         }
     }
 
-    /** Asks once, in no slot and whatever comes of it. */
+    /** Makes one request, in no slot and whatever its result. */
     void askOnce(Pod pod) {
         vertx.runOnContext(begun -> ask(pod, ignored -> { }));
     }
 
-    /** Has all pods that rest ask within a second. */
+    /** Makes all idle pods send a request within a second. */
     void hurry() {
         vertx.runOnContext(begun -> {
             for (int slot : List.copyOf(resting.keySet())) {
@@ -109,16 +109,16 @@ final class SdkClients implements AutoCloseable {
         });
     }
 
-    /** How many slots have had no credentials for a request since then. */
+    /** Returns how many slots have received no credentials for a request since then. */
     int notServedSince(long start) {
         return (int) slots.keySet().stream().filter(slot -> served.getOrDefault(slot, -1L) < start).count();
     }
 
     /**
-     * Waits until every slot has had credentials for a request since then.
+     * Waits until every slot has received credentials for a request since then.
      *
-     * @param patience the longest to wait
-     * @return how many slots have not
+     * @param patience the timeout
+     * @return the number of slots that have not
      */
     int awaitServedSince(long start, Duration patience) throws InterruptedException {
         long end = System.nanoTime() + patience.toNanos();
@@ -164,7 +164,7 @@ final class SdkClients implements AutoCloseable {
         }
     }
 
-    /** One call of an SDK, with its tries. */
+    /** Makes one call of an SDK, with its retries. */
     private void call(Pod pod, int tried) {
         if (stopped) {
             return;
@@ -277,7 +277,7 @@ final class SdkClients implements AutoCloseable {
         }
     }
 
-    /** Ceases to ask; what is under way is not written down. */
+    /** Stops the requests; the results of requests in flight are not recorded. */
     @Override
     public void close() {
         vertx.runOnContext(last -> stopped = true);

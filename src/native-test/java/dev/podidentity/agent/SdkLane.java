@@ -28,7 +28,7 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 
-/** One SDK in a place of its own, which goes through the cases of {@link SdkMatrix}. Each attempt is that of a new pod. */
+/** Runs the cases of {@link SdkMatrix} for one SDK, in isolation from others. Each attempt is that of a new pod. */
 final class SdkLane implements AutoCloseable {
 
     private static final String NAMESPACE = "shop";
@@ -39,14 +39,14 @@ final class SdkLane implements AutoCloseable {
 
     private static final Duration PATIENCE = Duration.ofSeconds(30);
     private static final Duration LOOK_AGAIN = Duration.ofMillis(5);
-    /** Between the tries of an application that waits for its credentials. */
+    /** The delay between the attempts of an application that waits for its credentials. */
     private static final Duration RETRY = Duration.ofMillis(100);
-    /** Of an application that asks all the time; it stays below what the agent allows a source. */
+    /** The delay of an application that sends requests continuously; it stays below the agent's rate limit per source. */
     private static final Duration ASK_AGAIN = Duration.ofMillis(10);
     private static final Duration EXPIRING_FOR = Duration.ofSeconds(5);
-    /** Within this time of their end all SDKs ask for others; Rust is the last, 10 s before. */
+    /** This close to expiration, all SDKs request new credentials; Rust is the last, at 10 s. */
     private static final Duration ABOUT_TO_EXPIRE = Duration.ofSeconds(8);
-    /** For all but Rust and JavaScript v2, which ask 10 and 15 s before the end. */
+    /** For all SDKs except Rust and JavaScript v2, which request new credentials 10 and 15 s before expiration. */
     private static final Duration EXPIRES_SOON = Duration.ofMinutes(4);
     private static final Duration BECOMES_READY = Duration.ofSeconds(5);
     private static final int AT_ONCE = 50;
@@ -90,7 +90,7 @@ final class SdkLane implements AutoCloseable {
         return place.launchAgent(SdkMatrix.AGENT_FLAGS);
     }
 
-    /** Sends SIGTERM, waits for the end, and keeps the log. */
+    /** Sends SIGTERM, waits until the agent ends, and keeps the log. */
     private void stopAgent() {
         agent.close();
         try {
@@ -135,7 +135,7 @@ final class SdkLane implements AutoCloseable {
         }
     }
 
-    /** Lets something go wrong for good, once. */
+    /** Causes a permanent failure once. */
     void run(SdkTrouble trouble) {
         newPod(trouble.name().toLowerCase(Locale.ROOT).replace('_', '-'));
         switch (trouble) {
@@ -172,7 +172,7 @@ final class SdkLane implements AutoCloseable {
         newPod("checkout-" + ++pods);
     }
 
-    /** All is well again, and another pod of another service account is there. */
+    /** Removes all faults, and starts another pod of another service account. */
     private void newPod(String account) {
         place.heal();
         serviceAccount = account;
@@ -207,7 +207,7 @@ final class SdkLane implements AutoCloseable {
         report.add(new Attempt(workload, which, reply.ok() ? 1 : 0, 1, millis, upstream, -1, reply.ok() ? "" : reply.error()));
     }
 
-    /** From before the first request until so long after EKS Auth got it. */
+    /** Applies a fault from before the first request until a given time after EKS Auth received it. */
     private void troubled(SdkCase which, Fault fault, Duration duration) {
         emulator.inject(fault);
         CompletableFuture<Void> end = later(() -> emulator.calls(token) > 0, duration, emulator::heal);
@@ -215,10 +215,13 @@ final class SdkLane implements AutoCloseable {
         end.cancel(true);
     }
 
-    /** From before the first request until so long after the kernel of the node refused the agent's first connection. */
+    /**
+     * Makes EKS Auth unreachable from before the first request until a given time after the agent's first refused
+     * connection.
+     */
     private void away(SdkCase which, Duration duration) {
         place.refuseConnections();
-        // The agent may have noticed at once that a connection of its pool broke.
+        // The agent may have noticed at once that a pooled connection broke.
         long before = refusedConnections();
         CompletableFuture<Void> end = later(() -> refusedConnections() > before, duration, place::heal);
         Reply reply = living.ask("fresh");
@@ -227,7 +230,7 @@ final class SdkLane implements AutoCloseable {
         add(which, reply, reply.millis(), calls);
     }
 
-    /** Connections that nobody took, of all processes on the node; the agent's are the only ones. */
+    /** Returns the number of refused connections of all processes on the node; only the agent makes any. */
     private long refusedConnections() {
         try {
             List<String> tcp = Files.readAllLines(Path.of("/proc/" + agent.pid() + "/net/snmp")).stream()
@@ -273,7 +276,7 @@ final class SdkLane implements AutoCloseable {
         emulator.heal();
         present(emulator.tokens().mint(request()));
         Reply reply = living.ask("again");
-        // JavaScript v3 fetches others while it still hands out those that it has; Rust draws by lot how early it asks.
+        // JavaScript v3 fetches new credentials while it still returns the old ones; Rust randomizes how early it renews.
         for (long start = System.nanoTime(); reply.ok() && emulator.calls(token) == 0
                 && since(start) < ABOUT_TO_EXPIRE.toMillis();) {
             LockSupport.parkNanos(RETRY.toNanos());
@@ -284,7 +287,7 @@ final class SdkLane implements AutoCloseable {
                 reply.ok() ? sent ? "" : "the new token is not sent" : reply.error()));
     }
 
-    /** The new agent is started when the old one has ended. */
+    /** Starts the new agent after the old one has ended. */
     private AgentProcess restart() {
         stopAgent();
         AgentProcess started = launch();
@@ -292,7 +295,7 @@ final class SdkLane implements AutoCloseable {
         return started;
     }
 
-    /** The old agent gets SIGTERM when the new one is ready, or after 5 s. */
+    /** Sends SIGTERM to the old agent when the new one is ready, or after 5 s. */
     private AgentProcess replace() {
         AgentProcess started = launch();
         for (long start = System.nanoTime(); !NodeAndPod.isReady(started) && since(start) < BECOMES_READY.toMillis();) {
@@ -303,7 +306,7 @@ final class SdkLane implements AutoCloseable {
         return started;
     }
 
-    /** Asks all the time while another agent takes the place of this one. */
+    /** Sends requests continuously while another agent takes over. */
     private void handOver(SdkCase which, Supplier<AgentProcess> change) {
         living.ask("fresh");
         CompletableFuture<AgentProcess> next = CompletableFuture.supplyAsync(change);
@@ -344,7 +347,7 @@ final class SdkLane implements AutoCloseable {
         report.add(new Attempt(workload, which, succeeded, replies.size(), longest, upstream, requests, problem));
     }
 
-    /** The requests that the agent has answered. */
+    /** Returns the number of requests that the agent has answered. */
     private long requests() {
         try {
             HttpRequest request = HttpRequest.newBuilder(URI.create("http://" + place.nodeAddress() + ":2705/metrics")).build();
@@ -360,7 +363,7 @@ final class SdkLane implements AutoCloseable {
         }
     }
 
-    /** Does something so long after something else has happened, unless it is cancelled. */
+    /** Runs an action a given time after a condition holds, unless it is cancelled. */
     private static <T> CompletableFuture<T> later(BooleanSupplier happened, Duration delay, Supplier<T> action) {
         CompletableFuture<T> done = new CompletableFuture<>();
         AgentProcess.daemon("later", () -> {

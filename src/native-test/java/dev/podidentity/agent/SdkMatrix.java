@@ -21,14 +21,14 @@ import java.util.stream.Stream;
 import org.opentest4j.TestAbortedException;
 
 /**
- * What the users of each AWS SDK see, on good days and on bad ones: {@code mvn -Psdks}, as root, with the native
- * executable of {@code agent.executable}. Asserts nothing, and writes tables to {@code target/sdks}; with
- * {@code -Dsdks.page=docs/sdks.md} into that page too. What cannot be had is reported as not run.
+ * What the users of each AWS SDK observe, with and without faults: {@code mvn -Psdks}, as root, with the native executable
+ * named by {@code agent.executable}. Asserts nothing, and writes tables to {@code target/sdks}, and with
+ * {@code -Dsdks.page=docs/sdks.md} also into that page. What this machine cannot run is reported as not run.
  *
- * <p>Each SDK has namespaces, an agent and an emulated EKS Auth of its own, so that several can go at once. Other
- * properties: {@code sdks.runs}, {@code sdks.lanes} (how many go at once), and regular expressions of what to run:
- * {@code sdks.only} (SDKs), {@code sdks.cases}, {@code sdks.troubles}; {@code sdks.wire=false} leaves out what the SDKs
- * send; {@code sdks.agent-flags} are given to the agent.
+ * <p>Each SDK has its own namespaces, agent and emulated EKS Auth, so that several can run in parallel. Other properties:
+ * {@code sdks.runs}, {@code sdks.lanes} (how many run in parallel), and regular expressions that select what runs:
+ * {@code sdks.only} (SDKs), {@code sdks.cases}, {@code sdks.troubles}; {@code sdks.wire=false} omits what the SDKs send;
+ * {@code sdks.agent-flags} are passed to the agent.
  */
 public final class SdkMatrix {
 
@@ -41,7 +41,7 @@ public final class SdkMatrix {
 
     private final SdkReport report = new SdkReport();
     private final Map<Workload, List<String>> commands = new EnumMap<>(Workload.class);
-    /** Fifty programs at once take all of a machine, so the others stand still. */
+    /** Fifty programs at once use the whole machine, so other SDKs wait. */
     private final ReadWriteLock machine = new ReentrantReadWriteLock(true);
 
     public static void main(String... args) throws Exception {
@@ -78,7 +78,7 @@ public final class SdkMatrix {
                 try {
                     one.getValue().get();
                 } catch (ExecutionException e) {
-                    // What it has found is in the report, and the others go on.
+                    // The reason is in the report, and the other SDKs continue.
                     report.notRun(one.getKey(), "to its end: " + e.getCause());
                     e.printStackTrace();
                 }
@@ -96,7 +96,7 @@ public final class SdkMatrix {
         try (SdkLane lane = new SdkLane(workload, command, directory, report)) {
             for (SdkCase which : Stream.of(SdkCase.values()).filter(named("sdks.cases")).toList()) {
                 boolean fifty = which == SdkCase.FIFTY_COLD || which == SdkCase.FIFTY_HIT;
-                // Fifty at once are many runs already, and so is five seconds of asking.
+                // Fifty pods at once, or five seconds of requests, already count as many runs.
                 for (int run = 0; run < (fifty || which == SdkCase.EXPIRING ? 1 : RUNS); run++) {
                     alone(fifty, () -> {
                         lane.run(which);

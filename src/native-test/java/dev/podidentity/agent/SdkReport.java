@@ -12,7 +12,7 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
-/** What {@link SdkMatrix} has found, and its tables in Markdown. Any thread may add to it. */
+/** The results of {@link SdkMatrix}, and their tables in Markdown. Any thread may add results. */
 final class SdkReport {
 
     private static final String NOT_RUN = "not run";
@@ -25,11 +25,11 @@ final class SdkReport {
     /**
      * One run of a case.
      *
-     * @param succeeded how many of the calls that it made of the SDK did; {@code of} is how many it made
-     * @param millis how long it took; the longest of several calls
-     * @param upstream calls to EKS Auth
-     * @param requests requests at the agent; -1 where they are not counted
-     * @param problem why a call failed; empty if none did
+     * @param succeeded how many of the SDK calls succeeded; {@code of} is their total
+     * @param millis the duration; of several calls, that of the longest
+     * @param upstream the number of calls to EKS Auth
+     * @param requests the number of requests to the agent; -1 if they are not counted
+     * @param problem why a call failed; empty if none failed
      */
     record Attempt(
             Workload workload, SdkCase which, int succeeded, int of, long millis, int upstream, int requests, String problem) {}
@@ -37,10 +37,10 @@ final class SdkReport {
     /** What a user reads, and after how long. */
     record Quote(Workload workload, SdkTrouble trouble, long millis, String text) {}
 
-    /** What an SDK sends, and how it takes a server that does not do its part. */
+    /** What an SDK sends, and how it reacts to a server that misbehaves. */
     record Wire(String request, String connection, String silent, String unavailable, String retryAfter, String refused) {}
 
-    /** What is told of the reason is its first line, without the paths of this machine. */
+    /** Records that an SDK was not run; keeps the first line of the reason, without paths of this machine. */
     synchronized void notRun(Workload workload, String why) {
         String reason = why.lines().findFirst().orElse("");
         notRun.put(workload, reason.replace("Assumption failed: ", "").replaceAll(" \\(in directory \"[^\"]*\"\\)", ""));
@@ -58,7 +58,7 @@ final class SdkReport {
         wires.put(workload, wire);
     }
 
-    /** One line for each attempt. */
+    /** Returns one line per attempt. */
     synchronized String csv() {
         return attempts.stream()
                 .map(attempt -> String.join(",",
@@ -69,7 +69,7 @@ final class SdkReport {
                 .collect(Collectors.joining("\n", "sdk,case,succeeded,of,millis,upstream_calls,requests,problem\n", "\n"));
     }
 
-    /** The versions; what is not run says why. */
+    /** Returns the versions, or why an SDK was not run. */
     synchronized String versions() {
         return Stream.of(Workload.values())
                 .map(workload -> "- " + workload.title() + ' ' + workload.version()
@@ -77,7 +77,9 @@ final class SdkReport {
                 .collect(Collectors.joining("\n", "", "\n"));
     }
 
-    /** Rows are cases, columns are SDKs. A cell has how many calls succeeded and the median time. */
+    /**
+     * Returns a table of cases (rows) and SDKs (columns). A cell has the number of successful calls and the median duration.
+     */
     synchronized String matrix() {
         List<String> titles = Stream.of(Workload.values()).map(Workload::title).toList();
         StringBuilder table = new StringBuilder();
@@ -123,7 +125,7 @@ final class SdkReport {
         return millis < 1_000 ? millis + " ms" : String.format(Locale.ROOT, "%.1f s", millis / 1e3);
     }
 
-    /** One table for each SDK; the same words for several troubles stand there once. */
+    /** Returns one table per SDK; several failures with the same text share a row. */
     synchronized String quotes() {
         StringBuilder text = new StringBuilder();
         for (Workload workload : Workload.values()) {
@@ -144,7 +146,7 @@ final class SdkReport {
         return text.toString();
     }
 
-    /** What each SDK sends, and how it retries. */
+    /** Returns what each SDK sends, and how it retries. */
     synchronized String wires() {
         StringBuilder table = new StringBuilder();
         row(table, Stream.of("SDK", "what it sends, in this order", "its connection"));
@@ -162,14 +164,14 @@ final class SdkReport {
         table.append(cells.collect(Collectors.joining(" | ", "| ", " |\n")));
     }
 
-    /** As code in a cell of a table: on one line, and with no character that ends either. */
+    /** Formats text as code in a table cell: on one line, and without characters that would end the code or the cell. */
     static String code(String text) {
         String line = text.strip().replaceAll("\\s*\\n\\s*", " ⏎ ").replace("|", "\\|");
         return line.contains("`") ? "`` " + line + " ``" : "`" + line + "`";
     }
 
     /**
-     * The page with what stands between {@code <!-- name -->} and {@code <!-- end of name -->} replaced, for each name.
+     * Returns the page, with the text between {@code <!-- name -->} and {@code <!-- end of name -->} replaced for each name.
      *
      * @throws IllegalArgumentException if the page has no such place
      */

@@ -1,6 +1,6 @@
 package dev.podidentity.agent;
 
-/** What goes wrong for good in {@link SdkMatrix}, so that somebody reads about it. */
+/** The permanent failures in {@link SdkMatrix}, about which a user reads. */
 enum SdkTrouble {
     NO_ASSOCIATION("The service account has no association"),
     ACCESS_DENIED("EKS Auth denies it: the role does not trust EKS Pod Identity"),

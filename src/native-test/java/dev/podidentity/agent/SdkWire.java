@@ -24,7 +24,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 
-/** What an SDK sends to a server on this machine's loopback, and how it takes one that does not do its part. */
+/** Observes what an SDK sends to a server on this machine's loopback, and how it reacts to one that misbehaves. */
 final class SdkWire implements AutoCloseable {
 
     private enum Behaviour {
@@ -71,7 +71,7 @@ final class SdkWire implements AutoCloseable {
         listen(0);
     }
 
-    /** Observes one; takes up to half a minute. */
+    /** Observes one SDK; takes up to half a minute. */
     static SdkReport.Wire observe(List<String> command, Path directory) throws IOException {
         try (SdkWire wire = new SdkWire(directory)) {
             return wire.observe(command);
@@ -190,7 +190,7 @@ final class SdkWire implements AutoCloseable {
                 answer(socket);
             }
         } catch (IOException e) {
-            // It broke, which is an end like any other.
+            // The connection broke, which counts as its end.
         }
         connection.closed = System.nanoTime();
     }

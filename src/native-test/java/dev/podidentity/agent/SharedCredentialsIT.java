@@ -20,7 +20,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Who shares credentials once tokens are verified, and who never does. */
+/** Which pods share credentials once tokens are verified, and which never do. */
 class SharedCredentialsIT {
 
     private static final int PODS = 50;
@@ -56,7 +56,7 @@ class SharedCredentialsIT {
         cluster.eksAuth().resetCounts();
     }
 
-    /** A service account that no other test uses, with an association. */
+    /** Returns a service account that no other test uses, with an association. */
     private static String serviceAccount() {
         String name = "sa-" + UUID.randomUUID();
         cluster.eksAuth().associate(Emulators.NAMESPACE, name, "arn:aws:iam::123456789012:role/" + name);
@@ -75,7 +75,7 @@ class SharedCredentialsIT {
         return tokens;
     }
 
-    /** All requests are sent before the first answer is read; an SDK's retries come after it. */
+    /** Sends all requests before it reads the first response; an SDK's retries follow. */
     private static List<RawHttp.Answer> askAtOnce(AgentProcess agent, List<String> tokens) throws IOException {
         List<RawHttp> connections = new ArrayList<>();
         for (String token : tokens) {

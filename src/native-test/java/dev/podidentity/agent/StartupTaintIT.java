@@ -18,7 +18,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The node takes no pods before the agent can serve them. */
+/** The node accepts no pods before the agent can serve them. */
 class StartupTaintIT {
 
     private static final String KEY = "agent.example.com/not-ready";
@@ -154,7 +154,7 @@ class StartupTaintIT {
 
     @Test
     void anApiServerThatHasJustStartedLetsItBeRemovedWithinSeconds() {
-        // Given: it refuses everybody until it has read the roles
+        // Given: an API server that refuses everyone until it has read the roles
         createNode(OURS);
         cluster.api().answer(NODE, request -> {
             cluster.api().answerFromObjects(NODE);

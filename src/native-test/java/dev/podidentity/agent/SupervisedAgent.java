@@ -36,22 +36,22 @@ import java.util.function.LongSupplier;
 import java.util.stream.Stream;
 
 /**
- * The packaged agent as the kubelet runs it: within its memory limit, where this machine has memory control groups of
- * version 1, and started again whenever it has ended. Its clock can be moved where libfaketime is installed. Writes down
- * when it lived, what it took, and what its log must not hold.
+ * Runs the packaged agent like the kubelet: within its memory limit, if this machine has version 1 memory control groups,
+ * and with a restart whenever it ends. Its clock can be changed if libfaketime is installed. Records when it ran, what it
+ * used, and violations in its log.
  */
 final class SupervisedAgent implements AutoCloseable {
 
-    /** As in the manifest of the DaemonSet. */
+    /** The limit in the manifest of the DaemonSet. */
     private static final long MEMORY_LIMIT = 160L << 20;
-    /** The request of the manifest. */
+    /** The request in the manifest. */
     private static final long LITTLE_MEMORY = 40L << 20;
     private static final long MORE_MEMORY = 4L << 20;
     private static final Path CONTROL_GROUPS = Path.of("/sys/fs/cgroup/memory");
     private static final Duration PATIENCE = Duration.ofSeconds(60);
     private static final long SAMPLE_EVERY_MILLIS = 50;
     private static final int VITALS_EVERY = 20;
-    /** As much of its thread's name as the kernel keeps. */
+    /** The thread's name as truncated by the kernel. */
     private static final String EVENT_LOOP = "ntloop-thread";
     private static final String WRONG_SUBJECT = "EKS Auth answered for another service account";
 
@@ -81,12 +81,12 @@ final class SupervisedAgent implements AutoCloseable {
     private boolean closed;
 
     /**
-     * @param directory for the agent's clock
-     * @param now nanoseconds of the day
-     * @param flags of the agent, however it shares
-     * @param verifyingFlags where it is to verify tokens
-     * @param secrets that must not stand in its log
-     * @param logFile gets its log but for the lines of single requests
+     * @param directory the directory for the agent's clock
+     * @param now the nanoseconds of the day
+     * @param flags the agent's flags, whatever it shares
+     * @param verifyingFlags further flags for token verification
+     * @param secrets what the log must not contain
+     * @param logFile receives the log, except for lines about single requests
      */
     SupervisedAgent(Path directory, LongSupplier now, Map<String, String> environment, List<String> flags,
             List<String> verifyingFlags, List<String> secrets, Path logFile) throws IOException {
@@ -101,7 +101,7 @@ final class SupervisedAgent implements AutoCloseable {
         this.environment = new LinkedHashMap<>(environment);
         this.environment.putAll(moved);
         this.controlGroup = makeControlGroup();
-        // A day is long enough to be interrupted, and would leave the agent behind.
+        // The day is long enough to be interrupted, which would leave the agent running.
         Runtime.getRuntime().addShutdownHook(new Thread(this::kill));
     }
 
@@ -125,7 +125,7 @@ final class SupervisedAgent implements AutoCloseable {
         }
     }
 
-    /** What this machine does not let a test do. */
+    /** Returns what this machine does not support. */
     List<String> missing() {
         List<String> missing = new ArrayList<>();
         if (!clockMoves) {
@@ -140,7 +140,7 @@ final class SupervisedAgent implements AutoCloseable {
         return missing;
     }
 
-    /** The troubles that can be made with it here. */
+    /** Returns the faults that are possible on this machine. */
     Set<Trouble> possible() {
         Set<Trouble> possible = EnumSet.allOf(Trouble.class);
         if (!clockMoves) {
@@ -160,7 +160,7 @@ final class SupervisedAgent implements AutoCloseable {
                 .anyMatch(directory -> Files.isExecutable(Path.of(directory, "prlimit")));
     }
 
-    /** Starts it, and waits until it listens. */
+    /** Starts the agent, and waits until it listens. */
     synchronized void start(Sharing sharing) {
         Run run = new Run(sharing);
         runs.add(run);
@@ -170,7 +170,7 @@ final class SupervisedAgent implements AutoCloseable {
         }
     }
 
-    /** Ends it, and starts it again. */
+    /** Stops the agent, and starts it again. */
     synchronized void restart(Ending how, Sharing sharing) {
         current().end(how);
         start(sharing);
@@ -180,7 +180,7 @@ final class SupervisedAgent implements AutoCloseable {
         return runs.get(runs.size() - 1);
     }
 
-    /** Waits until it verifies tokens, if it is to. */
+    /** Waits until the agent verifies tokens, if it should. */
     void awaitVerification() {
         Run run;
         synchronized (this) {
@@ -199,7 +199,7 @@ final class SupervisedAgent implements AutoCloseable {
         }
     }
 
-    /** How it shares now. */
+    /** Returns what the agent shares now. */
     synchronized Sharing sharing() {
         return current().sharing;
     }
@@ -208,25 +208,25 @@ final class SupervisedAgent implements AutoCloseable {
         return current().process.pid();
     }
 
-    /** Sets how far its clock is ahead. */
+    /** Sets how far the agent's clock is ahead. */
     void setClock(Duration ahead) throws IOException {
         Files.writeString(clock, (ahead.isNegative() ? "" : "+") + ahead.toSeconds() + '\n');
         clocks.add(new ClockError(now.getAsLong(), ahead));
     }
 
-    /** Lowers its memory limit as far as the kernel does it. */
+    /** Lowers the memory limit as far as the kernel allows. */
     void limitMemory() throws IOException {
         for (long limit = LITTLE_MEMORY; limit < MEMORY_LIMIT; limit += MORE_MEMORY) {
             try {
                 Files.writeString(controlGroup.orElseThrow().resolve("memory.limit_in_bytes"), Long.toString(limit));
                 return;
             } catch (IOException e) {
-                // More is in use that cannot be taken back.
+                // More memory is in use that cannot be reclaimed.
             }
         }
     }
 
-    /** Gives it the memory of the manifest again. */
+    /** Restores the memory limit of the manifest. */
     void restoreMemory() throws IOException {
         Files.writeString(controlGroup.orElseThrow().resolve("memory.limit_in_bytes"), Long.toString(MEMORY_LIMIT));
     }
@@ -247,7 +247,7 @@ final class SupervisedAgent implements AutoCloseable {
                 vitals.add(vitals(pid));
             }
         } catch (IOException | UncheckedIOException e) {
-            // The process has just ended, or one of its threads.
+            // The process or one of its threads has just ended.
             delays.add(new Delay(now.getAsLong(), waited));
         }
     }
@@ -263,7 +263,7 @@ final class SupervisedAgent implements AutoCloseable {
         }
     }
 
-    /** How many descriptors it has open. */
+    /** Returns the number of open descriptors. */
     long descriptors() throws IOException {
         return descriptors(pid());
     }
@@ -273,7 +273,7 @@ final class SupervisedAgent implements AutoCloseable {
                 .filter(line -> line.startsWith(name + ":"))
                 .map(line -> Long.parseLong(line.replaceAll("\\D", "")))
                 .findFirst()
-                // Of a process that has ended and is not yet waited for.
+                // The process has ended but has not been reaped.
                 .orElseThrow(() -> new NoSuchFileException(name));
     }
 
@@ -293,7 +293,7 @@ final class SupervisedAgent implements AutoCloseable {
         return List.copyOf(clocks);
     }
 
-    /** What its log holds and must not. */
+    /** Returns the violations in the log. */
     List<String> complaints() {
         return List.copyOf(complaints);
     }
@@ -317,7 +317,7 @@ final class SupervisedAgent implements AutoCloseable {
         }
     }
 
-    /** Tells it to end, and waits until it has. */
+    /** Stops the agent, and waits until it has ended. */
     @Override
     public void close() throws IOException {
         Run last;
@@ -333,7 +333,7 @@ final class SupervisedAgent implements AutoCloseable {
         }
     }
 
-    /** A process of the agent. */
+    /** One process of the agent. */
     private final class Run {
 
         private final Sharing sharing;
@@ -392,7 +392,7 @@ final class SupervisedAgent implements AutoCloseable {
             ending = how;
             told = now.getAsLong();
             if (how == Ending.SIGTERM) {
-                // Not process.destroy(), which also closes the output.
+                // process.destroy() would also close the output.
                 process.toHandle().destroy();
             } else {
                 process.toHandle().destroyForcibly();

@@ -17,7 +17,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The API server judges tokens, for clusters that do not publish all their keys. */
+/** The API server verifies tokens, for clusters that do not publish all their keys. */
 class TokenReviewIT {
 
     private static final String API_SERVER = "pod_identity_token_verifications_total{verdict=\"api_server\",}";
@@ -111,7 +111,7 @@ class TokenReviewIT {
         assertThat(cluster.eksAuth().calls()).isZero();
     }
 
-    /** Its words hold a name that somebody has chosen. */
+    /** The error message contains a name that a user chose. */
     @ParameterizedTest
     @ValueSource(strings = {"etcd-backup", "geofence", "timeout", "connection-pool", "unavailable"})
     void aServiceAccountThatIsGoneIsRefusedWhateverItsName(String name) throws IOException {
@@ -133,7 +133,7 @@ class TokenReviewIT {
         }
     }
 
-    /** It says so of everybody until it has read the cluster's roles. */
+    /** A starting API server refuses everyone until it has read the cluster's roles. */
     @Test
     void anApiServerThatHasJustStartedIsAskedAgainSoonAfterItHasSaidForbidden() throws IOException {
         // Given
@@ -152,7 +152,7 @@ class TokenReviewIT {
         agent.awaitLine(line -> line.contains("The API server reviews tokens again"));
     }
 
-    /** What it has found out stays so while it cannot be asked. */
+    /** A verdict stays valid while reviews are not permitted. */
     @Test
     void aTokenThatWasRefusedStaysRefusedWhileTheAgentMayNotAsk() throws IOException {
         // Given
@@ -220,7 +220,7 @@ class TokenReviewIT {
         }
     }
 
-    /** One that does not know audiences says yes to a token for anybody. */
+    /** An API server without support for audiences accepts a token for any audience. */
     @Test
     void aReviewThatDoesNotNameTheAudienceIsARefusal() throws IOException {
         cluster.api().answer(Cluster.REVIEWS, 201, "{\"status\":{\"authenticated\":true,\"user\":{\"username\":"

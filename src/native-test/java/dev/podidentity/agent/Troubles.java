@@ -19,15 +19,15 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
 import java.util.stream.Stream;
 
-/** Makes the troubles of one phase of a {@link BadDay}, and ends them. */
+/** Causes the faults of one phase of a {@link BadDay}, and ends them. */
 final class Troubles implements AutoCloseable {
 
     private static final String UNASSOCIATED = "sa0";
-    /** How often the agent reads its credentials file, while it finds something there. */
+    /** How often the agent reads its credentials file while the file contains credentials. */
     private static final Duration READ_EVERY = Duration.ofMinutes(1);
     private static final Duration JUMP = Duration.ofHours(2);
     private static final long LONGEST_TURN_SECONDS = 10;
-    /** Descriptors that the agent may have beyond those that it has. */
+    /** Descriptors that the agent may open in addition to the current ones. */
     private static final int SOME_DESCRIPTORS = 20;
 
     private final Cluster cluster;
@@ -43,7 +43,7 @@ final class Troubles implements AutoCloseable {
     private final List<Span> begun = new ArrayList<>();
     private final List<Span> over = new ArrayList<>();
     private final List<HostilePod> hostile = new ArrayList<>();
-    /** How many descriptors the agent may have otherwise. */
+    /** The agent's normal limit of descriptors. */
     private String descriptors = "";
     private boolean refusing;
 
@@ -60,7 +60,7 @@ final class Troubles implements AutoCloseable {
         this.random = random;
     }
 
-    /** Begins all of a phase but what ends the agent. */
+    /** Starts all faults of a phase except those that end the agent. */
     void begin(Phase phase, Duration length) throws IOException {
         for (Trouble trouble : phase.troubles()) {
             if (trouble != Trouble.TERMINATED && trouble != Trouble.KILLED) {
@@ -91,7 +91,7 @@ final class Troubles implements AutoCloseable {
             case NO_ASSOCIATION -> eksAuth.disassociate(Emulators.NAMESPACE, UNASSOCIATED);
             case API_SERVER_AWAY -> cluster.api().stop();
             case HALF_WRITTEN_CREDENTIALS -> {
-                // The agent takes half of a key for one, and looks again only after the interval.
+                // The agent accepts half of a key as a key, and reads the file again only after the interval.
                 if (random.nextBoolean() && length.compareTo(READ_EVERY) > 0) {
                     credentials.writeHalfOfTheSecretKey();
                 } else {
@@ -118,7 +118,7 @@ final class Troubles implements AutoCloseable {
         return faults;
     }
 
-    /** Does one thing after the other, and begins again. */
+    /** Does one thing after another, repeatedly. */
     private void inTurns(Duration each, Runnable... things) {
         int[] next = {0};
         turns.scheduleAtFixedRate(
@@ -157,7 +157,7 @@ final class Troubles implements AutoCloseable {
                         Stream.of("prlimit", "--pid", Long.toString(agent.pid())), Stream.of(arguments)).toList());
     }
 
-    /** Ends the agent and starts it again, if that is in the phase. */
+    /** Restarts the agent, if the phase includes that. */
     void restart(Phase phase) {
         phase.sharing().ifPresent(sharing -> {
             for (Trouble trouble : phase.troubles()) {
@@ -170,7 +170,7 @@ final class Troubles implements AutoCloseable {
         });
     }
 
-    /** Ends all of them; gives when each was there. */
+    /** Ends all faults; returns when each was present. */
     List<Span> end() throws IOException, InterruptedException {
         turns.shutdownNow();
         if (!turns.awaitTermination(LONGEST_TURN_SECONDS, TimeUnit.SECONDS)) {

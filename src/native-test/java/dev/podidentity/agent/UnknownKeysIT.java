@@ -14,7 +14,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Tokens whose key is not known, or not any more: the cluster's keys rotate, and a pod can make any up. */
+/** Tokens whose signing key is unknown or has been removed: the cluster rotates its keys, and a pod can invent any. */
 class UnknownKeysIT {
 
     private static final String FETCH = "GET " + Cluster.KEYS;
@@ -92,14 +92,14 @@ class UnknownKeysIT {
                     RawHttp.askAsSdk(agent.port(), tokens.get(0)).body(),
                     RawHttp.askAsSdk(agent.port(), tokens.get(1)).body());
 
-            // Then: EKS Auth, which still accepts them here, is asked for each
+            // Then: EKS Auth, which still accepts them here, is called for each
             assertThat(bodies).doesNotHaveDuplicates().doesNotContain(shared);
             assertThat(cluster.eksAuth().calls()).isEqualTo(2);
             assertThat(ask(agent, Algorithm.ES256)).isEqualTo(shared);
         }
     }
 
-    /** A token of a key that is not known has the keys fetched, and waits for them. */
+    /** Makes the agent fetch the keys again, by a token with an unknown key, and waits for them. */
     private void fetchAgain(AgentProcess agent) throws IOException {
         String genuine = cluster.token("pod-of-an-unknown-key");
         RawHttp.askAsSdk(agent.port(), ForgedTokens.withHeader(genuine, ForgedTokens.header(genuine).put("kid", "unknown")));

@@ -16,14 +16,16 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** What is off by default: EKS Auth alone judges tokens, in a pod that has all that verification would need. */
+/**
+ * The default without verification: only EKS Auth verifies tokens, even in a pod that has all that verification would need.
+ */
 class VerificationOffIT {
 
     @TempDir
     private Path serviceAccount;
 
     private EksAuthEmulator emulator;
-    /** Accepts nobody, but whoever comes waits in its queue. */
+    /** Accepts no connection, but queues all of them. */
     private ServerSocket apiServer;
     private AgentProcess agent;
 

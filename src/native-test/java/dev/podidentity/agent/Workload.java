@@ -18,14 +18,14 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 
 /**
- * What runs in a pod: a program with an AWS SDK and an environment, and nothing else. What the programs are told and
- * what they answer is in {@code src/native-test/workloads/README.md}; {@link LivingWorkload} talks to them.
+ * A program with an AWS SDK and an environment, as it runs in a pod. {@code src/native-test/workloads/README.md} describes
+ * the commands and replies of the programs; {@link LivingWorkload} communicates with them.
  */
 enum Workload {
     JAVA_V1("Java v1", "java-v1", "java-v1/pom.xml", "aws-java-sdk-core</artifactId>\\s*<version>(.+?)<") {
         @Override
         List<String> command() {
-            // The pinned plugin of this POM copies the packages; the java launcher compiles the program.
+            // The plugin pinned in this POM copies the packages; the java launcher compiles the program.
             Path home = installed(MAVEN, "--quiet", "--batch-mode", "--no-transfer-progress", "dependency:copy-dependencies",
                     "-DoutputDirectory=lib");
             return List.of(JAVA, "-cp", home.resolve("lib") + "/*", home.resolve("PodWorkload.java").toString());
@@ -51,7 +51,7 @@ enum Workload {
 
         @Override
         Map<String, String> environmentForIpv6() {
-            // Without it, this SDK takes fd00:ec2::23 for an address that it must not ask.
+            // Without this variable, the SDK rejects fd00:ec2::23 as an address.
             return Map.of("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv6");
         }
     },
@@ -125,9 +125,9 @@ enum Workload {
     private final Pattern version;
 
     /**
-     * @param title what people call the SDK
+     * @param title the name of the SDK
      * @param pinned the file that pins its version
-     * @param version finds it there
+     * @param version finds the version in that file
      */
     Workload(String title, String folder, String pinned, String version) {
         this.title = title;
@@ -136,20 +136,20 @@ enum Workload {
         this.version = Pattern.compile(version);
     }
 
-    /** The command that starts the program. Skips the test where the SDK or its toolchain cannot be had. */
+    /** Returns the command that starts the program. Skips the test if the SDK or its toolchain is unavailable. */
     abstract List<String> command();
 
-    /** What a pod must be given, beside what EKS injects, to get credentials over IPv6. */
+    /** Returns the environment that a pod needs, in addition to what EKS injects, to get credentials over IPv6. */
     Map<String, String> environmentForIpv6() {
         return Map.of();
     }
 
-    /** What the SDK says of an error, with … for what other providers of its chain say. */
+    /** Returns the SDK's text of an error, with … in place of the errors of other providers in its chain. */
     String shortened(String error) {
         return error;
     }
 
-    /** Those that the tests use: the SDKs that most pods have, and their programs can make a call. */
+    /** Returns the workloads that the tests use: the most common SDKs whose programs can make a call. */
     static Stream<Workload> ofTheTests() {
         return Stream.of(JAVA_V2, BOTO3, JAVASCRIPT_V3, GO_V2);
     }
@@ -158,7 +158,7 @@ enum Workload {
         return title;
     }
 
-    /** The version of the SDK, as it is pinned. */
+    /** Returns the pinned version of the SDK. */
     String version() {
         try {
             Matcher matcher = version.matcher(Files.readString(SOURCES.resolve(pinned)));
@@ -171,7 +171,7 @@ enum Workload {
         }
     }
 
-    /** That of this class, whoever has loaded it: Surefire, Failsafe or Maven itself. */
+    /** Returns the class path of this class, whoever loaded it: Surefire, Failsafe or Maven itself. */
     static String classPath() {
         if (Workload.class.getClassLoader() instanceof URLClassLoader loader) {
             return Stream.of(loader.getURLs()).map(URL::getPath).collect(Collectors.joining(File.pathSeparator));
@@ -179,7 +179,9 @@ enum Workload {
         return System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
     }
 
-    /** The folder with the program and its packages, which are installed once, and again when the sources have changed. */
+    /**
+     * Returns the folder with the program and its packages, which are installed once, and again after the sources change.
+     */
     Path installed(String... installer) {
         String problem;
         Path home = INSTALLED.resolve(folder);

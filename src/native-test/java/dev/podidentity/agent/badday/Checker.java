@@ -26,8 +26,8 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * Finds what must not have happened on a day. Where it cannot be known what a client had to get (a request that was under
- * way when a trouble began or the agent was told to end), the client is given what is allowed on either side.
+ * Finds violations in the history of a day. If the expected result of a request is unknown, because it was in flight when a
+ * fault began or the agent was told to stop, the results that either state allows are accepted.
  */
 public final class Checker {
 
@@ -38,17 +38,19 @@ public final class Checker {
     private static final String THROTTLED = "ThrottlingException";
     private static final String INTERNAL = "InternalServerException";
 
-    /** What was accepted this long before SIGTERM must be answered; later it may not have been accepted yet. */
+    /** A request accepted this long before SIGTERM must get a response; a later one may not have been accepted yet. */
     private static final long ACCEPTED_BEFORE = Duration.ofMillis(500).toNanos();
-    /** A trouble begins and ends a moment before and after the test says so. */
+    /** A fault begins and ends slightly before or after the test records it. */
     private static final long MARGIN = Duration.ofSeconds(1).toNanos();
-    /** Credentials that end sooner after a request need not have been there for it. */
+    /** Credentials that expire this soon after a request need not have been served to it. */
     private static final long NEAR_EXPIRY = Duration.ofSeconds(2).toNanos();
-    /** The time that an answer of EKS Auth may take to reach the agent. */
+    /** The time that a response of EKS Auth may take to reach the agent. */
     private static final long ON_THE_WAY = Duration.ofSeconds(2).toNanos();
-    /** An error after such a wait is the agent's patience at its end; EKS Auth, which is this test, may have been slow. */
+    /**
+     * An error after such a wait means that a deadline expired; EKS Auth, which is part of this test, may have been slow.
+     */
     private static final long WAITED = Duration.ofMillis(800).toNanos();
-    /** So it may have been if the machine was so busy while the agent's calls may have been under way. */
+    /** EKS Auth may have been slow if the machine was this busy while calls of the agent may have been in flight. */
     private static final long BUSY = Duration.ofSeconds(1).toNanos();
     private static final long LONGEST_FLIGHT = Duration.ofSeconds(15).toNanos();
     private static final int EXIT_AFTER_SIGTERM = 0;
@@ -72,7 +74,7 @@ public final class Checker {
         day.clocks().forEach(error -> clocks.put(error.from(), error.ahead()));
     }
 
-    /** What must not have happened, in the order of time. */
+    /** Returns the violations in chronological order. */
     public static List<Violation> check(History day, Rules rules) {
         Checker checker = new Checker(day, rules);
         day.exchanges().forEach(checker::checkExchange);
@@ -93,7 +95,7 @@ public final class Checker {
                 + Duration.ofNanos(exchange.end() - exchange.start()).toMillis() + " ms: " + what);
     }
 
-    // What came of a request
+    // The result of a request
 
     private void checkExchange(Exchange exchange) {
         if (exchange.reply() instanceof Answer answer) {
@@ -138,7 +140,7 @@ public final class Checker {
                 .flatMap(JsonObject::stream)
                 .allMatch(field -> field.getValue() instanceof String text && !text.isBlank());
         if (!fields.equals(served ? FIELDS : ERROR_FIELDS) || !texts) {
-            // A 200's may be secret.
+            // The body of a 200 may be secret.
             found(Invariant.FORM, exchange, answer.status() + " with the fields " + fields);
         } else if (!served && !(body.get().getString("code").equals(body.get().getString("Code"))
                 && body.get().getString("message").equals(body.get().getString("Message")))) {
@@ -171,7 +173,7 @@ public final class Checker {
 
     private boolean mayHave(Exchange exchange, Credentials credentials) {
         Client client = exchange.client();
-        // Between two processes, whichever may have answered.
+        // Between two processes, either may have sent the response.
         Sharing widest = day.lives().stream()
                 .filter(life -> life.overlaps(exchange.start(), exchange.end()))
                 .map(Life::sharing)
@@ -186,10 +188,10 @@ public final class Checker {
     }
 
     /**
-     * Until when the agent may serve credentials: by its clock now, and by the time that was left by its clock when it got
-     * them. Its clock may have been set in the time that is looked at.
+     * Returns until when the agent may serve credentials: by its clock now, and by the remaining lifetime on its clock when
+     * it received them. Its clock may have been changed in the meantime.
      *
-     * @param latest whether the latest possible time is asked for, or else the earliest
+     * @param latest whether to return the latest possible time instead of the earliest
      */
     private long expiry(Credentials credentials, long from, long to, boolean latest) {
         Duration then = ahead(credentials.issued(), credentials.issued() + ON_THE_WAY, latest);
@@ -197,7 +199,7 @@ public final class Checker {
         return credentials.expiry() - (then.compareTo(now) > 0 ? then : now).toNanos();
     }
 
-    /** How far the agent's clock was ahead at some time of these, at the least or at the most. */
+    /** Returns how far the agent's clock was ahead in this period, at least or at most. */
     private Duration ahead(long from, long to, boolean least) {
         var first = clocks.floorEntry(from - MARGIN);
         Stream<Duration> errors = Stream.concat(
@@ -234,7 +236,7 @@ public final class Checker {
         }
     }
 
-    /** Whether the token is one of the future by the agent's clock. */
+    /** Returns whether the token is not yet valid by the agent's clock. */
     private boolean notYetValid(Exchange exchange) {
         long clock = exchange.start() + ahead(exchange.start(), exchange.end(), true).toNanos();
         return clock < exchange.client().issued() + MARGIN;
@@ -244,7 +246,7 @@ public final class Checker {
         return span.trouble().refusesOne() && span.serviceAccount().equals(client.serviceAccount());
     }
 
-    /** The troubles that a request may still have met. */
+    /** Returns the faults that may still have affected a request. */
     private List<Span> lingering(Exchange exchange) {
         return day.troubles().stream()
                 .filter(span -> span.overlaps(
@@ -272,7 +274,7 @@ public final class Checker {
         }
     }
 
-    /** Whether only SIGTERM can have ended its connection, which it must not once the request is there. */
+    /** Returns whether only SIGTERM can have ended the connection, which it must not do once the request has arrived. */
     private boolean acceptedBeforeTheEnd(Exchange exchange) {
         boolean byOthers = cutOff(exchange, day.troubles().stream().filter(span -> span.trouble() != Trouble.TERMINATED));
         return exchange.reply() instanceof Broken && !byOthers && day.lives().stream()
@@ -332,8 +334,8 @@ public final class Checker {
     }
 
     /**
-     * Whether what was served is known to be what the token shares with others. A token that could not be verified in time
-     * stands for itself, and finds nothing of what it got so once it has been verified.
+     * Returns whether the token certainly shares the credentials that were served. A token that could not be verified in
+     * time is an identity of its own, and once it is verified, it no longer finds what it received as such.
      */
     private boolean shares(Life life, Exchange served) {
         return life.sharing() == Sharing.TOKEN
@@ -357,7 +359,7 @@ public final class Checker {
                 credentials.serviceAccount(), credentials.pod(), credentials.token(), 0));
     }
 
-    /** Whether the agent must still have had what the holder got, or what replaced it. */
+    /** Returns whether the agent must still have had what the holder received, or its replacement. */
     private boolean keeps(Life life, Exchange holder, Exchange exchange) {
         boolean refusedMeanwhile = day.troubles().stream()
                 .anyMatch(span -> refuses(span, exchange.client()) && span.overlaps(
@@ -372,17 +374,17 @@ public final class Checker {
                 .filter(credentials -> credentials == held
                         || credentials.issued() >= held.issued() - ON_THE_WAY && credentials.issued() <= exchange.end()
                                 && sharers(life, credentials).equals(sharers))
-                // Nor may any that the agent may have got since then have expired.
+                // Nor may any credentials that the agent may have received since then have expired.
                 .allMatch(credentials ->
                         expiry(credentials, holder.start(), exchange.end(), false) > exchange.end() + NEAR_EXPIRY);
     }
 
-    // What comes after a trouble
+    // What follows a fault
 
     /**
-     * A time without any trouble, after one.
+     * A period without faults, after one.
      *
-     * @param recovered when what was before is over
+     * @param recovered when the effects of the previous fault have ended
      */
     private record Quiet(long from, long to, long recovered) {}
 
@@ -443,13 +445,13 @@ public final class Checker {
         }
     }
 
-    /** What the last process took at rest after each trouble: the median of each quiet phase that is long enough. */
+    /** Returns what the last process used at rest after each fault: the median of each quiet phase that is long enough. */
     public static List<History.Vitals> quietPhases(History day, Rules rules) {
         List<List<History.Vitals>> phases = new Checker(day, rules).phases();
         return phases.isEmpty() ? List.of() : phases.get(phases.size() - 1);
     }
 
-    /** The medians of the quiet phases of each process that has any. */
+    /** Returns the medians of the quiet phases, for each process that has any. */
     private List<List<History.Vitals>> phases() {
         List<Quiet> quiets = quiets();
         return day.lives().stream()

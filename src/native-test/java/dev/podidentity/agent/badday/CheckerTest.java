@@ -23,7 +23,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Made-up days, each with one thing that must not happen, or with one that may. Times are in milliseconds. */
+/** Fictitious days, each with one violation or with one permitted anomaly. Times are in milliseconds. */
 class CheckerTest {
 
     private static final Client ANNA = client(0, ClientKind.JAVA, "anna", "anna-0", 1);
@@ -269,7 +269,7 @@ class CheckerTest {
         day.trouble(Trouble.REFUSING, 30_000, 35_000).refuse(client, 31_000, 503, UNAVAILABLE);
     }
 
-    /** So that what a client holds is what is cached for its token, and for nobody else. */
+    /** Makes a client's credentials those that are cached for its token alone. */
     private void byToken() {
         day.life(Sharing.TOKEN, 0, 100_000);
     }
@@ -409,7 +409,7 @@ class CheckerTest {
     void givesTheAgentTheTimeThatItHadNoProcessor() {
         day.trouble(Trouble.REFUSING, 1_000, 2_000).refuse(ANNA, 3_000, 503, UNAVAILABLE);
         for (long second = 1; second < 60; second++) {
-            // It could have run all the time, and ran every other second.
+            // The event loop was runnable all the time, and ran only every other second.
             day.delay(second * 1_000, second * 500);
         }
         day.serve(ANNA, 30_000, day.issue(ANNA, 29_000)).serve(ANNA, 59_000, day.issue(ANNA, 29_000));
@@ -481,7 +481,7 @@ class CheckerTest {
         assertFound(Invariant.GROWTH);
     }
 
-    /** Nine troubles a minute apart, and more memory after each. */
+    /** Nine faults a minute apart, with more memory in use after each. */
     private void grow(long kib) {
         Credentials issued = day.issue(ANNA, 5);
         for (int minute = 0; minute < 9; minute++) {

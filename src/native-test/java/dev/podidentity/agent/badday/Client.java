@@ -3,13 +3,13 @@ package dev.podidentity.agent.badday;
 import java.time.Duration;
 
 /**
- * A pod and the SDK in it.
+ * A pod and its SDK.
  *
- * @param slot which of the node's places for pods it has; a pod that is replaced leaves its slot to another
- * @param source the address that it asks from
- * @param patient whether it waits for answers for longer than its SDK does, so that it sees how late they come
+ * @param slot the place of the pod on the node; a replaced pod leaves its slot to another
+ * @param source the address from which it sends requests
+ * @param patient whether it waits longer than its SDK does, so that it sees how late responses arrive
  * @param hostile whether its token is forged
- * @param token a number that no other token has
+ * @param token the unique number of its token
  * @param issued when its token was issued, in nanoseconds of the day
  */
 public record Client(
@@ -25,12 +25,12 @@ public record Client(
 
     private static final Duration PATIENCE = Duration.ofSeconds(6);
 
-    /** How long it waits for an answer. */
+    /** Returns its response timeout. */
     public Duration timeout() {
         return patient ? PATIENCE : kind.timeout();
     }
 
-    /** The same with a forged token, asking from elsewhere. */
+    /** Returns the same client with a forged token and another source address. */
     public Client forged(String from) {
         return new Client(-1, kind, from, true, true, serviceAccount, pod, token, issued);
     }

@@ -3,7 +3,7 @@ package dev.podidentity.agent.badday;
 import java.time.Duration;
 import java.util.Optional;
 
-/** How an AWS SDK asks for credentials, and how long the agent may keep it waiting. */
+/** How an AWS SDK requests credentials, and how long the agent may keep it waiting. */
 public enum ClientKind {
     JAVA("aws-sdk-java/2.40.2", Duration.ofSeconds(1), 6, Duration.ZERO, Duration.ofMillis(900)),
     BOTOCORE("python-urllib3/2.2.3", Duration.ofSeconds(2), 3, Duration.ofSeconds(1), Duration.ofMillis(1_900)),
@@ -29,34 +29,34 @@ public enum ClientKind {
         return Optional.of(userAgent).filter(text -> !text.isEmpty());
     }
 
-    /** How long it waits for an answer. */
+    /** Returns its response timeout. */
     public Duration timeout() {
         return timeout;
     }
 
-    /** How often it asks before it gives up. */
+    /** Returns how many attempts it makes. */
     public int tries() {
         return tries;
     }
 
-    /** Between two tries. */
+    /** Returns the delay between two attempts. */
     public Duration pause() {
         return pause;
     }
 
-    /** Whether its next request may come on the same connection. */
+    /** Returns whether its next request may use the same connection. */
     public boolean keepsConnections() {
         return this == JAVA || this == GO;
     }
 
-    /** Within which the agent must answer it, whatever happens. */
+    /** Returns the deadline of the agent's response, under all conditions. */
     public Duration deadline() {
         return deadline;
     }
 
     private static final class Waits {
 
-        /** For SDKs with no time-out of their own: longer than any answer may take. */
+        /** For SDKs without a timeout of their own: longer than any response may take. */
         private static final Duration FOR_LONG = Duration.ofSeconds(6);
     }
 }

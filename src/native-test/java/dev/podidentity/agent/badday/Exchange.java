@@ -1,34 +1,34 @@
 package dev.podidentity.agent.badday;
 
 /**
- * One request and what came of it.
+ * One request and its result.
  *
- * @param start when it was begun, before a connection was made, in nanoseconds of the day
- * @param end when the last of the answer had come, or it was known that none would come
+ * @param start when it began, before the connection was made, in nanoseconds of the day
+ * @param end when the whole response had arrived, or when it was known that none would arrive
  */
 public record Exchange(Client client, long start, long end, Reply reply) {
 
-    /** What came of a request. */
+    /** The result of a request. */
     public sealed interface Reply {}
 
     /**
-     * An answer. A header that it does not have is {@code ""}.
+     * A response. A missing header is {@code ""}.
      *
-     * @param contentType as it stands in the header
+     * @param contentType the unparsed header
      */
     public record Answer(int status, String contentType, String cacheControl, String retryAfter, String body)
             implements Reply {}
 
-    /** There was no connection. */
+    /** No connection could be made. */
     public record Unreachable(String why) implements Reply {}
 
-    /** The connection ended before the answer did. */
+    /** The connection ended before the response did. */
     public record Broken(String why) implements Reply {}
 
-    /** The client waited for as long as it does, in vain. */
+    /** The client's timeout expired. */
     public record GivenUp() implements Reply {}
 
-    /** Whether it got credentials. */
+    /** Returns whether the client received credentials. */
     public boolean served() {
         return reply instanceof Answer answer && answer.status() == 200;
     }

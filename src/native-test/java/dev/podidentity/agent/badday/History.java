@@ -5,12 +5,12 @@ import java.util.List;
 import java.util.OptionalInt;
 
 /**
- * All that happened on a day. Times are nanoseconds since its beginning, of a clock that is right.
+ * Everything that happened on a day. Times are nanoseconds since its start, by a correct clock.
  *
- * @param clocks how wrong the agent's clock was, from when on; it is right before the first
- * @param pauses of the test itself, in which it saw nothing
- * @param delays how long the agent's event loop had waited for a processor in all, by when; in order
- * @param log what must not stand in the agent's log
+ * @param clocks the errors of the agent's clock over time; it is correct before the first
+ * @param pauses periods in which the test itself was stalled and saw nothing
+ * @param delays the total time that the agent's event loop had waited for a processor, over time; in order
+ * @param log violations in the agent's log
  */
 public record History(
         List<Exchange> exchanges,
@@ -24,11 +24,11 @@ public record History(
         List<String> log) {
 
     /**
-     * What EKS Auth issued, and to whom.
+     * Credentials that EKS Auth issued, and their owner.
      *
-     * @param token the number of the token of the call; -1 if it was nobody's here
-     * @param pod of the token
-     * @param expires as the agent writes it
+     * @param token the number of the token in the call; -1 if it belongs to no client here
+     * @param pod the pod of the token
+     * @param expires the expiration as the agent writes it
      */
     public record Credentials(
             long issued,
@@ -42,7 +42,7 @@ public record History(
             String pod,
             int token) {
 
-        /** Leaves out what is secret. */
+        /** Omits the secrets. */
         @Override
         public String toString() {
             return accessKeyId + " of " + serviceAccount + "/" + pod + " until " + expires;
@@ -50,9 +50,9 @@ public record History(
     }
 
     /**
-     * A trouble that lasts.
+     * A fault that lasts for a while.
      *
-     * @param serviceAccount that it is about; {@code ""} if it is about none
+     * @param serviceAccount the affected service account; {@code ""} if there is none
      */
     public record Span(Trouble trouble, long from, long to, String serviceAccount) {
 
@@ -61,14 +61,14 @@ public record History(
         }
     }
 
-    /** Who may share credentials. */
+    /** Which tokens may share credentials. */
     public enum Sharing {
         TOKEN,
         POD,
         SERVICE_ACCOUNT
     }
 
-    /** How a process was told to end. */
+    /** How a process was stopped. */
     public enum Ending {
         NOT_TOLD,
         SIGTERM,
@@ -79,8 +79,8 @@ public record History(
      * A process of the agent.
      *
      * @param ready when it listened
-     * @param told when it was told to end; as {@code ended} if it was not told
-     * @param ended when it had ended; {@link Long#MAX_VALUE} if it did not
+     * @param told when it was told to stop; equals {@code ended} if it was not
+     * @param ended when it ended; {@link Long#MAX_VALUE} if it did not
      */
     public record Life(Sharing sharing, long ready, Ending ending, long told, long ended, OptionalInt exitCode) {
 
@@ -93,13 +93,13 @@ public record History(
         }
     }
 
-    /** From when on the agent's clock was ahead by so much. */
+    /** The error of the agent's clock from a given time on. */
     public record ClockError(long from, Duration ahead) {}
 
     public record Pause(long from, long to) {}
 
     public record Delay(long at, long nanos) {}
 
-    /** What the agent's process had. */
+    /** The resources that the agent's process used. */
     public record Vitals(long at, long anonymousKib, long descriptors, long threads) {}
 }

@@ -16,7 +16,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
 
-/** Writes a history, in milliseconds of the day. */
+/** Builds a history, in milliseconds of the day. */
 final class MadeUpDay {
 
     private static final String EXPIRES = "2026-01-01T06:00:00Z";
@@ -45,7 +45,7 @@ final class MadeUpDay {
                 new History(exchanges, credentials, troubles, lives, clocks, pauses, delays, vitals, log), Rules.usual());
     }
 
-    /** Credentials that were issued for a client then, and until when they are valid. */
+    /** Issues credentials for a client at a time, with an expiration. */
     Credentials issue(Client client, long at, long until) {
         int number = credentials.size();
         Credentials issued = new Credentials(at * NANOS, until * NANOS, EXPIRES, "ASIA" + number, "secret-" + number,
@@ -54,7 +54,7 @@ final class MadeUpDay {
         return issued;
     }
 
-    /** Credentials for hours. */
+    /** Issues credentials that are valid for hours. */
     Credentials issue(Client client, long at) {
         return issue(client, at, at + Duration.ofHours(6).toMillis());
     }

@@ -3,24 +3,24 @@ package dev.podidentity.agent.badday;
 import java.time.Duration;
 
 /**
- * How much the check allows.
+ * The tolerances of the check.
  *
- * @param allowance beyond the deadline of a client, for a noisy machine
- * @param settling how long after a trouble its memory, descriptors and threads are looked at
- * @param memoryKib anonymous memory that may be there beyond that of the first quiet phase: garbage that is not collected
- * @param growthKib by how much the median of the last quiet phases may be over that of the first ones
- * @param descriptors that may be there beyond those of the first quiet phase
- * @param threads that may be there beyond those of the first quiet phase
+ * @param allowance the time beyond the deadline of a client, for a noisy machine
+ * @param settling the time between a fault and the check of memory, descriptors and threads
+ * @param memoryKib the anonymous memory allowed beyond that of the first quiet phase: garbage that is not yet collected
+ * @param growthKib how far the median of the last quiet phases may exceed that of the first ones
+ * @param descriptors the descriptors allowed beyond those of the first quiet phase
+ * @param threads the threads allowed beyond those of the first quiet phase
  */
 public record Rules(
         Duration allowance, Duration settling, long memoryKib, long growthKib, long descriptors, long threads) {
 
-    /** For a day of minutes. */
+    /** Returns the rules for a day of minutes. */
     public static Rules usual() {
         return new Rules(Duration.ofMillis(500), Duration.ofSeconds(12), 24 * 1024, 4 * 1024, 64, 4);
     }
 
-    /** For a day on which the agent is never left alone, so that it does not settle; on a machine that may be busy. */
+    /** Returns the rules for a day without quiet phases, in which the agent cannot settle, on a machine that may be busy. */
     public static Rules withoutRest() {
         return new Rules(Duration.ofSeconds(1), Duration.ofDays(1), 0, 0, 0, 0);
     }

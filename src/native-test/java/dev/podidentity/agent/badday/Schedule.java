@@ -14,20 +14,21 @@ import java.util.Random;
 import java.util.Set;
 
 /**
- * Which troubles come when: one to three at once, by chance, and each kind as often as another. The processes of the first
- * part of a day are ended; the last one lives through the rest, so that what it takes can be compared.
+ * Schedules faults: one to three at once, chosen at random, and each kind as often as the others. Processes are stopped
+ * during the first part of a day; the last process runs through the rest, so that its resource usage can be compared.
  */
 public final class Schedule {
 
     private static final Set<Trouble> ENDING = EnumSet.of(Trouble.TERMINATED, Trouble.KILLED, Trouble.LITTLE_MEMORY);
-    /** EKS Auth can have one of these at a time. */
+    /** EKS Auth can have only one of these faults at a time. */
     private static final Set<Trouble> OF_EKS_AUTH = EnumSet.range(Trouble.HANGING, Trouble.EXPIRING);
     private static final int MOST = 3;
 
     /**
-     * Troubles that begin and end together.
+     * Faults that begin and end together.
      *
-     * @param sharing how the process shares that is started in it, if one is; the first of a day is by token
+     * @param sharing what a process that starts in this phase shares, if one starts; the first process of a day shares by
+     *     token
      */
     public record Phase(List<Trouble> troubles, Optional<Sharing> sharing) {}
 
@@ -36,13 +37,13 @@ public final class Schedule {
     private final Deque<Trouble> next = new ArrayDeque<>();
     private int started;
 
-    /** @param possible what this machine can do */
+    /** @param possible the faults that this machine supports */
     public Schedule(long seed, Set<Trouble> possible) {
         this.random = new Random(seed);
         this.possible = EnumSet.copyOf(possible);
     }
 
-    /** What comes next. */
+    /** Returns the next phase. */
     public Phase next(boolean endings) {
         List<Trouble> troubles = new ArrayList<>();
         List<Trouble> notNow = new ArrayList<>();
@@ -62,13 +63,13 @@ public final class Schedule {
         return phase(troubles);
     }
 
-    /** Each kind once, with another where they fit. */
+    /** Returns phases with each kind once, combined with another if they are compatible. */
     public List<Phase> each() {
         List<List<Trouble>> phases = new ArrayList<>();
         for (Trouble trouble : shuffled(OF_EKS_AUTH)) {
             phases.add(new ArrayList<>(List.of(trouble)));
         }
-        // Some phases for each process; and only one that starts notices the file within seconds.
+        // Gives each process some phases; also, only a process that starts notices the file within seconds.
         phases.get(phases.size() / 3).addAll(List.of(Trouble.KILLED, Trouble.HALF_WRITTEN_CREDENTIALS));
         phases.get(2 * phases.size() / 3).add(Trouble.TERMINATED);
         for (Trouble trouble : shuffled(possible)) {
@@ -109,7 +110,7 @@ public final class Schedule {
         Set<Trouble> both = EnumSet.of(one, other);
         return !(OF_EKS_AUTH.containsAll(both)
                 || ENDING.containsAll(both)
-                // What moves the agent's clock needs a descriptor.
+                // Changing the agent's clock needs a descriptor.
                 || both.contains(Trouble.NO_DESCRIPTORS)
                         && (both.contains(Trouble.CLOCK_JUMPS) || !Collections.disjoint(both, ENDING)));
     }

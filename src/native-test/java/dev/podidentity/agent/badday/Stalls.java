@@ -3,9 +3,7 @@ package dev.podidentity.agent.badday;
 import java.util.List;
 import java.util.TreeMap;
 
-/**
- * The time that is nobody's fault: the test itself stood still, or the agent's event loop could have run and got no processor.
- */
+/** Time that is excused: the test itself was stalled, or the agent's event loop was runnable but got no processor. */
 final class Stalls {
 
     private static final int STEPS = 1_000;
@@ -18,12 +16,12 @@ final class Stalls {
         delays.forEach(delay -> this.delays.put(delay.at(), delay.nanos()));
     }
 
-    /** How much of this time is excused, in nanoseconds. */
+    /** Returns how much of this period is excused, in nanoseconds. */
     long within(long from, long to) {
         return Math.min(to - from, paused(from, to) + delayed(from, to));
     }
 
-    /** A time later than this one by as much as is excused until then; {@link Long#MAX_VALUE} if there is no end of it. */
+    /** Returns a time, extended by what is excused until then; {@link Long#MAX_VALUE} if the extension never ends. */
     long later(long from, long to) {
         long later = to;
         for (int step = 0; step < STEPS; step++) {

@@ -2,32 +2,32 @@ package dev.podidentity.agent.badday;
 
 import java.util.Locale;
 
-/** Something that must not happen, and when it did. */
+/** A violated invariant, and when it happened. */
 public record Violation(Invariant invariant, long at, String what) {
 
-    /** What holds on the worst day. */
+    /** The invariants of even the worst day. */
     public enum Invariant {
-        /** Nobody gets credentials of another identity. */
+        /** No client gets credentials of another identity. */
         OWN_CREDENTIALS,
-        /** Nobody gets expired credentials. */
+        /** No client gets expired credentials. */
         VALID_CREDENTIALS,
-        /** Answers are as the contract has them. */
+        /** Responses have the form that the contract defines. */
         FORM,
-        /** Errors are those of the trouble. */
+        /** Every error is explained by a fault. */
         EXPLAINED_ERROR,
         /** Each request ends within its client's deadline. */
         DEADLINE,
-        /** Valid credentials are not refused because something else is down. */
+        /** Valid credentials are not withheld because something else is down. */
         KEPT_CREDENTIALS,
-        /** Connections are made, and end with an answer. */
+        /** Connections are accepted, and end with a response. */
         CONNECTION,
-        /** Everybody is served soon after a trouble. */
+        /** Every client is served soon after a fault. */
         RECOVERY,
-        /** The agent ends when it is told to, and not otherwise. */
+        /** The agent ends only when it is told to. */
         EXIT,
-        /** There is no secret in the log, and no error that nothing explains. */
+        /** The log contains no secret and no unexplained error. */
         LOG,
-        /** Memory, descriptors and threads come back. */
+        /** Memory, descriptors and threads return to normal. */
         RESOURCES,
         /** Memory, descriptors and threads do not grow. */
         GROWTH

@@ -1,5 +1,5 @@
 /**
- * What happens on a bad day of the agent, and the check of what each client saw. Knows nothing of how the agent, its clients
- * and the troubles are run.
+ * The history of a bad day of the agent, and the check of what each client saw. Independent of how the agent, its clients and
+ * the faults are run.
  */
 package dev.podidentity.agent.badday;

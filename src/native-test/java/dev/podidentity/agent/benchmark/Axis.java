@@ -4,30 +4,30 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Numbers on a line: where each is, and which ones are labelled.
+ * An axis of a plot: maps numbers to positions, and selects the labeled numbers.
  *
- * @param from the number at its begin
+ * @param from the number at its start
  * @param to the number at its end, which is larger
  * @param logarithmic whether equal distances are equal factors
- * @param begin the place of {@code from}
- * @param end the place of {@code to}
+ * @param begin the position of {@code from}
+ * @param end the position of {@code to}
  */
 record Axis(double from, double to, boolean logarithmic, double begin, double end) {
 
     private static final double[] ROUND = {1, 2, 5};
     private static final double TEN = 10;
-    /** At most, about. */
+    /** The approximate maximum. */
     private static final int LABELS = 6;
-    /** Over more decades than these, the powers of ten are labels enough. */
+    /** Over more decades than this, the powers of ten are enough labels. */
     private static final double FEW_DECADES = 2;
 
-    /** An axis from 0 to a round number that is not below the largest. */
+    /** Returns an axis from 0 to a round number that is at least the largest. */
     static Axis fromZero(double largest, double begin, double end) {
         double step = step(largest);
         return new Axis(0, Math.max(1, Math.ceil(largest / step)) * step, false, begin, end);
     }
 
-    /** An axis of logarithms that begins and ends with round numbers. */
+    /** Returns a logarithmic axis that starts and ends with round numbers. */
     static Axis ofLogarithms(double smallest, double largest, double begin, double end) {
         double from = roundBelow(smallest);
         double to = from;
@@ -44,7 +44,7 @@ record Axis(double from, double to, boolean logarithmic, double begin, double en
         return begin + share * (end - begin);
     }
 
-    /** The numbers to label, in order. */
+    /** Returns the numbers to label, in order. */
     List<Double> labels() {
         List<Double> labels = new ArrayList<>();
         if (logarithmic) {
@@ -63,7 +63,7 @@ record Axis(double from, double to, boolean logarithmic, double begin, double en
         return labels;
     }
 
-    /** A label as it is written, with the decimals that it needs. */
+    /** Formats a label with the necessary decimals. */
     String text(double label) {
         double smallest = logarithmic ? label : step(to);
         return Spread.number(label, Math.max(0, (int) -Math.floor(Math.log10(smallest) + 1e-9)));

@@ -7,23 +7,23 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * What all cases use.
+ * What all cases share.
  *
- * @param directory for files of the runs
+ * @param directory the directory for the files of the runs
  */
 record Bench(Settings settings, Wrk wrk, EksAuthProcess eksAuth, Tokens tokens, Path directory) {
 
     private static final int FILLING = 64;
     private static final double PER_100_000 = 1e5;
     private static final int WARM_UP_SECONDS = 1;
-    /** Few: those of a thousand would not all be gone when the next thousand come, and the agent limits them. */
+    /** Few, because a thousand connections would not all be closed before the next thousand, and the agent limits them. */
     private static final int WARM_UP_CONNECTIONS = 64;
 
     RunningAgent.Starter starter(Contender contender) {
         return new RunningAgent.Starter(contender, eksAuth, directory.resolve("agent.log"));
     }
 
-    /** Has an agent get credentials for the first tokens, each once, as fast as it can. */
+    /** Makes an agent get credentials for the first tokens, each once, as fast as possible. */
     void fill(RunningAgent agent, int identities) throws IOException {
         List<String> tokens = tokens().first(identities);
         try (Clients clients = new Clients(FILLING)) {
@@ -36,7 +36,7 @@ record Bench(Settings settings, Wrk wrk, EksAuthProcess eksAuth, Tokens tokens, 
         }
     }
 
-    /** Loads an agent with hits after a second of warming up, and says what wrk and Linux have seen. */
+    /** Loads an agent with cache hits after a second of warm-up, and returns what wrk and Linux measured. */
     Map<Measure, Double> load(RunningAgent agent, Load load, int identities) throws IOException, InterruptedException {
         Path file = tokens.file(identities);
         wrk.run(agent.port(), load.ofAtMost(WARM_UP_CONNECTIONS), WARM_UP_SECONDS, file);
@@ -55,7 +55,9 @@ record Bench(Settings settings, Wrk wrk, EksAuthProcess eksAuth, Tokens tokens, 
         return all;
     }
 
-    /** How the harness's own clients fared, and the calls since the last reset. The times are those of who was served. */
+    /**
+     * Summarizes the harness's own clients and the calls since the last reset. The times are those of the clients served.
+     */
     Map<Measure, Double> summary(List<Clients.Served> all) throws IOException {
         Map<Measure, Double> values = new EnumMap<>(Measure.class);
         List<Double> millis = all.stream().filter(Clients.Served::served).map(Clients.Served::millis).toList();

@@ -9,8 +9,8 @@ import java.util.function.Function;
 import java.util.stream.Collectors;
 
 /**
- * Measures the native executable of the last build, and others beside it: {@code mvn -Pbenchmark}. Asserts nothing.
- * docs/performance.md says how to run it and how to read what it writes.
+ * Measures the native executable of the last build, and others for comparison: {@code mvn -Pbenchmark}. Asserts nothing.
+ * docs/performance.md explains how to run it and how to read its results.
  */
 public final class Benchmark {
 
@@ -74,7 +74,7 @@ public final class Benchmark {
         return contenders;
     }
 
-    /** What the agent answers, for the bare handler to answer with as well. */
+    /** Returns the agent's response, which the bare handler also sends. */
     private static Path answer(Contender ours, Bench bench) throws IOException {
         try (RunningAgent agent = bench.starter(ours).launch()) {
             return Files.writeString(
@@ -82,7 +82,7 @@ public final class Benchmark {
         }
     }
 
-    /** All agents in turn, so that what else happens on this machine happens to all of them. */
+    /** Measures all agents in turn, so that other activity on this machine affects all of them. */
     private void run() throws IOException, InterruptedException {
         for (Group group : groups) {
             for (int run = 0; run < group.rounds(bench.settings()); run++) {
@@ -122,7 +122,7 @@ public final class Benchmark {
         }
     }
 
-    /** The page with a text for each group. */
+    /** Returns the page with a text for each group. */
     private static String page(List<Group> groups, Function<Group, String> text) throws IOException {
         PerformancePage page = new PerformancePage(Files.readString(PAGE));
         for (Group group : groups) {

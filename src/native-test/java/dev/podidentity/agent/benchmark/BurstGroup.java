@@ -5,7 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
 
-/** A node full of pods that all ask at once, each over a new connection. */
+/** A full node whose pods all send requests at once, each over a new connection. */
 final class BurstGroup implements Group {
 
     private static final int CLIENTS = 3_000;

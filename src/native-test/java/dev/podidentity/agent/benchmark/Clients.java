@@ -13,8 +13,8 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * Clients that do what wrk cannot: they come from several addresses, ask for each token once, and retry as the AWS SDK for Java
- * does, five times at once after a status of 500 and more, after a broken connection, and after a second without an answer.
+ * Clients that do what wrk cannot: they have several addresses, send each token once, and retry like the AWS SDK for Java,
+ * five times at once after a status of 500 or more, after a broken connection, and after a second without a response.
  */
 final class Clients implements AutoCloseable {
 
@@ -29,7 +29,7 @@ final class Clients implements AutoCloseable {
     private final List<HttpClient> bySource = new ArrayList<>();
     private final int atOnce;
 
-    /** How a client fared: when it began and when it had its credentials or gave up, by {@link System#nanoTime()}. */
+    /** The result of a client: when it began, and when it had its credentials or gave up, by {@link System#nanoTime()}. */
     record Served(boolean served, long began, long ended, int retries) {
 
         double millis() {
@@ -37,12 +37,12 @@ final class Clients implements AutoCloseable {
         }
     }
 
-    /** @param atOnce how many ask at one time, each over a connection of its own */
+    /** @param atOnce the number of concurrent clients, each on its own connection */
     Clients(int atOnce) {
         this(atOnce, List.of(LOOPBACK));
     }
 
-    /** @param sources their addresses, in turn */
+    /** @param sources their addresses, used in turn */
     Clients(int atOnce, List<String> sources) {
         this.atOnce = atOnce;
         int each = (atOnce + sources.size() - 1) / sources.size();
@@ -55,7 +55,7 @@ final class Clients implements AutoCloseable {
         }
     }
 
-    /** Asks once for each token; whoever has an answer takes the next one. */
+    /** Sends one request per token; a client that has its response takes the next token. */
     List<Served> ask(int port, List<String> tokens) {
         List<Served> all = Collections.synchronizedList(new ArrayList<>());
         AtomicInteger next = new AtomicInteger();
@@ -93,7 +93,7 @@ final class Clients implements AutoCloseable {
         });
     }
 
-    /** The status of the whole answer; that of a server's error where there is none. */
+    /** Returns the status of the complete response; that of a server error if there is none. */
     private Future<Integer> status(HttpClient client, int port, String token) {
         RequestOptions options = new RequestOptions()
                 .setMethod(HttpMethod.GET)

@@ -6,7 +6,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 
-/** Many clients with one token that the agent has not seen. */
+/** Many clients with one token that is new to the agent. */
 final class CoalescingGroup implements Group {
 
     private static final int CLIENTS = 200;
@@ -34,7 +34,7 @@ final class CoalescingGroup implements Group {
         bench.eksAuth().delay(EKS_AUTH_MILLIS);
         try (RunningAgent agent = bench.starter(contender).serving(bench.tokens().first(1).get(0));
                 Clients clients = new Clients(CLIENTS)) {
-            // The first round warms up.
+            // The first round is the warm-up.
             for (int round = 0; round <= ROUNDS; round++) {
                 String token = bench.tokens().fresh(1).get(0);
                 bench.eksAuth().resetCalls();

@@ -8,7 +8,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * A command with placeholders such as {@code {port}} for what differs from run to run.
+ * A command with placeholders such as {@code {port}} for values that vary between runs.
  *
  * @param words the executable and its arguments
  */
@@ -24,7 +24,8 @@ record CommandTemplate(List<String> words) {
     }
 
     /**
-     * Splits a command as a shell splits words: by spaces, with quotes and backslashes. Nothing else has a meaning.
+     * Splits a command into words like a shell: at spaces, with quotes and backslashes, but without other special
+     * characters.
      *
      * @throws IllegalArgumentException if a quote is not closed or there is no word
      */
@@ -62,8 +63,8 @@ record CommandTemplate(List<String> words) {
     }
 
     /**
-     * The command with values in place of the placeholders. A word that is nothing but a placeholder for an empty value is
-     * left out.
+     * Returns the command with values in place of the placeholders. Omits a word that consists only of a placeholder with an
+     * empty value.
      *
      * @throws IllegalArgumentException if there is no value for a placeholder
      */

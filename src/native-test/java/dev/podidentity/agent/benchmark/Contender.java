@@ -5,10 +5,10 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /**
- * Whose figures are taken.
+ * An agent to measure.
  *
- * @param name as in the results
- * @param command how it is started; flags of a case come at its end
+ * @param name its name in the results
+ * @param command the command that starts it; the flags of a case are appended
  */
 record Contender(String name, Kind kind, CommandTemplate command) {
 
@@ -17,7 +17,7 @@ record Contender(String name, Kind kind, CommandTemplate command) {
         OURS,
         /** Another agent, or another build of this one. */
         OTHER,
-        /** What HTTP alone costs: a handler that knows one answer. */
+        /** A baseline for HTTP: a handler with a constant response. */
         BARE
     }
 
@@ -25,7 +25,7 @@ record Contender(String name, Kind kind, CommandTemplate command) {
         return new Contender("ours", Kind.OURS, ourCommand(executable.toString()));
     }
 
-    /** @param command of another agent; a single word is the executable of another build of this one */
+    /** @param command the command of another agent; a single word is the executable of another build of this one */
     static Contender other(String name, String command) {
         CommandTemplate template = CommandTemplate.parse(command);
         boolean build = template.words().size() == 1;

@@ -6,7 +6,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/** A memory control group of one's own, of version 1 or 2. Its user ends what runs in it before closing it. */
+/** A new memory control group, of version 1 or 2. The caller must stop the processes in it before closing it. */
 final class ControlGroup implements AutoCloseable {
 
     private static final Path VERSION_1 = Path.of("/sys/fs/cgroup/memory");
@@ -21,7 +21,7 @@ final class ControlGroup implements AutoCloseable {
         this.versionTwo = versionTwo;
     }
 
-    /** @throws Group.CannotBeMeasured if none can be made, as by a user who is not root */
+    /** @throws Group.CannotBeMeasured if no group can be created, for example without root */
     static ControlGroup make() throws Group.CannotBeMeasured {
         try {
             return makeDirectory();
@@ -41,7 +41,7 @@ final class ControlGroup implements AutoCloseable {
         return new ControlGroup(directory, versionTwo);
     }
 
-    /** The command, as one that enters the group before it begins. */
+    /** Returns the command, prefixed so that it enters the group before it starts. */
     List<String> enter(List<String> command) {
         List<String> entering = new ArrayList<>(List.of(
                 "sh", "-c", "echo $$ > " + directory.resolve("cgroup.procs") + " && exec \"$@\"", "sh"));
@@ -62,7 +62,7 @@ final class ControlGroup implements AutoCloseable {
     }
 
     /**
-     * @param workingSet the kubelet's measure: all that is used but for the file pages that were not used lately
+     * @param workingSet the kubelet's measure: all memory in use except file pages that were not used recently
      * @param pageCache pages of files, mapped or not
      */
     record Usage(double workingSet, double pageCache) {

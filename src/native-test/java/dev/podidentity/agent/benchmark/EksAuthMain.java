@@ -15,8 +15,9 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /**
- * The emulated EKS Auth as a process of its own. Its first line says where it is and with what to sign; each line of its input
- * is a command, and has one line of output as the answer. It ends when its input does. {@link EksAuthProcess} talks to it.
+ * The emulated EKS Auth as a separate process. Its first line gives its address and the signing credentials; each line of
+ * its input is a command, and has one line of output as the reply. It ends when its input ends. {@link EksAuthProcess}
+ * communicates with it.
  */
 final class EksAuthMain {
 

@@ -16,7 +16,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
-/** Starts {@link EksAuthMain}, and speaks to it. One thread. */
+/** Starts {@link EksAuthMain} and communicates with it. For one thread. */
 final class EksAuthProcess implements AutoCloseable {
 
     private final Process process;
@@ -49,7 +49,7 @@ final class EksAuthProcess implements AutoCloseable {
         this.secretAccessKey = words[4];
     }
 
-    /** Of this class, which Maven has not loaded from the class path of its own process. */
+    /** Returns the class path of this class, which Maven did not load from the class path of its own process. */
     private static String classPath() {
         if (!(EksAuthProcess.class.getClassLoader() instanceof URLClassLoader loader)) {
             return System.getProperty("java.class.path");
@@ -77,7 +77,7 @@ final class EksAuthProcess implements AutoCloseable {
         return region;
     }
 
-    /** What lets an agent call it. */
+    /** Returns the environment with which an agent can call it. */
     Map<String, String> environment() {
         return Map.of(
                 "AWS_ACCESS_KEY_ID", accessKeyId,
@@ -86,7 +86,7 @@ final class EksAuthProcess implements AutoCloseable {
                 "AWS_EC2_METADATA_DISABLED", "true");
     }
 
-    /** How long each call takes from now on. */
+    /** Sets the duration of each call from now on. */
     void delay(int millis) throws IOException {
         ask("delay " + millis);
     }
@@ -99,17 +99,17 @@ final class EksAuthProcess implements AutoCloseable {
         return Integer.parseInt(ask("calls"));
     }
 
-    /** When the last call was answered: {@link System#nanoTime()}, which all processes of a Linux machine share. */
+    /** Returns when the last call ended: {@link System#nanoTime()}, which all processes of a Linux machine share. */
     long lastEnd() throws IOException {
         return Long.parseLong(ask("last-end"));
     }
 
-    /** The public keys of its tokens. */
+    /** Returns the public keys of its tokens. */
     String keys() throws IOException {
         return ask("keys");
     }
 
-    /** New tokens, each of a pod of its own. */
+    /** Returns new tokens, each for a different pod. */
     List<String> mint(int count) throws IOException {
         Path file = Files.createTempFile("tokens", ".txt");
         try {
@@ -134,7 +134,7 @@ final class EksAuthProcess implements AutoCloseable {
         return line;
     }
 
-    /** Its input ends, and so it does. */
+    /** Closes its input, which makes it end. */
     @Override
     public void close() throws IOException {
         commands.close();

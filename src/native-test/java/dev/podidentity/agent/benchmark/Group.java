@@ -7,20 +7,20 @@ import java.util.Map;
 /** Cases that are measured with one process of an agent. */
 interface Group {
 
-    /** As in {@code -Dbenchmark.cases}. */
+    /** Returns the name, as in {@code -Dbenchmark.cases}. */
     String name();
 
     String title();
 
-    /** The columns of its table. */
+    /** Returns the columns of its table. */
     List<Measure> measures();
 
-    /** What of the results is drawn. */
+    /** Returns the plots of the results. */
     default List<Plot> plots(Results results) {
         return List.of();
     }
 
-    /** How often it runs with each agent. */
+    /** Returns how often it runs with each agent. */
     default int rounds(Settings settings) {
         return settings.runs();
     }
@@ -30,19 +30,19 @@ interface Group {
     }
 
     /**
-     * Runs once with an agent that it starts and ends.
+     * Runs once with an agent that it starts and stops.
      *
-     * @throws RunningAgent.DoesNotStart if this agent cannot do it
-     * @throws CannotBeMeasured if this machine cannot
+     * @throws RunningAgent.DoesNotStart if this agent does not support it
+     * @throws CannotBeMeasured if this machine does not support it
      */
     void measure(Contender contender, Bench bench, Recorder recorder) throws IOException, InterruptedException;
 
-    /** Takes in what one run has found. */
+    /** Receives the results of a run. */
     interface Recorder {
         void add(String variant, Map<Measure, Double> values);
     }
 
-    /** A machine lacks what the cases need; the message says what. */
+    /** Thrown if the machine lacks what the cases need; the message says what. */
     final class CannotBeMeasured extends IOException {
 
         private static final long serialVersionUID = 1;

@@ -4,12 +4,12 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Map;
 
-/** Requests that the agent answers from its cache, and one that it answers without looking at the token. */
+/** Requests that the agent serves from its cache, and one that it answers without reading the token. */
 final class HitGroup implements Group {
 
     static final int MANY = 2_000;
 
-    /** By the number of connections, with one identity: the plots show them. */
+    /** The numbers of connections with one identity that the plots show. */
     static final List<Integer> CONNECTIONS = List.of(1, 8, 64, 1_000);
 
     static String variant(int connections, int identities) {

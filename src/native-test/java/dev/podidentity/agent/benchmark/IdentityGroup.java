@@ -3,13 +3,13 @@ package dev.podidentity.agent.benchmark;
 import java.io.IOException;
 import java.util.List;
 
-/** What a hit costs with few and with many identities in the cache. */
+/** The cost of a cache hit with few and with many identities in the cache. */
 final class IdentityGroup implements Group {
 
     static final List<Integer> IDENTITIES = List.of(1, 2_000, 20_000);
 
     private static final int LARGEST = 20_000;
-    /** What this agent's warning at the start asks for with a cache of that size. */
+    /** The heap that the agent's startup warning recommends for a cache of that size. */
     private static final int HEAP_MEBIBYTES = 313;
     private static final int CONNECTIONS = 64;
 

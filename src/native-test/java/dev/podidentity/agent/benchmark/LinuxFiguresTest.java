@@ -6,7 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
-/** What Linux tells in text, as its manual pages describe it. */
+/** The parsers of Linux's text formats, as its manual pages describe them. */
 class LinuxFiguresTest {
 
     @Test

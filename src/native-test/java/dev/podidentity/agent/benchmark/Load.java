@@ -1,16 +1,16 @@
 package dev.podidentity.agent.benchmark;
 
 /**
- * What wrk asks for.
+ * The requests that wrk sends.
  *
- * @param connections that are open at once
+ * @param connections the number of concurrent connections
  * @param keepAlive whether a connection serves more than one request
  */
 record Load(int connections, String path, boolean keepAlive) {
 
     private static final String CREDENTIALS = "/v1/credentials";
 
-    /** Hits over connections that stay open. */
+    /** Returns cache hits over persistent connections. */
     static Load of(int connections) {
         return new Load(connections, CREDENTIALS, true);
     }
@@ -23,7 +23,7 @@ record Load(int connections, String path, boolean keepAlive) {
         return new Load(connections, path, false);
     }
 
-    /** The same requests for a path that no agent has. */
+    /** Returns the same requests for a path that no agent serves. */
     Load notFound() {
         return new Load(connections, "/nothing", keepAlive);
     }

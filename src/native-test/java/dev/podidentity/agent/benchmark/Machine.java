@@ -10,7 +10,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 
-/** What the figures were taken on. */
+/** The machine on which the figures were measured. */
 record Machine(String processor, int processors, double memoryGibibytes, String kernel, String wrk, String date, double busy) {
 
     private static final double KIB_PER_GIBIBYTE = 1024 * 1024;
@@ -30,7 +30,7 @@ record Machine(String processor, int processors, double memoryGibibytes, String 
                 busy);
     }
 
-    /** A version without what a distributor has added: such as 6.1.0 of 6.1.0-13-amd64. */
+    /** Returns a version without the distributor's suffix: 6.1.0 for 6.1.0-13-amd64. */
     static String release(String version) {
         return version.replaceFirst("(?<=\\d)[^\\d.].*", "");
     }
@@ -42,7 +42,7 @@ record Machine(String processor, int processors, double memoryGibibytes, String 
                 .findFirst();
     }
 
-    /** On what the figures of a group were taken, and how. */
+    /** Describes where and how the figures of a group were measured. */
     String text(Settings settings, Group group) {
         int runs = group.rounds(settings);
         return String.format(Locale.ROOT,

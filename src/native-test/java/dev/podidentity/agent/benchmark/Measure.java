@@ -1,6 +1,6 @@
 package dev.podidentity.agent.benchmark;
 
-/** What is measured: the key in the results, and the head of a column with its unit. */
+/** A measured quantity: the key in the results, and the column header with its unit. */
 enum Measure {
     REQUESTS("requestsPerSecond", "requests/s", 0),
     TOKENS("tokensPerSecond", "tokens/s", 0),

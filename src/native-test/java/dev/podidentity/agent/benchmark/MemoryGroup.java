@@ -10,7 +10,10 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 
-/** What an agent takes of its node, as the kubelet counts it: in a memory control group of its own, its file not in the page cache. */
+/**
+ * The memory that an agent uses on its node, as the kubelet counts it: in its own memory control group, and with its
+ * executable not in the page cache.
+ */
 final class MemoryGroup implements Group {
 
     static final String IDLE = "idle";
@@ -70,7 +73,7 @@ final class MemoryGroup implements Group {
         }
     }
 
-    /** A node that has just pulled the image has nothing of it in memory. */
+    /** On a node that has just pulled the image, none of it is in memory. */
     private static void dropFromPageCache(Path file) throws IOException, InterruptedException {
         Process dd = new ProcessBuilder("dd", "if=" + file, "iflag=nocache", "count=0")
                 .redirectErrorStream(true)
@@ -91,7 +94,7 @@ final class MemoryGroup implements Group {
         return values;
     }
 
-    /** Medians of samples. */
+    /** Returns the medians of samples. */
     private static Map<Measure, Double> underLoad(RunningAgent agent, ControlGroup group, Bench bench)
             throws IOException, InterruptedException {
         Path tokens = bench.tokens().file(IDENTITIES);

@@ -4,7 +4,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Tokens that the agent has not seen, while EKS Auth takes its time. */
+/** Tokens that are new to the agent, while EKS Auth is slow. */
 final class MissGroup implements Group {
 
     private static final List<Integer> DELAYS = List.of(5, 50, 300, 1_200);
@@ -26,7 +26,7 @@ final class MissGroup implements Group {
         return List.of(Measure.P50, Measure.P99, Measure.RETRIES, Measure.FAILED, Measure.CALLS);
     }
 
-    /** What a miss takes beside the call that it waits for. */
+    /** Plots what a cache miss takes in addition to the call that it waits for. */
     @Override
     public List<Plot> plots(Results results) {
         List<Plot.Case> cases = new ArrayList<>();

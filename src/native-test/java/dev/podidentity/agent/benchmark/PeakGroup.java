@@ -13,7 +13,10 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 
-/** The most memory that one process takes while it is loaded and attacked in turn, for requests and limits of its container. */
+/**
+ * The peak memory of one process under successive loads and attacks, as a basis for the requests and limits of its
+ * container.
+ */
 final class PeakGroup implements Group {
 
     private static final int IDENTITIES = 2_000;
@@ -82,7 +85,7 @@ final class PeakGroup implements Group {
         void run(HostileConnections hostile) throws IOException;
     }
 
-    /** Takes figures while something is done, and keeps the greatest. */
+    /** Samples figures while an action runs, and keeps the maximum. */
     private static final class Peaks {
 
         private final RunningAgent agent;

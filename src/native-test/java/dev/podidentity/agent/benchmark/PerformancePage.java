@@ -3,7 +3,7 @@ package dev.podidentity.agent.benchmark;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** A page that people write, but for what stands between two lines for each group of cases, which the benchmark writes. */
+/** A handwritten page in which the benchmark writes the text between two marker lines for each group of cases. */
 final class PerformancePage {
 
     private final String text;
@@ -13,9 +13,9 @@ final class PerformancePage {
     }
 
     /**
-     * The page with other text between the lines of a group.
+     * Returns the page with another text between the marker lines of a group.
      *
-     * @throws IllegalArgumentException if the page does not have these lines, once each and in this order
+     * @throws IllegalArgumentException unless the page has both lines, once each and in this order
      */
     PerformancePage with(String group, String written) {
         Matcher lines = Pattern.compile(

@@ -5,34 +5,34 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * What one picture shows: for each agent, a value at each place of the horizontal axis.
+ * The content of a plot: for each agent, a value at each place on the horizontal axis.
  *
- * @param file its name, without the ending
- * @param title what it shows
+ * @param file the file name, without the extension
+ * @param title the title
  * @param across the name of the horizontal axis
  * @param up the name of the vertical axis, with its unit
- * @param decimals of the values
+ * @param decimals the number of decimals of the values
  * @param form how the values are drawn
- * @param places of the horizontal axis, from left to right
- * @param series one for each agent
+ * @param places the places on the horizontal axis, from left to right
+ * @param series one series per agent
  */
 record Plot(
         String file, String title, String across, String up, int decimals, Form form, List<Place> places, List<Series> series) {
 
     enum Form {
-        /** Over numbers, which the horizontal axis shows by their logarithms. */
+        /** Values over numbers, with a logarithmic horizontal axis. */
         LINES,
-        /** The same, and by logarithms of the values too. */
+        /** Values over numbers, with two logarithmic axes. */
         LINES_OF_LOGARITHMS,
-        /** Over cases. */
+        /** Values over cases. */
         BARS
     }
 
     /**
      * A place on the horizontal axis.
      *
-     * @param label which may have several lines
-     * @param number where it is among the others; of no account to bars
+     * @param label the label, which may have several lines
+     * @param number its position among the others; ignored for bars
      */
     record Place(String label, double number) {
 
@@ -52,8 +52,8 @@ record Plot(
      * The values of an agent.
      *
      * @param agent its name
-     * @param kind of agent, which has the same colour and mark in all plots
-     * @param points from left to right; none where nothing was measured
+     * @param kind its kind, which has the same color and mark in all plots
+     * @param points the values from left to right; empty where nothing was measured
      */
     record Series(String agent, Contender.Kind kind, List<Point> points) {
 
@@ -63,9 +63,9 @@ record Plot(
     }
 
     /**
-     * What is to be shown at a place: the value of a measure in a case of the group.
+     * A value to show at a place: a measure in a case of the group.
      *
-     * @param less what is taken from it
+     * @param less the amount to subtract
      */
     record Case(Place place, String variant, Measure measure, double less) {
 
@@ -79,7 +79,7 @@ record Plot(
         series = List.copyOf(series);
     }
 
-    /** Takes the values of a group's cases out of the results; without series if none of them was measured. */
+    /** Returns a plot of a group's cases; without series if none of them was measured. */
     static Plot of(
             String file, String title, String across, String up, Form form, String group, Results results, List<Case> cases) {
         Set<Contender> contenders = results.contenders(group);

@@ -9,8 +9,8 @@ import javax.xml.stream.XMLStreamException;
 import javax.xml.stream.XMLStreamWriter;
 
 /**
- * Draws a plot as SVG. The line through a mark goes from the least value to the most. Agents differ by the form of their marks
- * too, and colours follow the reader's light or dark mode.
+ * Draws a plot as SVG. The line through a mark extends from the minimum to the maximum. Agents also differ in the shape of
+ * their marks, and colors follow the reader's light or dark mode.
  */
 final class PlotSvg {
 
@@ -23,16 +23,18 @@ final class PlotSvg {
     private static final double TITLE_Y = 28;
     private static final double LEGEND_Y = 54;
     private static final double LEGEND_STEP = 170;
-    /** More than a letter of the legend is wide, mostly. */
+    /** Usually more than the width of a letter in the legend. */
     private static final double LETTER = 8;
     private static final double MARK = 5;
     private static final double CAP = 5;
     private static final double LINE_HEIGHT = 16;
-    /** Of the width of a place, what its bars fill. */
+    /** The fraction of a place's width that its bars fill. */
     private static final double FILLED = 0.76;
-    /** A text that is moved down by this stands beside the middle of something. */
+    /** Moves a text down so that it is vertically centered. */
     private static final double HALF_A_LETTER = 4.5;
-    /** Blue, orange and green that people tell apart who do not see red or green (after Okabe and Ito), lighter on dark. */
+    /**
+     * Blue, orange and green that readers with color blindness can distinguish (after Okabe and Ito), lighter in dark mode.
+     */
     private static final String STYLE = """
             svg { font-family: system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; font-size: 13px }
             .ground { fill: #ffffff } text { fill: #1f2328 } .title { font-size: 16px; font-weight: 600 } .value { font-size: 11px }
@@ -61,7 +63,7 @@ final class PlotSvg {
                 : Axis.fromZero(largest, BOTTOM, TOP);
     }
 
-    /** The text of an SVG file. */
+    /** Returns the text of an SVG file. */
     static String of(Plot plot) {
         StringWriter text = new StringWriter();
         try {
@@ -190,7 +192,7 @@ final class PlotSvg {
         return new Axis(places.get(0).number(), last, true, LEFT + margin, RIGHT - margin).place(place.number());
     }
 
-    /** A line from the least to the most, with caps; none where there is nothing between them. */
+    /** Draws a line from the minimum to the maximum, with caps; none if they are equal. */
     private void spread(String kind, double x, Spread value) throws XMLStreamException {
         if (value.least() < value.most()) {
             double low = up.place(Math.max(up.from(), value.least()));

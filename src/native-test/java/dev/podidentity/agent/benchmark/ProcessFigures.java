@@ -7,12 +7,12 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
 
-/** What Linux counts of a process. */
+/** The figures that Linux keeps about a process. */
 final class ProcessFigures {
 
-    /** USER_HZ, which is 100 on all architectures that the agent is for. */
+    /** USER_HZ, which is 100 on all architectures that the agent supports. */
     private static final double TICKS_PER_SECOND = 100;
-    /** Of what follows the command's name in /proc/PID/stat; proc(5) counts them as 14 and 15 from 1. */
+    /** The index after the command's name in /proc/PID/stat; proc(5) numbers these fields 14 and 15, starting at 1. */
     private static final int USER_TIME = 11;
     private static final int SYSTEM_TIME = 12;
     private static final double KIB_PER_MEGABYTE = 1e6 / 1024;
@@ -24,18 +24,20 @@ final class ProcessFigures {
         this.directory = Path.of("/proc", String.valueOf(pid));
     }
 
-    /** Processor time of the process, with what threads took that have ended. */
+    /** Returns the CPU time of the process, including that of threads that have ended. */
     double cpuSeconds() throws IOException {
         return cpuSeconds(Files.readString(directory.resolve("stat")));
     }
 
     static double cpuSeconds(String stat) {
-        // The name may hold spaces and parentheses.
+        // The name may contain spaces and parentheses.
         String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ");
         return (Long.parseLong(fields[USER_TIME]) + Long.parseLong(fields[SYSTEM_TIME])) / TICKS_PER_SECOND;
     }
 
-    /** Processor time of the threads that live, which is exact where {@link #cpuSeconds()} has hundredths of a second. */
+    /**
+     * Returns the CPU time of the running threads, which is exact, unlike {@link #cpuSeconds()} in hundredths of a second.
+     */
     double cpuMillisOfThreads() throws IOException {
         double nanos = 0;
         try (Stream<Path> threads = Files.list(directory.resolve("task"))) {

@@ -5,12 +5,12 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 
-/** Hits while the credentials of all identities are renewed. */
+/** Cache hits while the credentials of all identities are renewed. */
 final class RenewalGroup implements Group {
 
     private static final int IDENTITIES = 2_000;
     private static final int CONNECTIONS = 64;
-    /** Long enough to fill the cache first, and the load lasts until all are due. */
+    /** Long enough to fill the cache first; the load lasts until all renewals are due. */
     private static final String RETENTION = "10s";
     private static final int SECONDS = 13;
 

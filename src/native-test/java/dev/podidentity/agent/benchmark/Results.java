@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/** What was measured, in the order in which it was. */
+/** The measurements, in chronological order. */
 final class Results {
 
     /** One run of a case with an agent. */
@@ -50,14 +50,14 @@ final class Results {
         return variants;
     }
 
-    /** The agents that a group was measured with. */
+    /** Returns the agents with which a group was measured. */
     Set<Contender> contenders(String group) {
         Set<Contender> contenders = new LinkedHashSet<>();
         rows.stream().filter(row -> row.group().equals(group)).forEach(row -> contenders.add(row.contender()));
         return contenders;
     }
 
-    /** What all runs of a case with an agent have come to; only what was measured. */
+    /** Returns the combined results of all runs of a case with an agent; only what was measured. */
     Map<Measure, Spread> spreads(String group, String variant, Contender contender) {
         Map<Measure, List<Double>> values = new EnumMap<>(Measure.class);
         rows.stream()

@@ -4,7 +4,7 @@ import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
 import java.util.List;
 
-/** All that was measured, for programs to read. */
+/** Writes all measurements for programs to read. */
 final class ResultsJson {
 
     private ResultsJson() {}

@@ -17,7 +17,7 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 
-/** An agent in a process of its own, on free ports of 127.0.0.1. */
+/** An agent in a separate process, on free ports of 127.0.0.1. */
 final class RunningAgent implements AutoCloseable {
 
     private static final Duration PATIENCE = Duration.ofSeconds(60);
@@ -29,7 +29,7 @@ final class RunningAgent implements AutoCloseable {
     private final int port;
     private final ProcessFigures figures;
 
-    /** An agent ended instead of serving, as one does that does not know a flag. */
+    /** Thrown if an agent exits instead of serving, for example because it does not know a flag. */
     static final class DoesNotStart extends IOException {
 
         private static final long serialVersionUID = 1;
@@ -45,7 +45,7 @@ final class RunningAgent implements AutoCloseable {
         this.figures = new ProcessFigures(process.pid());
     }
 
-    /** What an agent is started with beside its command. */
+    /** The settings with which an agent is started, in addition to its command. */
     static final class Starter {
 
         private final Contender contender;
@@ -67,7 +67,7 @@ final class RunningAgent implements AutoCloseable {
             return this;
         }
 
-        /** @param mebibytes of a native executable of this agent, in place of its own limit */
+        /** @param mebibytes the maximum heap of a native executable of this agent, in place of its own limit */
         Starter heap(int mebibytes) {
             heap = "-Xmx" + mebibytes + "m";
             return this;
@@ -78,13 +78,13 @@ final class RunningAgent implements AutoCloseable {
             return this;
         }
 
-        /** Has the first line of the log tell the time of the exec, in nanoseconds since 1970. */
+        /** Makes the first line of the log the time of the exec, in nanoseconds since 1970. */
         Starter stamped() {
             stamped = true;
             return this;
         }
 
-        /** Starts it, and waits for nothing. */
+        /** Starts the agent without waiting. */
         RunningAgent launch() throws IOException {
             List<Integer> ports = FreePorts.take(3);
             Map<String, String> values = new HashMap<>(Map.of(
@@ -104,14 +104,14 @@ final class RunningAgent implements AutoCloseable {
             return new RunningAgent(builder.start(), ports.get(0));
         }
 
-        /** Starts it, and waits until it listens. Nothing has connected to it then. */
+        /** Starts the agent, and waits until it listens, without a connection to it. */
         RunningAgent listening() throws IOException {
             RunningAgent agent = launch();
             agent.await("listen", agent::listens, this);
             return agent;
         }
 
-        /** Starts it, and waits until it has served this token. */
+        /** Starts the agent, and waits until it has served this token. */
         RunningAgent serving(String token) throws IOException {
             RunningAgent agent = launch();
             agent.await("serve", () -> agent.answers(token), this);
@@ -139,7 +139,7 @@ final class RunningAgent implements AutoCloseable {
         return listens(Files.readAllLines(SOCKETS), port) || Files.exists(SOCKETS_V6) && listens(Files.readAllLines(SOCKETS_V6), port);
     }
 
-    /** Whether a table of sockets of Linux has one that listens on the port. */
+    /** Returns whether a socket table of Linux has a socket that listens on the port. */
     static boolean listens(List<String> sockets, int port) {
         String address = String.format(Locale.ROOT, ":%04X ", port);
         return sockets.stream()
@@ -147,12 +147,12 @@ final class RunningAgent implements AutoCloseable {
                 .anyMatch(fields -> fields.length > 3 && (fields[1] + ' ').endsWith(address) && fields[3].equals("0A"));
     }
 
-    /** Whether it serves a token; false while it does not listen. */
+    /** Returns whether the agent serves a token; false while it does not listen. */
     boolean answers(String token) throws IOException {
         return ask(token).filter(answer -> answer.status() == 200).isPresent();
     }
 
-    /** What it answers, as soon as it answers with 200. */
+    /** Returns the first response with status 200. */
     RawHttp.Answer answer(String token) throws IOException {
         Optional<RawHttp.Answer> answer = ask(token);
         while (answer.isEmpty() || answer.get().status() != 200) {
@@ -168,7 +168,7 @@ final class RunningAgent implements AutoCloseable {
         } catch (ConnectException e) {
             return Optional.empty();
         } catch (SocketException e) {
-            // It reset the connection, as an agent does that has just begun.
+            // The agent has just started, and reset the connection.
             return Optional.empty();
         }
     }
@@ -185,7 +185,7 @@ final class RunningAgent implements AutoCloseable {
         return process.isAlive();
     }
 
-    /** Tells it to end, and waits until it has. */
+    /** Stops the agent, and waits until it has ended. */
     @Override
     public void close() {
         process.destroy();

@@ -7,16 +7,16 @@ import java.util.Properties;
 import java.util.stream.Stream;
 
 /**
- * What the system properties {@code benchmark.*} say; docs/performance.md explains them.
+ * The values of the system properties {@code benchmark.*}, which docs/performance.md explains.
  *
  * @param runs how often each case runs with each agent
  * @param seconds how long wrk loads an agent
- * @param cases names of groups of cases; all if empty
+ * @param cases the names of groups of cases; all if empty
  * @param other the command of another agent
  * @param otherName its name in the results
  * @param executable the agent of this build
- * @param bare the handler to compare with, which may not be there
- * @param docs whether docs/performance.md and its plots are written
+ * @param bare the baseline handler, which may be missing
+ * @param docs whether to write docs/performance.md and its plots
  */
 record Settings(
         int runs, int seconds, List<String> cases, Optional<String> other, String otherName, Path executable, Path bare,

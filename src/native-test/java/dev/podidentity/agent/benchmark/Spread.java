@@ -3,7 +3,7 @@ package dev.podidentity.agent.benchmark;
 import java.util.List;
 import java.util.Locale;
 
-/** A median and what the values lie between. */
+/** A median, with the minimum and the maximum. */
 record Spread(double median, double least, double most) {
 
     /** @throws IllegalArgumentException if there are no values */
@@ -17,19 +17,19 @@ record Spread(double median, double least, double most) {
         return new Spread(median, sorted.get(0), sorted.get(sorted.size() - 1));
     }
 
-    /** The smallest of the values that so many hundredths of them do not exceed. */
+    /** Returns the smallest value that at least this percentage of the values does not exceed. */
     static double percentile(List<Double> values, int percent) {
         List<Double> sorted = values.stream().sorted().toList();
         int index = (int) Math.ceil(sorted.size() * percent / 100.0) - 1;
         return sorted.get(Math.max(0, index));
     }
 
-    /** The same of values that are all smaller by this. */
+    /** Returns the spread of values that are all smaller by this number. */
     Spread less(double number) {
         return new Spread(median - number, least - number, most - number);
     }
 
-    /** Such as {@code 5,012 (4,980 to 5,100)}; the median alone where all values look the same. */
+    /** Returns text such as {@code 5,012 (4,980 to 5,100)}; only the median if all values look the same. */
     String text(int decimals) {
         String low = number(least, decimals);
         String high = number(most, decimals);

@@ -13,7 +13,7 @@ import java.util.concurrent.locks.LockSupport;
 final class StartGroup implements Group {
 
     private static final String STARTED = "exec to the first 200";
-    /** One start is short, and differs more than a run of seconds. */
+    /** A start is short, and varies more than a run of seconds. */
     private static final int STARTS_PER_RUN = 10;
     private static final long PAUSE_NANOS = TimeUnit.MICROSECONDS.toNanos(250);
     private static final double NANOS_PER_MILLI = 1e6;

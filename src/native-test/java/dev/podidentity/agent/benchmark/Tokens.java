@@ -6,7 +6,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Tokens, in files for wrk too. Those of {@link #first} are the same each time: a cache knows them if it was filled with them. */
+/**
+ * Tokens, also in files for wrk. Those of {@link #first} never change, so a cache that was filled with them contains them.
+ */
 final class Tokens {
 
     private final EksAuthProcess eksAuth;
@@ -18,7 +20,7 @@ final class Tokens {
         this.directory = directory;
     }
 
-    /** The first tokens, each of a pod of its own. */
+    /** Returns the first tokens, each for a different pod. */
     List<String> first(int count) throws IOException {
         if (all.size() < count) {
             all.addAll(eksAuth.mint(count - all.size()));
@@ -26,12 +28,12 @@ final class Tokens {
         return all.subList(0, count);
     }
 
-    /** The same, one a line. */
+    /** Returns a file with the first tokens, one per line. */
     Path file(int count) throws IOException {
         return Files.write(directory.resolve("tokens-" + count + ".txt"), first(count));
     }
 
-    /** Tokens that nobody has seen. */
+    /** Returns tokens that were never used. */
     List<String> fresh(int count) throws IOException {
         return eksAuth.mint(count);
     }

@@ -10,7 +10,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 
-/** Tokens of one workload that the agent has not seen, each of which it verifies instead of asking EKS Auth. */
+/** Tokens of one workload that are new to the agent, which verifies each of them instead of calling EKS Auth. */
 final class VerificationGroup implements Group {
 
     private static final String KEYS = "/openid/v1/jwks";
@@ -56,7 +56,7 @@ final class VerificationGroup implements Group {
         }
     }
 
-    /** Two pods of one service account get the same credentials as soon as their tokens are verified. */
+    /** Waits for verification: two pods of one service account then get the same credentials. */
     private static void awaitVerification(RunningAgent agent, Bench bench) throws IOException {
         long giveUp = System.nanoTime() + PATIENCE.toNanos();
         List<String> two;

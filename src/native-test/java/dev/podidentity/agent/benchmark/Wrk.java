@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** The load generator wrk, with one thread: it leaves the other processors to the agent, and -c 1 allows no more. */
+/** The load generator wrk, with one thread: this leaves the other processors to the agent, and -c 1 requires it. */
 final class Wrk {
 
     private static final Path SCRIPT = Path.of("src/native-test/benchmark/credentials.lua");
@@ -19,7 +19,7 @@ final class Wrk {
         this.version = version;
     }
 
-    /** @throws IllegalStateException if wrk is not there, with what to install */
+    /** @throws IllegalStateException if wrk is missing; the message says what to install */
     static Wrk find() throws InterruptedException {
         try {
             Matcher version = VERSION.matcher(output(new ProcessBuilder("wrk", "-v").redirectErrorStream(true).start()));
@@ -34,7 +34,7 @@ final class Wrk {
         return version;
     }
 
-    /** Asks over so many connections for so many seconds, each time with the next token of the file. */
+    /** Sends requests over this many connections for this many seconds, each with the next token of the file. */
     WrkResult run(int port, Load load, int seconds, Path tokens) throws IOException, InterruptedException {
         List<String> command = List.of(
                 "wrk", "-t", "1", "-c", String.valueOf(load.connections()), "-d", seconds + "s", "--timeout", "10s",

@@ -6,10 +6,10 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /**
- * What wrk has found, as src/native-test/benchmark/credentials.lua prints it.
+ * The result of wrk, as printed by src/native-test/benchmark/credentials.lua.
  *
- * @param errors of connections, and answers that did not come in time
- * @param refused answers with a status over 399
+ * @param errors connection errors, and responses that did not arrive in time
+ * @param refused responses with a status over 399
  */
 record WrkResult(long requests, double seconds, double p50Millis, double p99Millis, long errors, long refused) {
 
@@ -18,7 +18,7 @@ record WrkResult(long requests, double seconds, double p50Millis, double p99Mill
     private static final double MICROS_PER_MILLI = 1e3;
     private static final double MICROS_PER_SECOND = 1e6;
 
-    /** @throws IllegalArgumentException if the line is missing or not whole */
+    /** @throws IllegalArgumentException if the line is missing or incomplete */
     static WrkResult parse(String output) {
         String line = output.lines()
                 .filter(candidate -> candidate.startsWith(PREFIX))

@@ -1,5 +1,5 @@
 /**
- * Measures agents from the outside, and asserts nothing: {@code mvn -Pbenchmark}, docs/performance.md. Knows no class of the
+ * Measures agents from the outside, without assertions: {@code mvn -Pbenchmark}, docs/performance.md. Uses no class of the
  * agent.
  */
 package dev.podidentity.agent.benchmark;
