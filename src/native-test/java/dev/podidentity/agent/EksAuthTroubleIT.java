@@ -200,7 +200,7 @@ class EksAuthTroubleIT {
                 Arguments.of("redirect", new Fault.Redirect(), "InternalServerException"),
                 Arguments.of("truncated", new Fault.Truncated(), "ServiceUnavailableException"),
                 Arguments.of("reset", new Fault.Reset(), "ServiceUnavailableException"),
-                Arguments.of("expired already", new Fault.ShortExpiry(Duration.ofMinutes(-1)), "InternalServerException"));
+                Arguments.of("already expired", new Fault.ShortExpiry(Duration.ofMinutes(-1)), "InternalServerException"));
     }
 
     @ParameterizedTest

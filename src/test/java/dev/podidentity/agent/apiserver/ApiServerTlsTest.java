@@ -309,7 +309,7 @@ class ApiServerTlsTest {
     void sendsNoTokenThatWouldBeAnotherHeader() throws IOException {
         token("token\r\nX-Forged: yes");
 
-        assertThat(failure()).isEqualTo("The agent's token for the API server is expected in " + account.resolve("token")
-                + ", but the file contains none");
+        assertThat(failure()).isEqualTo("The file " + account.resolve("token")
+                + " must contain the agent's token for the API server, but it does not");
     }
 }

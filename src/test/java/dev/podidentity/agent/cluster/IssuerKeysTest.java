@@ -132,7 +132,7 @@ class IssuerKeysTest {
         assertThatThrownBy(() -> keys(
                         URI.create("https://issuer.example.com"), Map.of("HTTPS_PROXY", "http://" + credentials + "@proxy:3128")))
                 .isExactlyInstanceOf(IllegalArgumentException.class)
-                .hasMessageStartingWith("The URL of a proxy may hold a user's name and a password")
+                .hasMessageStartingWith("A user name and password in the URL of a proxy must not")
                 .message().doesNotContain("cret");
     }
 
@@ -192,7 +192,7 @@ class IssuerKeysTest {
     void saysThatTheKeysAreMissing() {
         serve(server, issuer(server).toString(), server.url() + "/elsewhere");
 
-        assertThat(failure(issuer(server))).contains("HTTP 404 where its keys should be");
+        assertThat(failure(issuer(server))).contains("HTTP 404 to the request for its keys");
     }
 
     @Test

@@ -178,7 +178,7 @@ class TokenReviewsTest {
 
         assertThat(changes).allSatisfy(change -> {
             answer(change);
-            assertThat(failure()).hasMessageContaining("cannot be used");
+            assertThat(failure()).hasMessageContaining("malformed");
         });
     }
 

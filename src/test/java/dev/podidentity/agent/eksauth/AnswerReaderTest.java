@@ -128,7 +128,7 @@ class AnswerReaderTest {
         Answer answer = new Answer();
         answer.credentials.expiration(NOW.plusSeconds(seconds));
 
-        assertBad(answer, "expired already; check the clock of this node");
+        assertBad(answer, "already expired; check the clock of this node");
     }
 
     @Test

@@ -191,7 +191,7 @@ class AnswerShapeTest {
         assertThat(body.cancelled).isTrue();
         assertThat(receiver.errors).singleElement()
                 .isInstanceOf(AnswerShape.MalformedException.class)
-                .asString().contains("over " + AnswerShape.LARGEST_BODY + " bytes");
+                .asString().contains("longer than " + AnswerShape.LARGEST_BODY + " bytes");
         assertThat(receiver.received).hasSize(1);
         assertThat(receiver.completed).isFalse();
     }

@@ -95,7 +95,7 @@ class SocketDiagnosisTest {
         answer(NO_IPV4);
         answer(MAPPED);
         // Then
-        assertThatIOException().isThrownBy(() -> kernel.listening(PORT)).withMessageContaining("no answer");
+        assertThatIOException().isThrownBy(() -> kernel.listening(PORT)).withMessageContaining("no response");
     }
 
     private void answer(String... messages) {
