@@ -143,7 +143,7 @@ class FaultAlertsIT {
     @Test
     void alertsWhileHostileConnectionsFillTheMemory() throws IOException {
         try (AgentProcess agent = agent(MEMORY, Map.of(), "--port", "0")) {
-            agent.awaitLine(line -> line.contains("own AWS credentials are found"));
+            agent.awaitLine(line -> line.contains("own AWS credentials were found"));
             String token = Emulators.token(eksAuth, "pod-of-" + MEMORY);
             RawHttp.askAsSdk(agent.port(), token);
 
@@ -163,7 +163,7 @@ class FaultAlertsIT {
     }
 
     @Test
-    void alertsWhileAnotherProcessListensOnTheSamePort() {
+    void alertsWhileAnotherProcessListensOnTheSamePort() throws IOException {
         String port = String.valueOf(FreePorts.take(1).get(0));
         try (AgentProcess first = agent(SHARED, Map.of(), "--port", port)) {
             first.awaitLine(line -> line.contains("\"msg\":\"Listening\",\"listener\":\"credentials\""));
@@ -220,7 +220,7 @@ class FaultAlertsIT {
         Map<String, String> environment = Map.of("AWS_REGION", eksAuth.region(),
                 "AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://" + AgentProcess.LOOPBACK + ":" + imds.actualPort());
         try (AgentProcess agent = AgentProcess.run(environment, arguments(METRICS.get(CREDENTIALS).toString(), "--port", "0"))) {
-            agent.awaitLine(line -> line.contains("own AWS credentials are found"));
+            agent.awaitLine(line -> line.contains("own AWS credentials were found"));
             // Then
             prometheus.awaitFiring("PodIdentityAgentCredentialsExpire", CREDENTIALS);
 
@@ -249,7 +249,7 @@ class FaultAlertsIT {
     void alertsWhenEksAuthReturnsCredentialsOfAnotherServiceAccount() {
         eksAuth.associate(Emulators.NAMESPACE, "other", "arn:aws:iam::123456789012:role/other");
         try (AgentProcess agent = agent(SUBJECT, Map.of(), "--port", "0")) {
-            agent.awaitLine(line -> line.contains("own AWS credentials are found"));
+            agent.awaitLine(line -> line.contains("own AWS credentials were found"));
             prometheus.awaitScraped(SUBJECT);
 
             // When

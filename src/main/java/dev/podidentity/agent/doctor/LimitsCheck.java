@@ -5,6 +5,9 @@ import dev.podidentity.agent.doctor.Samples.Sample;
 import dev.podidentity.agent.outbound.CallFailure;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
 
 /** Checks the running agent's metrics for rejected requests and other problems. */
 final class LimitsCheck implements Check {
@@ -43,8 +46,13 @@ final class LimitsCheck implements Check {
                     "Find out which DaemonSet owns the pod on this node"));
         }
         List<Finding> findings = new ArrayList<>();
+        // A node need not have each address: one without IPv6 does not.
+        Set<Map<String, String>> notRequired = samples.of(PREFIX + "listener_required").stream()
+                .filter(listener -> listener.value() == 0)
+                .map(Sample::labels)
+                .collect(Collectors.toSet());
         for (Sample listener : samples.of(PREFIX + "listener_up")) {
-            if (listener.value() == 0) {
+            if (listener.value() == 0 && !notRequired.contains(listener.labels())) {
                 findings.add(Finding.warn("The listener for " + listener.labels().get("listener") + " on "
                         + listener.labels().get("address") + " is down", "See 'port' and 'address' above; the agent retries"
                         + " by itself"));

@@ -6,6 +6,7 @@ import static org.junit.jupiter.params.provider.Arguments.arguments;
 import dev.podidentity.agent.AgentProcess;
 import dev.podidentity.agent.Diagnosis;
 import io.fabric8.kubernetes.api.model.PodBuilder;
+import io.fabric8.kubernetes.client.dsl.PodResource;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -65,7 +66,7 @@ class DoctorClusterIT {
 
     @Test
     void namesEveryRuleThatIsMissing() {
-        // Given: a service account to which nothing is bound
+        // Given: a service account to which nothing is bound; the API server lets every service account get the keys
         RealNode bare = cluster.node();
         bare.mount();
         bare.mount("token", cluster.token(bare.pod(namespace, "agent-without-rules"), RealCluster.ISSUER));
@@ -76,8 +77,7 @@ class DoctorClusterIT {
         // Then
         assertThat(diagnosis.exitCode()).isEqualTo(2);
         assertThat(diagnosis.of("api-server")).containsExactlyInAnyOrder(
-                "fail: The agent is not allowed to get /openid/v1/jwks, which --token-verification jwks needs."
-                        + " Apply core/keys.yaml of kubernetes/verified",
+                "ok: The agent is allowed to get /openid/v1/jwks",
                 "fail: The agent is not allowed to list pods, which --pod-watch needs. Apply core/pods.yaml of kubernetes/verified",
                 "fail: The agent is not allowed to watch pods, which --pod-watch needs. Apply core/pods.yaml of"
                         + " kubernetes/verified",
@@ -117,7 +117,8 @@ class DoctorClusterIT {
                         "fail: The container main has a token for the audience \"sts.amazonaws.com\""),
                 pod("without-volume", pod -> pod.editSpec().withVolumes().editFirstContainer().withVolumeMounts().endContainer()
                         .endSpec(), "injection", "fail: The container main has no volume at the path of its token"),
-                pod("static-keys", pod -> variable(pod, "AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"), "precedence",
+                pod("static-keys", pod -> variable(variable(pod, "AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"), "AWS_SECRET_ACCESS_KEY", "x"),
+                        "precedence",
                         "warn: The container main has static keys in AWS_ACCESS_KEY_ID"),
                 pod("irsa", pod -> variable(variable(pod, "AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/x"),
                         "AWS_WEB_IDENTITY_TOKEN_FILE", "/token"), "precedence", "warn: The container main has an IRSA role"),
@@ -297,9 +298,11 @@ class DoctorClusterIT {
     }
 
     private void agentPod(String ready) {
-        cluster.administrator().pods().resource(node.agentPod()).edit(pod -> new PodBuilder(pod)
+        PodResource agent = cluster.administrator().pods().inNamespace(RealCluster.SYSTEM)
+                .withName(node.agentPod().getMetadata().getName());
+        agent.edit(pod -> new PodBuilder(pod)
                 .editMetadata().addToLabels("app.kubernetes.io/name", RealCluster.AGENT).endMetadata().build());
-        cluster.administrator().pods().resource(node.agentPod()).editStatus(pod -> new PodBuilder(pod)
+        agent.editStatus(pod -> new PodBuilder(pod)
                 .editStatus().withConditions().addNewCondition().withType("Ready").withStatus(ready).endCondition().endStatus()
                 .build());
     }

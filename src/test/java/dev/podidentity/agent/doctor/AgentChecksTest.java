@@ -28,6 +28,16 @@ class AgentChecksTest {
     private final AgentHttp agent = new AgentHttp(web, Settings.with());
 
     @Test
+    void isContentWithAListenerWhoseAddressTheNodeDoesNotHave() {
+        web.answer(AGENT + "/metrics", 200, SCRAPE + """
+                pod_identity_listener_up{address="[fd00:ec2::23]:80",listener="credentials"} 0.0
+                pod_identity_listener_required{address="[fd00:ec2::23]:80",listener="credentials"} 0.0
+                """);
+
+        assertThat(new LimitsCheck(agent).examine()).extracting(Finding::status).containsExactly(Status.OK);
+    }
+
+    @Test
     void isContentWithAnAgentThatIsReady() {
         web.answer(AGENT + "/healthz", 200, "ok\n").answer(AGENT + "/readyz", 200, "ok\n");
 
