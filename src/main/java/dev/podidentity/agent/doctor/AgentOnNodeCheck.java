@@ -6,8 +6,7 @@ import java.util.List;
 /** Checks that an agent runs on the pod's node, and is ready. */
 final class AgentOnNodeCheck implements Check {
 
-    /** The label of this agent's pods, and of the reference's. */
-    private static final String LABEL = "app.kubernetes.io%2Fname%3Deks-pod-identity-agent";
+    private static final String AGENT = "eks-pod-identity-agent";
 
     private final Pod pod;
     private final Kube kube;
@@ -29,22 +28,30 @@ final class AgentOnNodeCheck implements Check {
         }
         String node = pod.node().get();
         try {
-            List<Pod> agents = kube.get("/api/v1/pods?labelSelector=" + LABEL + "&fieldSelector=spec.nodeName%3D" + node)
+            List<Pod> agents = kube.get("/api/v1/pods?fieldSelector=spec.nodeName%3D" + node)
                     .map(list -> new Tree(list).at("items").each().stream().map(Pod::new).toList())
                     .orElse(List.of())
                     .stream()
-                    .filter(agent -> agent.node().equals(pod.node()))
+                    .filter(other -> other.node().equals(pod.node()) && isAgent(other))
                     .toList();
             if (agents.isEmpty()) {
                 return List.of(Finding.fail("No agent runs on node " + node,
                         "Find out why the DaemonSet eks-pod-identity-agent has no pod there: its affinity, its tolerations,"
-                                + " room on the"
-                                + " node"));
+                                + " room on the node"));
             }
             return agents.stream().map(AgentOnNodeCheck::finding).toList();
         } catch (CallFailure failure) {
             return List.of(Finding.skip(failure.getMessage(), "Run doctor with permission to list pods of all namespaces"));
         }
+    }
+
+    /**
+     * The charts of this agent and of the reference always name the container so. The label depends on their values, and on
+     * the DaemonSet: it is eks-pod-identity-agent-hybrid on hybrid nodes.
+     */
+    private static boolean isAgent(Pod pod) {
+        return AGENT.equals(pod.labels().get("app.kubernetes.io/name"))
+                || pod.containers().stream().anyMatch(container -> container.name().equals(AGENT));
     }
 
     private static Finding finding(Pod agent) {

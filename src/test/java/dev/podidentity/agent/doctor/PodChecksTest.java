@@ -19,8 +19,7 @@ class PodChecksTest {
 
     private static final String API = "http://api.test";
     private static final String NODE = "GET " + API + "/api/v1/nodes/node-1";
-    private static final String AGENTS = "GET " + API + "/api/v1/pods?labelSelector=app.kubernetes.io%2Fname%3Deks-pod-identity-agent"
-            + "&fieldSelector=spec.nodeName%3Dnode-1";
+    private static final String AGENTS = "GET " + API + "/api/v1/pods?fieldSelector=spec.nodeName%3Dnode-1";
     private static final String POLICIES = "GET " + API + "/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies";
     private static final String POD = """
             {"metadata":{"namespace":"shop","name":"cart-0","labels":{"app":"cart"},"creationTimestamp":"2026-01-01T00:00:00Z"},
@@ -118,6 +117,15 @@ class PodChecksTest {
             assertThat(finding.status()).isEqualTo(Status.FAIL);
             assertThat(finding.seen()).isEqualTo("No agent runs on node node-1");
         });
+    }
+
+    @Test
+    void knowsAnAgentByItsLabelToo() {
+        web.answer(AGENTS, 200, agents("True").replace("agent-hybrid\"", "agent\"")
+                .replace("[{\"name\":\"eks-pod-identity-agent\"}]", "[{\"name\":\"server\"}]"));
+
+        assertThat(new AgentOnNodeCheck(pod(POD), kube).examine()).containsExactly(
+                Finding.ok("The agent kube-system/agent-1 on its node is ready"));
     }
 
     static Stream<Arguments> injections() {
@@ -259,8 +267,11 @@ class PodChecksTest {
         return pod(POD.replace("\"env\":[", variables));
     }
 
+    /** The pods of the node: the one that is checked, and an agent with the labels of a DaemonSet for hybrid nodes. */
     private static String agents(String ready) {
-        return "{\"items\":[{\"metadata\":{\"namespace\":\"kube-system\",\"name\":\"agent-1\"},\"spec\":{\"nodeName\":\"node-1\"},"
+        return "{\"items\":[" + POD + ",{\"metadata\":{\"namespace\":\"kube-system\",\"name\":\"agent-1\","
+                + "\"labels\":{\"app.kubernetes.io/name\":\"eks-pod-identity-agent-hybrid\"}},"
+                + "\"spec\":{\"nodeName\":\"node-1\",\"containers\":[{\"name\":\"eks-pod-identity-agent\"}]},"
                 + "\"status\":{\"phase\":\"Running\",\"conditions\":[{\"type\":\"Ready\",\"status\":\"" + ready + "\"}]}}]}";
     }
 }
