@@ -83,9 +83,9 @@ final class LimitsCheck implements Check {
                     "See Memory in docs/operations.md"));
         }
         if (findings.isEmpty()) {
-            findings.add(Finding.ok("No limit was reached; the cache holds "
-                    + Math.round(samples.value(PREFIX + "cache_entries").orElse(0.0)) + " identities, the heap " + mebibytes(used)
-                    + " of " + mebibytes(most) + " MiB"));
+            long entries = Math.round(samples.value(PREFIX + "cache_entries").orElse(0.0));
+            findings.add(Finding.ok("No limit was reached; the cache holds " + entries + (entries == 1 ? " identity" : " identities")
+                    + ", the heap " + mebibytes(used) + " of " + mebibytes(most) + " MiB"));
         }
         return findings;
     }
