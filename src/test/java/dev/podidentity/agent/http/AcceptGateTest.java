@@ -15,7 +15,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
-/** What may wait between the thread that accepts and the event loop. */
+/** The limit on connections between the accepting thread and the event loop. */
 class AcceptGateTest {
 
     private static final int MANY = 5_000;
@@ -98,7 +98,7 @@ class AcceptGateTest {
         return accepted;
     }
 
-    /** How many connections the gate has let in since it was asked last. */
+    /** Returns how many connections the gate has admitted since the last call. */
     private int passed() {
         int passed = 0;
         while (acceptor.readInbound() != null) {

@@ -28,7 +28,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What a client may leave unfinished, over real connections, whoever answers its requests. */
+/** What a client may leave unfinished, tested over real connections, for both kinds of connections. */
 @Timeout(60)
 abstract class ClientConnectionContract {
 
@@ -74,7 +74,7 @@ abstract class ClientConnectionContract {
         }
         awaitNobody();
         try (Socket next = connect(FIRST)) {
-            // Then: what was taken is given back
+            // Then: the budget is released
             send(next, HEAD + "A: " + "x".repeat(3_900) + "\r\n\r\n");
             assertThat(answer(next)).startsWith("HTTP/1.1 200");
         }
@@ -83,7 +83,7 @@ abstract class ClientConnectionContract {
 
     @Test
     void letsNobodyTakeWhatIsReservedForAnother() throws Exception {
-        // Given: two sources that use up all there is
+        // Given: two sources that use up the whole budget
         listen(LIMITS);
         try (Socket one = connect(FIRST); Socket two = connect(FIRST); Socket three = connect(SECOND);
                 Socket four = connect(SECOND); Socket five = connect(THIRD); Socket six = connect(THIRD)) {
@@ -124,7 +124,7 @@ abstract class ClientConnectionContract {
         // Given
         listen(LIMITS);
         try (Socket socket = connect(FIRST)) {
-            // When: in all, many times the share
+            // When: in total, many times the share
             for (int i = 0; i < 100; i++) {
                 send(socket, HEAD + "A: " + "x".repeat(1_000) + "\r\n\r\n");
                 assertThat(answer(socket)).startsWith("HTTP/1.1 200");
@@ -202,7 +202,7 @@ abstract class ClientConnectionContract {
 
     @Test
     void closesAConnectionThatSendsOnAndDoesNotReadItsLastAnswer() throws Exception {
-        // Given: more than the kernel keeps
+        // Given: more than the kernel buffers
         listen(new ConnectionLimits(100, 50, false, 4_000, 20_000, 10_000, 2_500, OVERHEAD, Duration.ofMillis(200)));
         body = "x".repeat(20_000_000);
         try (Socket socket = connect(FIRST)) {
@@ -237,7 +237,7 @@ abstract class ClientConnectionContract {
                     assertThat(rest(idle)).isEmpty();
                     send(other, REQUEST);
                     assertThat(answer(other)).startsWith("HTTP/1.1 200");
-                    // Then: nobody has two more than the next one would have
+                    // Then: no source has two more than the next one would get
                     try (Socket another = connect(SECOND)) {
                         assertThat(rest(another)).isEmpty();
                     }
@@ -276,8 +276,8 @@ abstract class ClientConnectionContract {
     }
 
     /**
-     * Serves connections on a port of loopback, on the event loop. Every request is answered with 200 and {@link #body} while
-     * {@link #answering}, and with the error where it cannot be read.
+     * Serves connections on a loopback port, on the event loop. Responds to every request with 200 and {@link #body} while
+     * {@link #answering}, and with an error if it cannot be read.
      *
      * @return the port
      */
@@ -292,7 +292,7 @@ abstract class ClientConnectionContract {
         port = listening.join();
     }
 
-    /** Waits until what was read and is unfinished takes so many bytes. */
+    /** Waits until unfinished work is charged this many bytes. */
     final void awaitHeld(long bytes) {
         awaitOnLoop(() -> connections.held() >= bytes);
     }
@@ -335,7 +335,7 @@ abstract class ClientConnectionContract {
         socket.getOutputStream().write(text.getBytes(ISO_8859_1));
     }
 
-    /** One answer; its body is two bytes long. */
+    /** Reads one response, whose body has two bytes. */
     static String answer(Socket socket) throws IOException {
         StringBuilder answer = new StringBuilder();
         while (!answer.toString().endsWith("\r\n\r\nok")) {
@@ -346,7 +346,7 @@ abstract class ClientConnectionContract {
         return answer.toString();
     }
 
-    /** All that comes until the agent closes. */
+    /** Reads everything until the agent closes the connection. */
     static String rest(Socket socket) throws IOException {
         ByteArrayOutputStream rest = new ByteArrayOutputStream();
         try {
@@ -354,7 +354,7 @@ abstract class ClientConnectionContract {
                 rest.write(next);
             }
         } catch (SocketException e) {
-            // Reset: an end, too.
+            // A reset ends the connection too.
         }
         return rest.toString(ISO_8859_1);
     }

@@ -15,7 +15,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What the SDKs send was seen on the wire; docs/sdks.md has all of it. */
+/** The SDKs' headers as they were observed on the wire; docs/sdks.md lists them all. */
 class ClientDeadlinesTest {
 
     private static final Duration USUAL = Duration.ofMillis(900);

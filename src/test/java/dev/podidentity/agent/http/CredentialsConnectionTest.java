@@ -17,7 +17,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 
-/** Connections whose requests the agent answers itself. */
+/** Connections whose requests the agent handles without Vert.x. */
 class CredentialsConnectionTest extends ClientConnectionContract {
 
     private static final Duration LONG = Duration.ofMinutes(5);
@@ -25,7 +25,7 @@ class CredentialsConnectionTest extends ClientConnectionContract {
 
     private final AtomicInteger abandoned = new AtomicInteger();
     private final List<String> handled = new CopyOnWriteArrayList<>();
-    /** Where answers that are to come later are kept. On the event loop. */
+    /** Keeps responses for later. Confined to the event loop. */
     private final List<Runnable> later = new ArrayList<>();
     private volatile Duration idleTimeout = LONG;
     private volatile boolean lastAnswer;

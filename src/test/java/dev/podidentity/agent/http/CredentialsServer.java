@@ -28,7 +28,7 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** A real listener for credentials, with an EKS Auth behind it that issues credentials for every token at once. */
+/** A real listener for credentials, with an EKS Auth that immediately issues credentials for every token. */
 final class CredentialsServer {
 
     private final int port;
@@ -46,15 +46,15 @@ final class CredentialsServer {
     /**
      * Listens on loopback.
      *
-     * @param now what the clock says all the time
-     * @param idleTimeout after which idle connections are closed
-     * @param answersHits whether cache hits may be answered the short way
+     * @param now the constant time of the clock
+     * @param idleTimeout time after which idle connections are closed
+     * @param answersHits whether the fast path may serve cache hits
      */
     static CredentialsServer listen(Instant now, Duration idleTimeout, boolean answersHits) {
         return listen(now, idleTimeout, answersHits, "session");
     }
 
-    /** @param sessionToken of the credentials, which makes the answers as long as it is */
+    /** @param sessionToken of the credentials, which determines the size of the responses */
     static CredentialsServer listen(Instant now, Duration idleTimeout, boolean answersHits, String sessionToken) {
         Vertx vertx = Vertx.vertx(new VertxOptions().setEventLoopPoolSize(1));
         Clock clock = Clock.fixed(now, ZoneOffset.UTC);
@@ -96,7 +96,7 @@ final class CredentialsServer {
                 cached,
                 rate,
                 () -> {
-                    // Asked for each answer that does not end its connection by itself.
+                    // Called for each response that does not itself close its connection.
                     shortWays.incrementAndGet();
                     return false;
                 },
@@ -120,14 +120,14 @@ final class CredentialsServer {
         return port;
     }
 
-    /** What unfinished requests, and answers that nobody has taken yet, take now. */
+    /** Returns the bytes charged for unfinished requests and unread responses. */
     long held() {
         CompletableFuture<Long> held = new CompletableFuture<>();
         loop.execute(() -> held.complete(connections.held()));
         return held.join();
     }
 
-    /** How many requests were answered the short way, without being the last of their connection. */
+    /** Returns how many requests the fast path has served that were not the last of their connection. */
     int shortWays() {
         return shortWays.get();
     }

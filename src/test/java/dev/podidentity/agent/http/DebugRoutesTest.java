@@ -59,9 +59,9 @@ class DebugRoutesTest {
     private static final Instant NOW = Instant.parse("2026-03-01T12:00:00Z");
     private static final int MANY = 4_000;
     private static final int AT_ONCE = 500;
-    /** So that the kernel does not take all that is sent. */
+    /** Small, so that the kernel does not accept everything at once. */
     private static final int SMALL_BUFFER = 4 * 1024;
-    /** Vert.x's mark, and a part beyond it. */
+    /** Vert.x's high-water mark, and one part beyond it. */
     private static final long MOST_BYTES_ON_THE_WAY = 128 * 1024;
 
     private final Vertx vertx = Vertx.vertx(new VertxOptions().setEventLoopPoolSize(1));
@@ -85,7 +85,7 @@ class DebugRoutesTest {
             () -> 0.5);
     private final AtomicReference<Channel> lastChannel = new AtomicReference<>();
     private HttpServer server;
-    /** Thousands of calls would write a line each. */
+    /** Otherwise thousands of calls would each log a line. */
     private final Logger log = Logger.getLogger("dev.podidentity.agent");
     private Level level;
 
@@ -143,7 +143,7 @@ class DebugRoutesTest {
         // Given
         fill(MANY);
         try (Socket socket = new Socket()) {
-            // When: a client that does not read for a while
+            // When: a client does not read for a while
             socket.setReceiveBufferSize(SMALL_BUFFER);
             socket.connect(new InetSocketAddress("127.0.0.1", server.actualPort()));
             socket.getOutputStream().write(request("/debug/entries"));
@@ -241,7 +241,7 @@ class DebugRoutesTest {
         assertThat(DebugRoutes.local(SocketAddress.domainSocketAddress("/tmp/socket"))).isFalse();
     }
 
-    /** Has so many pods ask once each, fewer at once than may wait for a call. */
+    /** Has this many pods request credentials once, with fewer concurrent requests than may wait for a call. */
     private void fill(int pods) {
         for (int from = 0; from < pods; from += AT_ONCE) {
             int to = Math.min(pods, from + AT_ONCE);

@@ -23,7 +23,7 @@ import java.util.regex.Pattern;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/** The short way and the whole way answer every request byte for byte the same. */
+/** The fast path and the full path respond to every request with the same bytes. */
 class HitPathTest {
 
     private static final Instant NOW = Instant.parse("2026-03-01T12:00:00Z");
@@ -103,7 +103,7 @@ class HitPathTest {
 
     @Test
     void chargesAnAnswerUntilTheClientTakesIt() throws IOException {
-        // Given: an answer that no socket buffer holds
+        // Given: a response that no socket buffer can hold
         CredentialsServer server = CredentialsServer.listen(NOW, IDLE, true, "s".repeat(LARGE));
         byte[] request = HEADS.get(0).replace("TOKEN", TOKENS.get(0)).getBytes(ISO_8859_1);
         try (Socket socket = new Socket()) {
@@ -125,7 +125,7 @@ class HitPathTest {
             takeRest(in, first);
             socket.getOutputStream().write(request);
             takeAnswer(in);
-            // Then: what was taken is not charged any more, and the connection is as good as before
+            // Then: the charge is released, and the connection works as before
             assertThat(server.shortWays()).isEqualTo(2);
             assertThat(server.held()).isZero();
         }
@@ -173,7 +173,7 @@ class HitPathTest {
         assertThat(answer(withShortWay, List.of(sent))).as(sent).isEqualTo(answer(wholeWay, List.of(sent)));
     }
 
-    /** All that comes back until the server closes. */
+    /** Reads everything until the server closes the connection. */
     private static String answer(CredentialsServer server, List<String> parts) throws IOException {
         ByteArrayOutputStream answer = new ByteArrayOutputStream();
         try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), server.port())) {
@@ -190,7 +190,7 @@ class HitPathTest {
                     answer.write(read, 0, length);
                 }
             } catch (SocketException e) {
-                // Reset: what was not read of it is still on its way.
+                // After a reset, unread bytes are lost.
             }
         }
         return answer.toString(ISO_8859_1);

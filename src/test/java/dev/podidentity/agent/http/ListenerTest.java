@@ -30,7 +30,7 @@ import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
-/** What becomes of an address that cannot be bound. */
+/** How a listener handles an address that cannot be bound, or that another process uses. */
 class ListenerTest {
 
     private static final Duration RETRY = Duration.ofSeconds(5);
@@ -315,7 +315,7 @@ class ListenerTest {
                 TIMEOUT);
     }
 
-    /** Accepts, and takes note of the port and of each connection. */
+    /** Accepts connections, and records the port and each connection. */
     private Future<Accepting> accept(String host, int anyPort, Runnable listener) {
         return acceptor()
                 .listen(host, anyPort, () -> {
@@ -332,7 +332,7 @@ class ListenerTest {
         }
     }
 
-    /** Begins to leave the address, as far as that needs no time. */
+    /** Starts to leave the address, up to the first wait. */
     private CompletableFuture<Boolean> handOver(Listener listener) {
         CompletableFuture<Boolean> done = new CompletableFuture<>();
         long until = time.nanos().getAsLong() + TIMEOUT.toNanos();
@@ -341,7 +341,7 @@ class ListenerTest {
         return done;
     }
 
-    /** Lets time pass on the loop, in small steps, and what is begun meanwhile be done. */
+    /** Advances time on the loop in small steps, and completes what starts meanwhile. */
     private void pass(Listener listener, Duration duration) {
         Instant until = time.now().plus(duration);
         while (time.now().isBefore(until)) {
@@ -355,7 +355,7 @@ class ListenerTest {
         }
     }
 
-    /** Binding and closing take some turns of the loop. */
+    /** Binding and closing take several turns of the loop. */
     private void settle(Listener listener) {
         await(() -> acceptor().listen("127.0.0.1", 0, () -> { }).compose(Accepting::close));
         await(Future::succeededFuture);
@@ -367,7 +367,7 @@ class ListenerTest {
         done.orTimeout(30, TimeUnit.SECONDS).join();
     }
 
-    /** What others do to a port, as a test has it. */
+    /** A port that other processes use as the test says. */
     private static final class FakeSharing implements PortSharing {
 
         private final List<Integer> steered = new CopyOnWriteArrayList<>();

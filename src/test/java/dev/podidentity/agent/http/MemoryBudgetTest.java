@@ -17,8 +17,8 @@ import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
 /**
- * All that others can make the agent hold at once fits its heap, and the container that the manifests give it: the
- * arithmetic of docs/decisions/0010-what-unfinished-work-may-cost.md on the limits as they are.
+ * Everything that clients can make the agent hold at the same time fits into its heap, and into the container of the
+ * manifests: the arithmetic of docs/decisions/0010-what-unfinished-work-may-cost.md, with the actual limits.
  */
 class MemoryBudgetTest {
 
@@ -27,29 +27,29 @@ class MemoryBudgetTest {
 
     private static final long SOURCES = Shares.SOURCES;
 
-    // Measured on the native executable.
+    // Measured with the native executable.
     private static final long HEAP_OF_THE_AGENT_ITSELF = 3 * MIB;
     private static final long CONNECTION = 5_632;
-    /** One that was accepted and waits for the event loop. */
+    /** A connection that was accepted and waits for the event loop. */
     private static final long ACCEPTED = 1_280;
     private static final long CACHED_IDENTITY = 4 * KIB;
     private static final long DATA_AND_STACKS = 7 * MIB;
     private static final long CONNECTION_IN_THE_KERNEL = 5 * KIB;
 
-    // Limits of other packages, which are theirs alone.
+    // Private limits of other packages.
     private static final long TOKENS_THAT_WAIT_FOR_A_CALL = limit("credentials.FetchQueue", "MOST_BYTES")
             + SOURCES * limit("credentials.FetchQueue", "RESERVED_PER_SOURCE");
     private static final long TOKENS_THAT_WAIT_TO_BE_VERIFIED = limit("verification.VerificationRoom", "MOST")
             + SOURCES * limit("verification.VerificationRoom", "RESERVE");
     private static final long LOG_LINES = limit("observe.Logging", "MOST_HEAP_BYTES");
     private static final long VERDICT = KIB;
-    /** With what EKS Auth said: 256 characters at most, and an ID. */
+    /** Including what EKS Auth said: at most 256 characters and an ID. */
     private static final long FAILURE = 704;
     private static final long REMEMBERED_TOKENS = limit("ClusterFeatures", "TOKENS_REMEMBERED") * VERDICT
             + limit("credentials.FailureMemory", "CAPACITY") * FAILURE
             + limit("credentials.RefusedTokens", "CAPACITY") * FAILURE;
     private static final long SOURCE = 112;
-    /** Of requests, of failed calls, and of scrapes and others on two listeners. */
+    /** For requests, failed calls, scrapes, and other requests on two listeners. */
     private static final int RATES = 6;
     private static final long REMEMBERED_SOURCES = RATES * limit("loop.SourceRateLimit", "MOST_SOURCES") * SOURCE;
     /** The TLS records of a hundred calls. */
@@ -86,7 +86,7 @@ class MemoryBudgetTest {
     @Test
     void fitsTheDirectMemoryWithEveryAnswerUnread() throws IOException {
         long reads = 2 * Listeners.SOCKET_BUFFER;
-        // A request's answer is a part of what the request pays for.
+        // The response of a request is included in the request's charge.
         long answers = requests(CREDENTIALS, SOURCES) + 2 * requests(OPERATIONS, OPERATIONS.connections());
 
         assertThat(answers + reads + CALLS_ON_THE_WIRE).isLessThanOrEqualTo(buildArgument("MaxDirectMemorySize"));
@@ -94,7 +94,7 @@ class MemoryBudgetTest {
 
     @Test
     void reservesOneRequestOfAnSdkForEachSource() {
-        // Given: the largest usual token, and the headers of the most talkative SDK
+        // Given: the largest usual token, and the headers of the SDK that sends most
         int token = 4 * 1024;
         int otherHeaders = 600;
         int lines = 12;
@@ -127,17 +127,17 @@ class MemoryBudgetTest {
         return Long.parseLong(byDefault("maxCacheSize")) * CACHED_IDENTITY;
     }
 
-    /** The total, and on top of it what is reserved for so many sources. */
+    /** The total plus the reserves of this many sources. */
     private static long requests(ConnectionLimits limits, long sources) {
         return limits.requestBytes() + sources * limits.requestBytesReserved();
     }
 
-    /** The kernel doubles what is asked for, in each direction. */
+    /** The kernel doubles the requested size, in each direction. */
     private static long kernelBuffers() {
         return 2 * 2 * Listeners.SOCKET_BUFFER;
     }
 
-    /** A limit of another package, which only this sum needs to see. */
+    /** A limit of another package that only this calculation needs. */
     private static long limit(String type, String constant) {
         try {
             Field field = Class.forName("dev.podidentity.agent." + type).getDeclaredField(constant);

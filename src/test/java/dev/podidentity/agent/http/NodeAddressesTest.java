@@ -17,7 +17,7 @@ class NodeAddressesTest {
         assertThat(NodeAddresses.has(host)).isTrue();
     }
 
-    /** From the blocks that stand for no machine. */
+    /** From the blocks reserved for documentation. */
     @ParameterizedTest
     @ValueSource(strings = {"192.0.2.1", "2001:db8::1"})
     void hasNotThoseOfOthers(String host) throws IOException {

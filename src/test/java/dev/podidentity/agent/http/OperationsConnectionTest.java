@@ -6,7 +6,7 @@ import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.http.HttpServerRequest;
 
-/** Connections whose requests Vert.x answers. */
+/** Connections whose requests Vert.x handles. */
 class OperationsConnectionTest extends ClientConnectionContract {
 
     @Override

@@ -18,12 +18,15 @@ import java.util.Locale;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.BeforeAll;
 
-/** Whatever a pod sends to a real listener, it gets an answer that an SDK can read, or none, and harms nobody else. */
+/**
+ * Whatever a pod sends to a real listener, it gets a response that an SDK can parse, or none, and does not affect other
+ * clients.
+ */
 class RawRequestFuzzTest {
 
     private static final Instant NOW = Instant.parse("2026-03-01T12:00:00Z");
     private static final Duration HEADER_TIMEOUT = Duration.ofSeconds(2);
-    /** Longer than the listener waits for headers: an answer, or the end, comes before. */
+    /** Longer than the header timeout: a response, or the end of the connection, arrives before. */
     private static final Duration READ_TIMEOUT = Duration.ofSeconds(10);
     private static final Pattern STATUS_LINE = Pattern.compile("HTTP/1\\.[01] [1-4]\\d\\d [^\r\n]*\r\n");
     private static final Pattern CONTENT_TYPE = Pattern.compile("\r\ncontent-type: application/json\r\n");
@@ -32,7 +35,7 @@ class RawRequestFuzzTest {
 
     private static CredentialsServer server;
 
-    /** Not in an initializer: the event loop would wait for the class, and the class for the event loop. */
+    /** Not in a static initializer: the event loop would wait for the class, and the class for the event loop. */
     @BeforeAll
     static void listen() {
         server = CredentialsServer.listen(NOW, HEADER_TIMEOUT, true);
@@ -50,7 +53,7 @@ class RawRequestFuzzTest {
         assertThat(answer(GOOD.getBytes(ISO_8859_1))).startsWith("HTTP/1.1 200 OK\r\n").contains("\"AccessKeyId\":\"ASIA\"");
     }
 
-    /** All that comes back until the listener closes. */
+    /** Reads everything until the listener closes the connection. */
     private static String answer(byte[] request) throws IOException {
         ByteArrayOutputStream answer = new ByteArrayOutputStream();
         try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), server.port())) {
@@ -59,7 +62,7 @@ class RawRequestFuzzTest {
                 socket.getOutputStream().write(request);
                 socket.shutdownOutput();
             } catch (SocketException e) {
-                // The listener may have heard enough before the request is over; what it said can be read all the same.
+                // The listener may close before it has read the whole request; its response can still be read.
             }
             InputStream in = socket.getInputStream();
             byte[] part = new byte[8192];
@@ -68,7 +71,7 @@ class RawRequestFuzzTest {
                     answer.write(part, 0, length);
                 }
             } catch (SocketException e) {
-                // Reset: the end of the answer, too.
+                // A reset ends the response too.
             }
         }
         return answer.toString(ISO_8859_1);

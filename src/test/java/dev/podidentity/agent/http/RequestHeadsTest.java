@@ -48,7 +48,7 @@ class RequestHeadsTest {
         ByteBuf bytes = bytes(HEAD + "\r\n\n " + HEAD + "GET");
         // When
         List<String> given = all(bytes);
-        // Then: what stands between them is skipped, as Netty does
+        // Then: bytes between requests are skipped, as by Netty
         assertThat(given).containsExactly(HEAD, HEAD);
         assertThat(heads.begun()).isTrue();
         assertThat(heads.kept()).isEqualTo("GET".length());
@@ -127,7 +127,7 @@ class RequestHeadsTest {
                 .isInstanceOf(TooLongHttpLineException.class);
     }
 
-    /** Where a head ends, Netty's decoder in a pipeline must end it too, however the bytes are cut. */
+    /** Netty's decoder in a pipeline must find the same end of a head, however the bytes are cut. */
     @Test
     void endsHeadsWhereNettyEndsThem() throws Exception {
         String[] parts = {
@@ -141,10 +141,10 @@ class RequestHeadsTest {
             for (int i = random.nextInt(12); i >= 0; i--) {
                 text.append(parts[random.nextInt(parts.length)]);
             }
-            // When: both read until something cannot be decoded, after which neither reads on
+            // When: both read until something cannot be decoded, after which neither continues
             List<String> ours = decoded(text.toString(), random);
             List<String> nettys = decodedByNetty(text.toString());
-            // Then: Netty may fail before it has seen a whole head
+            // Then: Netty may fail before it has seen a complete head
             if (!nettys.isEmpty() && nettys.get(nettys.size() - 1).equals("invalid") && ours.size() == nettys.size() - 1) {
                 nettys.remove(nettys.size() - 1);
             }

@@ -81,7 +81,7 @@ class StartupProbeTest {
                 assertThat(problem).contains("does not listen"));
     }
 
-    /** Answers with these, one after another, and then that another agent was meant. */
+    /** Responds with these statuses in turn, and then with 421 for another agent. */
     private int answering(Integer... given) {
         statuses.addAll(List.of(given));
         HttpServer server = vertx.createHttpServer().requestHandler(request -> {

@@ -54,7 +54,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** A request's way from its token to what verifying that gives, over real connections. */
+/** Requests from their token to its verification, over real connections. */
 class VerifiedRequestTest {
 
     private static final Instant NOW = Instant.parse("2026-01-01T00:00:00Z");
@@ -194,7 +194,7 @@ class VerifiedRequestTest {
 
     @Test
     void learnsNothingFromARequestThatFollowsACacheHitWhoseTokenTookTimeToVerify() throws Exception {
-        // Given: a cache hit that is answered after its request has been read
+        // Given: a cache hit whose response follows after its request has been read
         String token = Tokens.valid(NOW, "cart-0");
         try (Socket client = new Socket("127.0.0.1", port)) {
             client.setSoTimeout((int) Duration.ofSeconds(PATIENCE_SECONDS).toMillis());
@@ -219,7 +219,7 @@ class VerifiedRequestTest {
                 + "\r\n\r\n").getBytes(StandardCharsets.US_ASCII));
     }
 
-    /** Reads one answer, and returns its status line. */
+    /** Reads one response, and returns its status line. */
     private static String status(Socket client) throws IOException {
         StringBuilder head = new StringBuilder();
         while (head.indexOf("\r\n\r\n") < 0) {
@@ -255,7 +255,7 @@ class VerifiedRequestTest {
         return next;
     }
 
-    /** Takes its time for each token, and remembers what it has verified. */
+    /** Takes time for each token, and remembers verified ones. */
     private final class SlowVerifier implements TokenVerifier {
 
         @Override

@@ -11,22 +11,22 @@ import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.List;
 
-/** Whatever a pod sends as its token, the reader has an answer to it. */
+/** Whatever a pod sends as its token, the reader returns a result. */
 class TokenReaderFuzzTest {
 
     private static final TokenReader READER =
             new TokenReader(Tokens.AUDIENCE, Clock.fixed(Instant.parse("2026-03-01T12:00:00Z"), ZoneOffset.UTC));
     private static final int LONGEST_MESSAGE = 500;
-    /** A shorter text may stand in a message by chance, such as "a". */
+    /** A shorter text may occur in a message by chance, such as "a". */
     private static final int TELLING = 32;
 
-    /** The header as the HTTP decoder gives it: one character a byte. */
+    /** The header as the HTTP decoder returns it: one character for each byte. */
     @FuzzTest(maxDuration = "60s")
     void readsAnyHeader(byte[] header) {
         check(new String(header, StandardCharsets.ISO_8859_1));
     }
 
-    /** Inside a compact JWT, so that not every input ends at the base64. Header and claims are parted by a zero byte. */
+    /** Inside a compact JWT, so that not every input fails at the base64. A zero byte separates header and claims. */
     @FuzzTest(maxDuration = "60s")
     void readsAnyJson(byte[] input) {
         String[] parts = new String(input, StandardCharsets.ISO_8859_1).split("\u0000", 2);

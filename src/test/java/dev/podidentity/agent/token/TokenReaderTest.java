@@ -27,7 +27,7 @@ class TokenReaderTest {
 
     private static final Instant NOW = Instant.parse("2026-03-01T12:00:00Z");
     private static final String VALID = Tokens.valid(NOW, "cart-7d9f");
-    /** A value in claims that stands where text must be replaced by something that is not a string in JSON. */
+    /** Placeholder in claims for text that is replaced by a JSON value other than a string. */
     private static final String PLACE = "\"@\"";
 
     private final TokenReader reader = reader(Tokens.AUDIENCE);
@@ -141,7 +141,7 @@ class TokenReaderTest {
 
     @Test
     void takesAnOverlongQuoteForNoQuote() {
-        // Given: C0 A2 would be a quotation mark to a lenient decoder, and end the string
+        // Given: a lenient decoder would read C0 A2 as a quotation mark, and end the string
         byte[] claims = Tokens.claims(NOW, "@@").encode().getBytes(StandardCharsets.ISO_8859_1);
         int at = new String(claims, StandardCharsets.ISO_8859_1).indexOf("@@");
         claims[at] = (byte) 0xC0;
@@ -452,7 +452,7 @@ class TokenReaderTest {
         return with("kubernetes.io/pod/name", new JsonArray().add(name).encode().replaceAll("^\\[|]$", ""));
     }
 
-    /** A token with one claim replaced by any JSON. */
+    /** Returns a token in which any JSON value replaces one claim. */
     private static String with(String path, String json) {
         String claims = changed(path, (parent, name) -> parent.put(name, "@"));
         return Tokens.jwt(Tokens.header().encode(), claims.replace(PLACE, json));

@@ -6,7 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** Publishes keys when a test says so, or at once. */
+/** Publishes keys immediately, or when a test says so. */
 public final class FakeKeySource implements KeySource {
 
     private final List<Promise<PublishedKeys>> open = new ArrayList<>();
@@ -28,7 +28,7 @@ public final class FakeKeySource implements KeySource {
         return fetches;
     }
 
-    /** From now on answers every fetch before it returns. */
+    /** From now on, completes every fetch before it returns. */
     public void answerAtOnce(PublishedKeys keys) {
         atOnce = Optional.of(Future.succeededFuture(keys));
     }

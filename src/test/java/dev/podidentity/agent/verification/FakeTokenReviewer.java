@@ -8,7 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** An API server that judges tokens when a test says so, or at once. */
+/** An API server that reviews tokens immediately, or when a test says so. */
 public final class FakeTokenReviewer implements TokenReviewer {
 
     private final List<Promise<Verification>> open = new ArrayList<>();
@@ -42,7 +42,7 @@ public final class FakeTokenReviewer implements TokenReviewer {
         atOnce = Optional.empty();
     }
 
-    /** Answers the review that was asked for first. */
+    /** Completes the oldest review. */
     public void answer(Verification verdict) {
         open.remove(0).complete(verdict);
     }

@@ -196,7 +196,7 @@ class JwksVerifierTest {
         worker.hold();
         RecordingVerdict verdict = verify(ofA);
 
-        // When: new keys are read by another thread of the worker before the token's turn ends
+        // When: another worker thread reads new keys before the token's turn ends
         loop.execute(ring::fetchAgain);
         source.answer(KEY_B);
         worker.runLast();
@@ -343,7 +343,7 @@ class JwksVerifierTest {
         // Then
         assertThat(late.verdict()).isEqualTo(NO_KEYS);
         assertThat(failed.verdict()).isEqualTo(NO_KEYS);
-        // Nothing is under way now.
+        // Nothing is in progress now.
         assertThat(verify(tokenOf("a", SigningKeys.P256, "pod-3")).verdict()).isEqualTo(NO_KEYS);
     }
 
@@ -524,7 +524,7 @@ class JwksVerifierTest {
         // When
         time.setClockAhead(Duration.ZERO);
 
-        // Then: at once, and without another look at its signature
+        // Then: immediately, and without checking its signature again
         int before = worker.ran();
         assertThat(verify(token).verdict()).isInstanceOf(VerifiedClaims.class);
         assertThat(worker.ran()).isEqualTo(before);
@@ -554,7 +554,7 @@ class JwksVerifierTest {
 
     @Test
     void givesTheRoomBackOfATokenThatNobodyWaitsForAnyMore() {
-        // Given: all that a source may have waits, behind four that the worker does not come to
+        // Given: a source has used up its share, behind four tokens that the worker does not reach
         start(KEY_A);
         worker.hold();
         for (int i = 0; i < 256; i++) {

@@ -129,7 +129,7 @@ class KeyRingTest {
         // When
         time.advance(Duration.ofMinutes(10).minusMillis(1));
 
-        // Then: tokens of unknown keys change nothing about it
+        // Then: tokens with unknown keys do not change this
         assertThat(ring.fetchAgain()).isFalse();
         assertThat(source.fetches()).isEqualTo(12);
         assertThat(counted("forbidden")).isEqualTo(12);
@@ -157,7 +157,7 @@ class KeyRingTest {
         // Then
         assertThat(ids()).isEqualTo("[a]");
 
-        // When: it starts once more
+        // When: it starts again
         source.failAtOnce(FORBIDDEN);
         time.advance(Duration.ofMinutes(5));
         source.answerAtOnce(OTHER_KEYS);
@@ -188,7 +188,7 @@ class KeyRingTest {
     @ParameterizedTest
     @ValueSource(ints = {-48, -2, 2, 48})
     void keepsKeysForADayHoweverTheClockJumps(int hours) {
-        // Given: fetched with a clock that is wrong, which is then put right
+        // Given: fetched with a wrong clock, which is then corrected
         time.setClockAhead(Duration.ofHours(hours));
         source.answerAtOnce(KEYS);
         ring.start();
@@ -211,7 +211,7 @@ class KeyRingTest {
 
     @Test
     void takesTheKeysOfAFileFromTheFutureForNewOnce() {
-        // Given: kept with a clock two hours ahead
+        // Given: stored with a clock two hours ahead
         time.setClockAhead(Duration.ofHours(2));
         Path path = kept();
         time.setClockAhead(Duration.ZERO);
@@ -229,7 +229,7 @@ class KeyRingTest {
         time.advance(Duration.ofHours(23));
         restart(path, Optional.empty());
 
-        // Then: their age is that since the first restart
+        // Then: their age is counted from the first restart
         assertThat(ids()).isEqualTo("[a]");
         time.advance(Duration.ofHours(1));
         assertThat(ring.current()).isEmpty();
@@ -347,7 +347,7 @@ class KeyRingTest {
         source.answer(KEYS);
         time.advance(Duration.ofMinutes(5));
 
-        // When: while a fetch is under way
+        // When: a fetch is in progress
         ring.stop();
         source.answer(KEYS);
 
@@ -372,7 +372,7 @@ class KeyRingTest {
         // Then
         assertThat(ids()).isEqualTo("[a]");
 
-        // When: their age goes on
+        // When: their age increases
         time.advance(Duration.ofHours(1));
 
         // Then
@@ -418,7 +418,7 @@ class KeyRingTest {
         worker.hold();
         source.answerAtOnce(OTHER_KEYS);
 
-        // When: the fetch ends before the file is read
+        // When: the fetch ends before the file has been read
         ring.start();
         worker.runLast();
         worker.release();
@@ -484,7 +484,7 @@ class KeyRingTest {
         assertThat(path).exists();
     }
 
-    /** A file as an agent leaves it that has stopped now. */
+    /** Writes the file of an agent that has stopped now. */
     private Path kept() {
         Path path = directory.resolve("keys.json");
         ring = ring(Optional.of(path));
@@ -495,7 +495,7 @@ class KeyRingTest {
         return path;
     }
 
-    /** Starts another agent while the API server is away. */
+    /** Starts another agent while the API server is down. */
     private void restart(Path path, Optional<String> issuer) {
         source = new FakeKeySource();
         source.failAtOnce(DOWN);

@@ -71,7 +71,7 @@ class KeysFileTest {
 
     @Test
     void replacesTheFileAsAWhole() throws Exception {
-        // Given: a second name for the file that is there
+        // Given: a second name for the existing file
         write();
         Path before = directory.resolve("before");
         Files.createLink(before, path);
@@ -81,14 +81,14 @@ class KeysFileTest {
         PublishedKeys other = new PublishedKeys("https://issuer", jwks(jwk("b", SigningKeys.P256)));
         file.write(new FetchedKeys(other, VerificationKeys.read(other), NOW));
 
-        // Then: the new content is in another file, so nobody can have seen half of it
+        // Then: the new content is in another file, so nobody can have read half of it
         assertThat(Files.readString(before)).isEqualTo(content);
         assertThat(Files.readString(path)).isNotEqualTo(content);
     }
 
     @Test
     void keepsTheOldFileIfTheNewOneCannotTakeItsPlace() throws Exception {
-        // Given: what no file can replace
+        // Given: a directory, which a file cannot replace
         Files.createDirectories(path.resolve("content"));
 
         // When, Then
@@ -122,7 +122,7 @@ class KeysFileTest {
 
     @Test
     void isReadIfOthersCanReadIt() throws Exception {
-        // Its keys are public.
+        // The keys in it are public.
         write();
         Files.setPosixFilePermissions(path, PosixFilePermissions.fromString("rw-r--r--"));
 
@@ -131,7 +131,7 @@ class KeysFileTest {
 
     @Test
     void isNotReadIfItBelongsToAnother() throws Exception {
-        // Given: root's, unless root runs the tests
+        // Given: a file of root, unless root runs the tests
         write();
         Path another = directory.resolve("another's");
         Files.createFile(another);

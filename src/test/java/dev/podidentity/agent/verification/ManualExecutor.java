@@ -3,7 +3,7 @@ package dev.podidentity.agent.verification;
 import java.util.ArrayDeque;
 import java.util.concurrent.Executor;
 
-/** A worker that works when a test says so. */
+/** A worker that runs tasks when a test says so. */
 public final class ManualExecutor implements Executor {
 
     private final ArrayDeque<Runnable> tasks = new ArrayDeque<>();
@@ -20,12 +20,12 @@ public final class ManualExecutor implements Executor {
         }
     }
 
-    /** From now on tasks wait. */
+    /** From now on, tasks wait. */
     public void hold() {
         busy = true;
     }
 
-    /** Runs what waits, and from now on everything at once. */
+    /** Runs the waiting tasks, and from now on all tasks immediately. */
     public void release() {
         busy = false;
         while (!tasks.isEmpty()) {
@@ -34,7 +34,7 @@ public final class ManualExecutor implements Executor {
         }
     }
 
-    /** Runs so many of those that wait, in their order. */
+    /** Runs this many waiting tasks, in order. */
     public void run(int count) {
         for (int i = 0; i < count; i++) {
             ran++;
@@ -42,7 +42,7 @@ public final class ManualExecutor implements Executor {
         }
     }
 
-    /** Runs what was given last, as another thread of the worker could before the others. */
+    /** Runs the newest task, as another worker thread could do before the others. */
     public void runLast() {
         ran++;
         tasks.removeLast().run();
@@ -52,7 +52,7 @@ public final class ManualExecutor implements Executor {
         return tasks.size();
     }
 
-    /** How many tasks have run. */
+    /** Returns how many tasks have run. */
     public int ran() {
         return ran;
     }

@@ -7,7 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 
-/** One who waits for a verdict. */
+/** Records a verdict. */
 public final class RecordingVerdict implements Consumer<Verification> {
 
     private final List<Verification> verdicts = new ArrayList<>();

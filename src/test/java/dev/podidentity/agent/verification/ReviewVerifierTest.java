@@ -109,7 +109,7 @@ class ReviewVerifierTest {
     @ParameterizedTest
     @MethodSource("trouble")
     void keepsATokenRefusedThatWasRefusedBefore(Consumer<FakeTokenReviewer> trouble) {
-        // Given: of a pod that was alive once, and one that never was
+        // Given: a pod that was running once, and one that never was
         reviewer.answerAtOnce(GOOD);
         verify(token);
         time.advance(Duration.ofMinutes(5));
@@ -172,7 +172,7 @@ class ReviewVerifierTest {
 
     @Test
     void takesBackARefusal() {
-        // Given: a pod that the API server had not heard of yet
+        // Given: a pod that the API server does not know yet
         reviewer.answerAtOnce(BAD);
         verify(token);
         time.advance(Duration.ofSeconds(10));
@@ -265,7 +265,7 @@ class ReviewVerifierTest {
         reviewer.failAtOnce(FORBIDDEN);
         assertThat(verify(token).verdict()).isEqualTo(NOT_PERMITTED);
 
-        // When: every second a token comes, for more than six minutes
+        // When: a token arrives every second, for more than six minutes
         for (int second = 0; second < 6 * 60 + 3; second++) {
             time.advance(Duration.ofSeconds(1));
             assertThat(verify(token).verdict()).isEqualTo(NOT_PERMITTED);
@@ -303,7 +303,7 @@ class ReviewVerifierTest {
         time.advanceMillis(1);
         assertThat(verify(token).verdict()).isEqualTo(GOOD);
 
-        // When: it starts once more
+        // When: it starts again
         reviewer.failAtOnce(FORBIDDEN);
         verify(token("other"));
         time.advance(Duration.ofSeconds(1));

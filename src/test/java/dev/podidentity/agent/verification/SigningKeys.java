@@ -18,7 +18,7 @@ import org.jose4j.jwk.JsonWebKey.OutputControlLevel;
 import org.jose4j.jwk.PublicJsonWebKey;
 import org.jose4j.lang.JoseException;
 
-/** Keys that a cluster could sign with, and tokens signed with them. Made once, as RSA keys take a while. */
+/** Keys with which a cluster could sign, and tokens signed with them. Created once, because RSA keys take a while. */
 public final class SigningKeys {
 
     public static final KeyPair RSA = rsa(2048);
@@ -31,12 +31,12 @@ public final class SigningKeys {
 
     private SigningKeys() {}
 
-    /** A public key as it is published, to be changed at will. */
+    /** Returns a published key, for modification. */
     public static JsonObject jwk(String id, KeyPair pair) {
         return new JsonObject(params(pair, OutputControlLevel.PUBLIC_ONLY)).put("kid", id).put("use", "sig");
     }
 
-    /** The same with its private part, which nobody should publish. */
+    /** Returns the same key with its private part, which must never be published. */
     public static JsonObject privateJwk(String id, KeyPair pair) {
         return new JsonObject(params(pair, OutputControlLevel.INCLUDE_PRIVATE)).put("kid", id).put("use", "sig");
     }
@@ -59,7 +59,7 @@ public final class SigningKeys {
         return new JsonObject().put("alg", algorithm).put("kid", keyId);
     }
 
-    /** A token signed as its header's {@code alg} says. */
+    /** Returns a token signed with the {@code alg} of its header. */
     public static String sign(JsonObject header, JsonObject claims, PrivateKey key) {
         return sign(header.encode(), claims.encode(), header.getString("alg"), key);
     }
@@ -82,7 +82,7 @@ public final class SigningKeys {
         }
     }
 
-    /** A token with an HMAC for a signature. */
+    /** Returns a token with an HMAC as its signature. */
     public static String mac(JsonObject header, JsonObject claims, byte[] secret) {
         String signed = Tokens.base64(header.encode()) + '.' + Tokens.base64(claims.encode());
         try {

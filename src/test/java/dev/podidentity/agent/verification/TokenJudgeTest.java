@@ -196,7 +196,7 @@ class TokenJudgeTest {
                 kubernetes("a node that is a text", claims -> claims.put("node", "node-1"), "is not an object"));
     }
 
-    /** Signed by the cluster, but not for this. */
+    /** Signed by the cluster, but for another purpose. */
     @ParameterizedTest(name = "{0}")
     @MethodSource("claimsOfOthers")
     void rejectsAGenuineSignatureOverOtherClaims(String name, JsonObject claims, String message) {
@@ -229,7 +229,7 @@ class TokenJudgeTest {
     @ParameterizedTest(name = "{0}")
     @MethodSource("signatures")
     void rejectsASignatureOfZeros(String algorithm, String keyId, KeyPair pair) {
-        // CVE-2022-21449: with r and s of 0, some implementations find any signature good
+        // CVE-2022-21449: with r and s of 0, some implementations accept any signature
         byte[] zeros = new byte[signatureBytes(sign(header(algorithm, keyId), CLAIMS, pair.getPrivate())).length];
 
         assertRejected(withSignature(sign(header(algorithm, keyId), CLAIMS, pair.getPrivate()), zeros), "signature is not");
@@ -254,7 +254,7 @@ class TokenJudgeTest {
         String genuine = sign(header(algorithm, keyId), CLAIMS, pair.getPrivate());
         byte[] whole = signatureBytes(genuine);
 
-        // Every 7th bit: all bits of a byte and all bytes come up, in a seventh of the time.
+        // Every 7th bit covers all bits of a byte and all bytes in a seventh of the time.
         IntStream.range(0, whole.length * 8).filter(bit -> bit % 7 == 0).forEach(bit -> {
             byte[] flipped = whole.clone();
             flipped[bit / 8] ^= (byte) (1 << bit % 8);
@@ -307,7 +307,7 @@ class TokenJudgeTest {
                 .put("exp", NOW.plusSeconds(3600).getEpochSecond());
         Judgement judgement = judge.judge(sign(header("RS256", "rsa"), claims, SigningKeys.RSA.getPrivate()), KEYS);
 
-        // When, Then: a clock that is wrong, and is put right
+        // When, Then: a clock that is wrong, and is corrected
         assertThat(judgement.at(NOW.plusSeconds(3600))).isInstanceOfSatisfying(
                 RejectedToken.class, rejected -> assertThat(rejected.kind()).isEqualTo(RejectedToken.Kind.EXPIRED));
         assertThat(judgement.at(NOW.minusSeconds(31))).isInstanceOf(RejectedToken.class);
@@ -343,7 +343,7 @@ class TokenJudgeTest {
 
     @Test
     void takesNamesAsTheyAreSigned() {
-        // Given: what the reader would cut and clean, so that it can be logged
+        // Given: values that the reader would truncate and sanitize for logs
         String pod = "a\u0007" + "b".repeat(300);
 
         // When
@@ -388,12 +388,12 @@ class TokenJudgeTest {
         }
     }
 
-    /** Header and claims under the kid of the RSA key, up to the signature. */
+    /** Returns header and claims with the kid of the RSA key, without a signature. */
     private static String unsigned(String algorithm) {
         return Tokens.base64(header(algorithm, "rsa").encode()) + '.' + Tokens.base64(CLAIMS.encode()) + '.';
     }
 
-    /** A token that says another algorithm than it is signed with. */
+    /** Returns a token that names another algorithm than it is signed with. */
     private static String relabelled(String said, String keyId, KeyPair pair, String used) {
         return sign(header(said, keyId).encode(), CLAIMS.encode(), used, pair.getPrivate());
     }

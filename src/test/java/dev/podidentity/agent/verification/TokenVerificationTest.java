@@ -195,7 +195,7 @@ class TokenVerificationTest {
         return verdict.verdict();
     }
 
-    /** The labels of all verdicts that were counted. */
+    /** Returns the labels of all counted verdicts. */
     private List<String> counted() {
         return registry.find("pod_identity_token_verifications").counters().stream()
                 .filter(counter -> counter.count() > 0)

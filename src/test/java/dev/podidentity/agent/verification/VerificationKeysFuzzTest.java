@@ -7,7 +7,7 @@ import dev.podidentity.agent.outbound.CallFailure;
 import dev.podidentity.agent.verification.KeySource.PublishedKeys;
 import java.nio.charset.StandardCharsets;
 
-/** Whatever is published as keys, it is read or fails as it is defined to. */
+/** Whatever is published as keys, it is parsed, or fails with the defined exception. */
 class VerificationKeysFuzzTest {
 
     @FuzzTest(maxDuration = "60s")
@@ -15,7 +15,7 @@ class VerificationKeysFuzzTest {
         check(new String(input, StandardCharsets.UTF_8));
     }
 
-    /** The members of one key, so that not every input ends at the array. */
+    /** The members of one key, so that not every input fails at the array. */
     @FuzzTest(maxDuration = "60s")
     void readsAnyKey(byte[] input) {
         check("{\"keys\":[{\"kid\":\"k\"," + new String(input, StandardCharsets.UTF_8) + "}]}");
