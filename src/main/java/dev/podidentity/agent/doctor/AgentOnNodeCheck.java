@@ -46,7 +46,7 @@ final class AgentOnNodeCheck implements Check {
     }
 
     /**
-     * The charts of this agent and of the reference always name the container so. The label depends on their values, and on
+     * The charts of this agent and of the reference always give the container this name. The label depends on their values, and on
      * the DaemonSet: it is eks-pod-identity-agent-hybrid on hybrid nodes.
      */
     private static boolean isAgent(Pod pod) {

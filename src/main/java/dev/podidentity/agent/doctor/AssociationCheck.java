@@ -61,7 +61,7 @@ final class AssociationCheck implements Check {
     }
 
     private Optional<Finding> madeBefore(Tree association) {
-        // Seconds since 1970, with a fraction.
+        // EKS sends seconds since 1970, with a fraction.
         Optional<Instant> made = association.at("createdAt").value() instanceof Number seconds
                 ? Optional.of(Instant.ofEpochMilli(Math.round(seconds.doubleValue() * 1000)))
                 : Pod.instant(association.at("createdAt"));
@@ -69,13 +69,13 @@ final class AssociationCheck implements Check {
         return before
                 ? Optional.of(Finding.fail("The pod was created at " + pod.created().get() + ", before its association at " + made.get()
                                 + ": nothing was injected",
-                        "Create the pod again: kubectl -n " + pod.namespace() + " rollout restart ... of what owns it"))
+                        "Create the pod again: kubectl -n " + pod.namespace() + " rollout restart WORKLOAD, such as deployment/web"))
                 : Optional.empty();
     }
 
     private Finding trust(String arn) {
         try {
-            // The part after the path.
+            // IAM takes the role name without its path.
             Optional<Tree> document = aws.orElseThrow().trustPolicy(arn.substring(arn.lastIndexOf('/') + 1));
             if (document.isEmpty()) {
                 return Finding.fail("There is no role " + arn + " in the account of these AWS credentials",

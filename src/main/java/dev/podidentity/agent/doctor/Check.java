@@ -8,6 +8,6 @@ interface Check {
     /** Returns a word or two with hyphens, which remains the same across releases. */
     String name();
 
-    /** Returns the findings. Blocks for up to some seconds. */
+    /** Returns the findings. Blocks for up to a few seconds. */
     List<Finding> examine();
 }

@@ -16,7 +16,7 @@ record Cidr(long network, int bits) {
     private static final int ALL_BITS = 32;
     private static final int MOST = 255;
 
-    /** Parses a range or a single address; empty if it is neither. */
+    /** Parses a range or a single address; returns empty if the text is neither. */
     static Optional<Cidr> parse(String text) {
         Matcher matcher = TEXT.matcher(text);
         if (!matcher.matches()) {

@@ -13,7 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/** Checks that IMDS responds to this node, and not to pods, which could then fall back to the node's role. */
+/** Checks that IMDS responds to this node, and not to pods, which could otherwise fall back to the node's role. */
 final class ImdsCheck implements Check {
 
     static final String URL = "http://169.254.169.254";

@@ -89,7 +89,7 @@ final class IrsaCheck implements Check {
     }
 
     /**
-     * Returns the service accounts with an association; empty if they are unknown, and then adds a finding that says why.
+     * Returns the service accounts with an association; if they are unknown, returns empty and adds a finding that says why.
      */
     private Optional<Set<ServiceAccount>> associated(List<Finding> findings) {
         if (cluster.isEmpty() || aws.isEmpty()) {
@@ -150,8 +150,8 @@ final class IrsaCheck implements Check {
             steps.add(associate(inCluster, account, one.role));
         }
         steps.add("kubectl -n " + account.namespace() + " annotate serviceaccount " + account.name() + " " + ANNOTATION + "-");
-        steps.add("Create its pods again: kubectl -n " + account.namespace() + " rollout restart ... of their owner; each keeps its"
-                + " credentials until then");
+        steps.add("Create its pods again: kubectl -n " + account.namespace() + " rollout restart WORKLOAD, such as deployment/web; each"
+                + " pod keeps its credentials until then");
         steps.add("When 'eks-pod-identity-agent doctor --pod' finds no problems with them, remove the statement for IRSA from"
                 + " the trust policy");
         String seen = "The service account " + account + " uses " + one.role + " by IRSA"

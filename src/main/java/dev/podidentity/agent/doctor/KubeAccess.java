@@ -35,7 +35,7 @@ record KubeAccess(URI server, Optional<String> token, Route route, String as) {
         }
         String as = "the agent's service account";
         if (!"https".equalsIgnoreCase(address.url().getScheme())) {
-            // A server of the API in plain text, such as kubectl proxy, has its own identity.
+            // A plain-text API server, such as kubectl proxy, authenticates upstream with its own identity.
             return new KubeAccess(address.url(), Optional.empty(), Route.DIRECT, as);
         }
         String token = new String(content(address.serviceAccount().resolve("token")), StandardCharsets.UTF_8).strip();

@@ -8,8 +8,8 @@ import java.util.Optional;
 /**
  * The state of this node's network, as reported by the kernel.
  *
- * @param link the state of the agent's link; empty if the kernel could not be asked
- * @param unknown why it could not
+ * @param link the state of the agent's link; empty if it is unknown
+ * @param unknown why it is unknown
  */
 record NodeNetwork(Optional<LinkState> link, String unknown, ImdsHops.Reach imds) {
 

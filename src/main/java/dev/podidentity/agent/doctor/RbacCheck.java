@@ -17,7 +17,7 @@ final class RbacCheck implements Check {
     private final Optional<Kube> kube;
     private final String noKube;
 
-    /** @param noKube why the API server cannot be called, if it cannot */
+    /** @param noKube why the API server cannot be called; empty if it can */
     RbacCheck(AgentSettings settings, Optional<Kube> kube, String noKube) {
         this.settings = settings;
         this.kube = kube;

@@ -31,7 +31,7 @@ final class TextReport implements Report {
         return text + " ".repeat(Math.max(0, width - text.length()));
     }
 
-    /** Object names and server responses come from others, and must not control a terminal. */
+    /** Object names and server responses come from outside, and must not control a terminal. */
     private static String plain(String text) {
         return text.replaceAll("\\p{Cntrl}", "?");
     }

@@ -8,7 +8,7 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * A JSON value of any type, which may be absent, as in documents of others.
+ * A JSON value of any type, which may be absent: documents from elsewhere cannot be relied on.
  *
  * @param value null if it is absent
  */

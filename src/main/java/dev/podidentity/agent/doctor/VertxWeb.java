@@ -83,7 +83,7 @@ final class VertxWeb implements Web, AutoCloseable {
         try {
             return Optional.of(route.identity().get().getKeyManagerFactory(vertx).getKeyManagers());
         } catch (Exception e) {
-            // The method declares it.
+            // Vert.x declares Exception here.
             throw new CallFailure("The client certificate or its key is not in PEM format: check the kubeconfig", false);
         }
     }
