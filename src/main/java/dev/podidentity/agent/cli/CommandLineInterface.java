@@ -262,13 +262,12 @@ public final class CommandLineInterface {
 
     private static CommandSpec doctor() {
         CommandSpec doctor = command("doctor", "Checks this node, or a pod with --pod, and prints one line for each check:"
-                + " ok, warn,"
-                + " fail, or skip if the check cannot run, with what was found and what to do. Changes nothing and prints no"
-                + " secrets."
-                + " Exit code: 0 if all is well, 1 if there are warnings, 2 if there are failures or the command line is invalid.");
-        CommandSpec irsa = command("irsa", "Lists the service accounts that use IAM roles for service accounts (IRSA), and for each"
-                + " one the steps to migrate it to EKS Pod Identity without downtime. Exit code: 0 if all have been migrated, 1 if"
-                + " some have not, 2 if they cannot be listed.");
+                + " ok, warn, fail, or skip if the check cannot run, with what was found and what to do. Changes nothing and"
+                + " prints no secrets. Exit code: 0 if all is well, 1 if there are warnings, 2 if there are failures or the"
+                + " command line is invalid.");
+        CommandSpec irsa = command("irsa", "Lists the service accounts that use IAM roles for service accounts (IRSA), and"
+                + " for each one the steps to migrate it to EKS Pod Identity without downtime. Exit code: 0 if all have been"
+                + " migrated, 1 if some have not, 2 if they cannot be listed.");
         DOCTOR.forEach(flag -> doctor.addOption(option(flag)));
         DOCTOR_REPORT.forEach(flag -> {
             doctor.addOption(option(flag));

@@ -67,8 +67,7 @@ public interface AgentConfig {
     @WithDefault("169.254.170.23,[fd00:ec2::23]")
     List<@WithConverter(Checked.Host.class) String> bindHosts();
 
-    @Description("Read the shared credentials file again every minute, so that rotated keys take effect without a "
-            + "restart.")
+    @Description("Read the shared credentials file again every minute, so that rotated keys take effect without a restart.")
     @WithDefault("false")
     @WithConverter(Checked.Truth.class)
     boolean rotateCredentials();
@@ -161,8 +160,7 @@ public interface AgentConfig {
     @WithConverter(Checked.Timeout.class)
     Duration bindRetryInterval();
 
-    @Description("Grace period after the start during which the agent reports ready without AWS credentials of its "
-            + "own.")
+    @Description("Grace period after the start during which the agent reports ready without AWS credentials of its own.")
     @WithDefault("1m")
     @WithConverter(GoDuration.class)
     Duration startupGrace();
@@ -215,8 +213,7 @@ public interface AgentConfig {
     @WithConverter(Checked.ApiServer.class)
     Optional<URI> apiServer();
 
-    @Description("Directory that holds the agent's own API token (token) and the CA certificate of the API server "
-            + "(ca.crt).")
+    @Description("Directory that holds the agent's own API token (token) and the CA certificate of the API server (ca.crt).")
     @WithDefault("/var/run/secrets/kubernetes.io/serviceaccount")
     Path serviceAccountPath();
 

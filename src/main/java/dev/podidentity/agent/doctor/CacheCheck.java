@@ -69,8 +69,7 @@ final class CacheCheck implements Check {
                 ? Stream.of(Finding.ok("No source address is limited"))
                 : Stream.of(Finding.warn(limited.size() + " source addresses were limited",
                         "Find the pods with these addresses, and let their SDKs cache credentials; if a CNI plugin"
-                                + " masquerades pods' traffic, raise"
-                                + " --source-requests-per-second").with(shown(limited)));
+                                + " masquerades pods' traffic, raise --source-requests-per-second").with(shown(limited)));
     }
 
     private static String source(JsonObject source) {

@@ -46,11 +46,9 @@ final class EndpointCheck implements Check {
             }
             String zone = host.substring(host.indexOf('.') + 1).replaceFirst("^[a-z]+(-[a-z]+)+-\\d+\\.", "");
             return Finding.fail("The name " + host + " has no address: private DNS for " + zone + " is missing, or the node's"
-                    + " resolver"
-                            + " is wrong",
+                    + " resolver is wrong",
                     "In a private cluster, create an interface VPC endpoint for eks-auth with private DNS; otherwise, make"
-                            + " the node's"
-                            + " resolver resolve public names");
+                            + " the node's resolver resolve public names");
         }
     }
 }

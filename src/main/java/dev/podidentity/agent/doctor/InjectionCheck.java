@@ -17,8 +17,7 @@ final class InjectionCheck implements Check {
     private static final Set<String> URIS =
             Set.of("http://169.254.170.23/v1/credentials", "http://[fd00:ec2::23]/v1/credentials");
     private static final String AGAIN = "Create the association if there is none, then create the pod again (kubectl rollout"
-            + " restart): the"
-            + " webhook adds them only when a pod is created";
+            + " restart): the webhook adds them only when a pod is created";
 
     private final Pod pod;
 
@@ -39,9 +38,8 @@ final class InjectionCheck implements Check {
                     + " When it was created, its service account had no association, or EKS did not know of it yet", AGAIN));
         }
         List<Finding> findings = new ArrayList<>();
-        without.forEach(container -> findings.add(Finding.warn("The container " + container.name() + " does not have both of"
-                + " " + URI + " and "
-                + TOKEN_FILE, "It gets no credentials from EKS Pod Identity, which is fine if it needs none")));
+        without.forEach(container -> findings.add(Finding.warn("The container " + container.name() + " does not have both of "
+                + URI + " and " + TOKEN_FILE, "It gets no credentials from EKS Pod Identity, which is fine if it needs none")));
         pod.containers().stream().filter(InjectionCheck::injected).forEach(container -> findings.add(finding(container)));
         return findings;
     }

@@ -60,8 +60,7 @@ record KubeAccess(URI server, Optional<String> token, Route route, String as) {
             return Files.readAllBytes(file);
         } catch (IOException e) {
             throw new CallFailure("The file " + file + " cannot be read: mount the service account's token into the agent's"
-                    + " pod, or set"
-                    + " --service-account-path", false);
+                    + " pod, or set --service-account-path", false);
         }
     }
 

@@ -41,8 +41,7 @@ final class PermissionCheck implements Check {
         if (answer.status() == FORBIDDEN && error.equals("AccessDeniedException")) {
             return Finding.fail("The node's role is not allowed to call EKS Auth (" + error + ")",
                     "Attach AmazonEKSWorkerNodePolicy to it, or a policy that allows eks-auth:AssumeRoleForPodIdentity; an"
-                            + " endpoint policy"
-                            + " of the VPC must allow it too");
+                            + " endpoint policy of the VPC must allow it too");
         }
         if (answer.status() == FORBIDDEN) {
             return Finding.fail("EKS Auth does not accept the agent's own AWS credentials (" + error + ")",

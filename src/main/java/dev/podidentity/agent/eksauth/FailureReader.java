@@ -170,8 +170,7 @@ final class FailureReader {
         return switch (code) {
             case ACCESS_DENIED -> new PermanentFailure(PermanentFailure.Reason.ACCESS_DENIED,
                     "EKS Auth is not allowed to assume the association's role: in the role's trust policy, allow"
-                            + " pods.eks.amazonaws.com"
-                            + " sts:AssumeRole and sts:TagSession");
+                            + " pods.eks.amazonaws.com sts:AssumeRole and sts:TagSession");
             case "InvalidParameterException", "ValidationException" -> new PermanentFailure(PermanentFailure.Reason.INVALID_PARAMETER,
                     "EKS Auth rejects the parameters: check that --cluster-name is this cluster's name");
             case "InvalidRequestException" -> new PermanentFailure(PermanentFailure.Reason.INVALID_REQUEST,

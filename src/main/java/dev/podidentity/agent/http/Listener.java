@@ -207,8 +207,7 @@ final class Listener {
                 Field.of("reason", reason),
                 Field.of("remedy", absent
                         ? "nothing, if this node is not meant to have the address; otherwise run 'eks-pod-identity-agent"
-                        + " initialize', "
-                                + "put it on a link, or set --bind-hosts"
+                        + " initialize', put it on a link, or set --bind-hosts"
                         : "stop the process that uses the port, or give this one NET_BIND_SERVICE or another port"));
     }
 

@@ -147,8 +147,7 @@ public final class TokenVerification {
         metrics.verified(VerificationVerdict.OTHER_NODE);
         warn(token);
         return RejectedToken.forbidden("The token belongs to a pod on another node: a token works only on the node where its"
-                + " pod runs"
-                + " on");
+                + " pod runs on");
     }
 
     private static VerificationVerdict label(Verification verification) {
