@@ -143,7 +143,7 @@ class FaultAlertsIT {
     @Test
     void alertsWhileHostileConnectionsFillTheMemory() throws IOException {
         try (AgentProcess agent = agent(MEMORY, Map.of(), "--port", "0")) {
-            agent.awaitLine(line -> line.contains("own AWS credentials were found"));
+            agent.awaitLine(line -> line.contains("\"msg\":\"Listening\",\"listener\":\"credentials\""));
             String token = Emulators.token(eksAuth, "pod-of-" + MEMORY);
             RawHttp.askAsSdk(agent.port(), token);
 
@@ -238,9 +238,9 @@ class FaultAlertsIT {
             case "/latest/api/token" -> request.response().putHeader("x-aws-ec2-metadata-token-ttl-seconds", "21600").end("imds-token");
             case "/latest/meta-data/iam/security-credentials/" -> request.response().end("node-role");
             case "/latest/meta-data/iam/security-credentials/node-role" -> request.response().end("""
-                    {"Code":"Success","Type":"AWS-HMAC","AccessKeyId":"%s","SecretAccessKey":"%s",
+                    {"Code":"Success","Type":"AWS-HMAC","AccessKeyId":"%s","SecretAccessKey":"%s","Token":"%s",
                      "LastUpdated":"2024-01-01T00:00:00Z","Expiration":"%s"}
-                    """.formatted(eksAuth.accessKeyId(), eksAuth.secretAccessKey(), expiration));
+                    """.formatted(eksAuth.accessKeyId(), eksAuth.secretAccessKey(), "session", expiration));
             default -> request.response().setStatusCode(404).end();
         }
     }

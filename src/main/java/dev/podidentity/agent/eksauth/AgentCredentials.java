@@ -8,7 +8,6 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import org.jboss.logging.Logger;
@@ -16,7 +15,6 @@ import software.amazon.awssdk.auth.credentials.AwsCredentials;
 import software.amazon.awssdk.auth.credentials.AwsCredentialsProvider;
 import software.amazon.awssdk.auth.credentials.AwsCredentialsProviderChain;
 import software.amazon.awssdk.auth.credentials.EnvironmentVariableCredentialsProvider;
-import software.amazon.awssdk.auth.credentials.InstanceProfileCredentialsProvider;
 import software.amazon.awssdk.auth.credentials.ProfileCredentialsProvider;
 import software.amazon.awssdk.identity.spi.AwsCredentialsIdentity;
 import software.amazon.awssdk.identity.spi.IdentityProvider;
@@ -73,24 +71,11 @@ public final class AgentCredentials implements IdentityProvider<AwsCredentialsId
         return new AgentCredentials(
                 EnvironmentVariableCredentialsProvider.create(),
                 ProfileCredentialsProvider::create,
-                imds(),
+                ImdsCredentials.ofThisNode(clock),
                 rotate,
                 worker,
                 clock,
                 nanos);
-    }
-
-    /** Creates the provider on first use, because that reads the config file, which may be malformed. */
-    private static AwsCredentialsProvider imds() {
-        // The SDK would fall back to IMDSv1, and has no other way to forbid it.
-        System.setProperty("aws.disableEc2MetadataV1", "true");
-        AtomicReference<AwsCredentialsProvider> made = new AtomicReference<>();
-        return () -> {
-            if (made.get() == null) {
-                made.set(InstanceProfileCredentialsProvider.create());
-            }
-            return made.get().resolveCredentials();
-        };
     }
 
     AgentCredentials(

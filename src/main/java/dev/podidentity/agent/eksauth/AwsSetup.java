@@ -3,6 +3,7 @@ package dev.podidentity.agent.eksauth;
 import dev.podidentity.agent.outbound.ProxyEnvironment;
 import dev.podidentity.agent.outbound.TrustRoots;
 import java.net.URI;
+import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -12,7 +13,6 @@ import java.util.function.Supplier;
 import software.amazon.awssdk.auth.credentials.AwsCredentials;
 import software.amazon.awssdk.auth.credentials.AwsCredentialsProvider;
 import software.amazon.awssdk.auth.credentials.EnvironmentVariableCredentialsProvider;
-import software.amazon.awssdk.auth.credentials.InstanceProfileCredentialsProvider;
 import software.amazon.awssdk.auth.credentials.ProfileCredentialsProvider;
 import software.amazon.awssdk.regions.Region;
 import software.amazon.awssdk.regions.providers.AwsProfileRegionProvider;
@@ -42,11 +42,10 @@ public final class AwsSetup {
 
     /** Looks for the credentials, which are a secret. */
     public static Sourced<AwsCredentials> credentials() {
-        System.setProperty("aws.disableEc2MetadataV1", "true");
         return first(List.of(
                 new Source<>(ENVIRONMENT, () -> resolved(EnvironmentVariableCredentialsProvider.create())),
                 new Source<>(FILES, () -> resolved(ProfileCredentialsProvider.create())),
-                new Source<>(IMDS, () -> resolved(InstanceProfileCredentialsProvider.create()))));
+                new Source<>(IMDS, () -> resolved(ImdsCredentials.ofThisNode(Clock.systemUTC())))));
     }
 
     private static AwsCredentials resolved(AwsCredentialsProvider provider) {

@@ -75,7 +75,7 @@ public final class Metrics {
     static final String LISTENER_REQUIRED = "pod_identity_listener_required";
     /** 1 if the agent has usable AWS credentials of its own. */
     static final String AGENT_CREDENTIALS = "pod_identity_agent_credentials";
-    /** Time until the agent's own AWS credentials expire; NaN if there are none, or if they do not expire. */
+    /** Time until the agent's own AWS credentials expire; NaN if there are none, or if their source states no expiration. */
     static final String AGENT_CREDENTIALS_EXPIRY = "pod_identity_agent_credentials_expiry";
     /** Kubernetes Events for pods. Label {@code result} ({@link EventResult}). */
     static final String EVENTS = "pod_identity_events";
