@@ -45,7 +45,7 @@ public final class Metrics {
     static final String UPSTREAM_OUTAGE = "pod_identity_upstream_outage";
     /** Calls to EKS Auth in flight. */
     static final String UPSTREAM_IN_FLIGHT = "pod_identity_upstream_in_flight";
-    /** Responses of EKS Auth that were discarded because they named another service account than the token. */
+    /** Responses of EKS Auth discarded because they named another service account than the token. */
     static final String WRONG_SUBJECTS = "pod_identity_upstream_wrong_subjects";
     /** Requests that wait for a call to EKS Auth. */
     static final String WAITING_REQUESTS = "pod_identity_waiting_requests";
@@ -157,21 +157,21 @@ public final class Metrics {
         this.registry = registry;
         this.clock = clock;
         gauge(UPSTREAM_IN_FLIGHT, "Calls to EKS Auth in progress", calling);
-        gauge(UPSTREAM_QUEUED, "Calls to EKS Auth that are queued", queued);
-        gauge(UPSTREAM_OUTAGE, "Whether calls to EKS Auth fail for all identities", outage);
-        gauge(WAITING_REQUESTS, "Requests that wait for a call to EKS Auth", waiting);
+        gauge(UPSTREAM_QUEUED, "Calls to EKS Auth in the queue", queued);
+        gauge(UPSTREAM_OUTAGE, "1 while calls to EKS Auth fail for all identities, otherwise 0", outage);
+        gauge(WAITING_REQUESTS, "Requests that wait for a call to EKS Auth, including coalesced requests", waiting);
         gauge(CONNECTIONS, "Open connections to all listeners", connections);
         gauge(CACHE_ENTRIES, "Identities with credentials in the cache", entries);
         gauge(RENEWALS_OVERDUE, "Cache entries whose renewal is overdue", renewalsOverdue);
-        gauge(STARTUP_TAINT_PENDING, "Whether the node's startup taint is still to be removed", startupTaint);
+        gauge(STARTUP_TAINT_PENDING, "1 while the startup taint must still be removed from the node, otherwise 0", startupTaint);
         gauge(PODS, "Pods of this node that are known to be running", pods);
-        gauge(PODS_SYNCED, "Whether the list of this node's pods is complete and up to date", podsSynced);
+        gauge(PODS_SYNCED, "1 while the list of this node's pods is complete and up to date, otherwise 0", podsSynced);
         bytes(CACHE_BYTES, "Estimated memory used by the cache", bytes::get);
         Runtime runtime = Runtime.getRuntime();
-        bytes(HEAP_USED, "Heap in use, garbage included", () -> runtime.totalMemory() - runtime.freeMemory());
-        bytes(HEAP_MAX, "Maximum size of the heap", runtime::maxMemory);
-        bytes(DIRECT_MEMORY_USED, "Direct memory in use, which connections need", DirectMemory::used);
-        bytes(DIRECT_MEMORY_MAX, "Maximum of direct memory", DirectMemory::max);
+        bytes(HEAP_USED, "Heap in use, including garbage", () -> runtime.totalMemory() - runtime.freeMemory());
+        bytes(HEAP_MAX, "Maximum size of the heap; the process exits if it needs more", runtime::maxMemory);
+        bytes(DIRECT_MEMORY_USED, "Direct memory in use, which connections need to receive and send", DirectMemory::used);
+        bytes(DIRECT_MEMORY_MAX, "Maximum size of direct memory; a connection that gets no buffer is closed", DirectMemory::max);
         FunctionCounter.builder(LOG_LINES_DROPPED, this, metrics -> metrics.droppedLines.getAsLong())
                 .description("Log lines dropped because standard output was not read")
                 .register(registry);
@@ -179,22 +179,24 @@ public final class Metrics {
                 .description("Delay of the event loop")
                 .serviceLevelObjectives(LAG_BUCKETS)
                 .register(registry);
-        seconds(EARLIEST_EXPIRY, "Time until the first cache entry expires", () -> earliestExpiry.map(this::until));
-        seconds(RENEWAL_LAG, "Time since the first overdue renewal became due", () -> Optional.of(renewalLag));
-        seconds(KEYS_AGE, "Time since the signing keys were fetched",
+        seconds(EARLIEST_EXPIRY, "Time until the first cache entry expires; NaN if the cache is empty",
+                () -> earliestExpiry.map(this::until));
+        seconds(RENEWAL_LAG, "Time since the first overdue renewal became due; 0 if none is overdue",
+                () -> Optional.of(renewalLag));
+        seconds(KEYS_AGE, "Time since the current signing keys were fetched; NaN if there are none",
                 () -> keysFetchedAt.map(this::until).map(Duration::negated));
         Gauge.builder(BUILD_INFO, () -> 1)
-                .description("The running build")
+                .description("The running build; always 1")
                 .tags("version", build.version(), "java", System.getProperty("java.version", "unknown"))
                 .register(registry);
         listeners = MultiGauge.builder(LISTENER_UP)
-                .description("Whether a listener is bound")
+                .description("1 while the listener is bound, otherwise 0")
                 .register(registry);
         sharedListeners = MultiGauge.builder(LISTENER_SHARED)
-                .description("Whether another process also listens on this address")
+                .description("1 while another process also listens on the address, otherwise 0")
                 .register(registry);
         requiredListeners = MultiGauge.builder(LISTENER_REQUIRED)
-                .description("Whether this node has the address of a listener, or may have it")
+                .description("0 if this node does not have the listener's address, otherwise 1")
                 .register(registry);
         // What never happened is 0, not absent: a rate over an absent series misses the first occurrence.
         for (CacheOutcome outcome : CacheOutcome.values()) {
@@ -247,14 +249,15 @@ public final class Metrics {
 
     private Answers answers(RequestOutcome outcome, String code) {
         return new Answers(
-                counter(REQUESTS, "Requests answered", "code", code, "outcome", outcome.label()),
+                counter(REQUESTS, "Requests that got a response, by HTTP status and outcome",
+                        "code", code, "outcome", outcome.label()),
                 counter(REFERENCE_RESPONSES, "Pod Identity http response code", "code", code));
     }
 
     /** Records a call to EKS Auth. */
     public void called(UpstreamOutcome outcome, String code, long nanos) {
         Timer.builder(UPSTREAM_DURATION)
-                .description("Time of each call to EKS Auth")
+                .description("Duration of each call to EKS Auth")
                 .tags("outcome", outcome.label(), "code", code)
                 .serviceLevelObjectives(UPSTREAM_BUCKETS)
                 .register(registry)
@@ -403,13 +406,14 @@ public final class Metrics {
     /** Observes whether the agent has usable AWS credentials of its own. */
     public void agentCredentials(BooleanSupplier usable) {
         Gauge.builder(AGENT_CREDENTIALS, () -> usable.getAsBoolean() ? 1 : 0)
-                .description("Whether the agent has AWS credentials of its own that can be used")
+                .description("1 while the agent has usable AWS credentials of its own, otherwise 0")
                 .register(registry);
     }
 
     /** Observes when the agent's own AWS credentials expire, if there are any and they do. */
     public void agentCredentialsExpiry(Supplier<Optional<Instant>> expiry) {
-        seconds(AGENT_CREDENTIALS_EXPIRY, "Time until the agent's own AWS credentials expire",
+        seconds(AGENT_CREDENTIALS_EXPIRY,
+                "Time until the agent's own AWS credentials expire; NaN if there are none or they do not expire",
                 () -> expiry.get().map(this::until));
     }
 
@@ -430,11 +434,12 @@ public final class Metrics {
     }
 
     private Counter podWatchEnds(WatchEnd cause) {
-        return counter(POD_WATCH_ENDS, "Watches on pods that ended", "cause", cause.label());
+        return counter(POD_WATCH_ENDS, "Watches on pods, and the lists before them, that ended and restarted",
+                "cause", cause.label());
     }
 
     private Counter renewals(RenewalResult result) {
-        return counter(RENEWALS, "Renewals that ended", "result", result.label());
+        return counter(RENEWALS, "Completed renewals", "result", result.label());
     }
 
     private Counter events(EventResult result) {
@@ -454,7 +459,8 @@ public final class Metrics {
     }
 
     private void wrongSubjects(int times) {
-        counter(WRONG_SUBJECTS, "Responses of EKS Auth that named another service account than the token").increment(times);
+        counter(WRONG_SUBJECTS, "Responses of EKS Auth discarded because they named another service account than the token")
+                .increment(times);
     }
 
     private Counter referenceState(String state) {
