@@ -35,10 +35,10 @@ final class HitGroup implements Group {
     @Override
     public List<Plot> plots(Results results) {
         return List.of(
-                byConnections("hits-rate", "Cached hits a second", "requests/s", Plot.Form.LINES, Measure.REQUESTS, results),
-                byConnections("hits-p99", "p99 of cached hits", "p99, ms", Plot.Form.LINES_OF_LOGARITHMS, Measure.P99,
+                byConnections("hits-rate", "Cache hits per second", "requests/s", Plot.Form.LINES, Measure.REQUESTS, results),
+                byConnections("hits-p99", "p99 of cache hits", "p99, ms", Plot.Form.LINES_OF_LOGARITHMS, Measure.P99,
                         results),
-                byConnections("hits-cpu", "Processor time of 100,000 cached hits", "CPU, s", Plot.Form.LINES, Measure.CPU, results));
+                byConnections("hits-cpu", "CPU time per 100,000 cache hits", "CPU, s", Plot.Form.LINES, Measure.CPU, results));
     }
 
     private Plot byConnections(String file, String title, String up, Plot.Form form, Measure measure, Results results) {

@@ -35,7 +35,7 @@ final class IdentityGroup implements Group {
     @Override
     public List<Plot> plots(Results results) {
         return List.of(Plot.of(
-                "identities-cpu", "Processor time of 100,000 cached hits, 64 connections", "identities in the cache", "CPU, s",
+                "identities-cpu", "CPU time per 100,000 cache hits, 64 connections", "identities in the cache", "CPU, s",
                 Plot.Form.LINES, name(), results, IDENTITIES.stream()
                         .map(identities -> new Plot.Case(Plot.Place.of(identities), variant(identities), Measure.CPU))
                         .toList()));

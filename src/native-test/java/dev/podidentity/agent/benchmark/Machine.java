@@ -46,10 +46,10 @@ record Machine(String processor, int processors, double memoryGibibytes, String 
     String text(Settings settings, Group group) {
         int runs = group.rounds(settings);
         return String.format(Locale.ROOT,
-                "Taken on %s: %s, %d processors that agent, clients and EKS Auth share, %.0f GiB of memory, %s, wrk %s. %s;"
-                        + " where wrk loads an agent, it does so for %d s. The load average before was %.1f.\n",
+                "Measured on %s: %s, %d processors shared by the agent, the clients and EKS Auth, %.0f GiB of memory, %s, wrk %s."
+                        + " %s. Each load from wrk lasts %d s. The load average beforehand was %.1f.\n",
                 date, processor, processors, memoryGibibytes, kernel, wrk,
-                runs == 1 ? "One run" : "Medians of " + runs + " runs, with the least and the most",
+                runs == 1 ? "One run" : "Medians of " + runs + " runs, with minimum and maximum",
                 settings.seconds(), busy);
     }
 

@@ -36,7 +36,8 @@ final class MissGroup implements Group {
             cases.add(new Plot.Case(Plot.Place.of(label + "p99"), variant(delay), Measure.P99, delay));
         }
         return List.of(Plot.of(
-                "misses", "What a miss takes beside the call to EKS Auth", "time that EKS Auth takes", "ms", Plot.Form.BARS, name(), results,
+                "misses", "Time that a miss adds to the call to EKS Auth", "time that EKS Auth takes", "ms", Plot.Form.BARS,
+                name(), results,
                 cases));
     }
 

@@ -62,9 +62,9 @@ class PerformancePageTest {
         properties.setProperty("benchmark.seconds", "6");
 
         assertThat(GroupText.of(new StartGroup(), results, machine, Settings.of(properties), "performance/")).isEqualTo("""
-                Taken on 2026-01-31: Some CPU, 2 processors that agent, clients and EKS Auth share, 8 GiB of memory, Linux 6, wrk 4.1.0. \
-                Medians of 40 runs, with the least and the most; where wrk loads an agent, it does so for 6 s. \
-                The load average before was 0.3.
+                Measured on 2026-01-31: Some CPU, 2 processors shared by the agent, the clients and EKS Auth, 8 GiB of memory, Linux 6, \
+                wrk 4.1.0. Medians of 40 runs, with minimum and maximum. Each load from wrk lasts 6 s. \
+                The load average beforehand was 0.3.
 
                 ![From exec to the first credentials](performance/start.svg)
 

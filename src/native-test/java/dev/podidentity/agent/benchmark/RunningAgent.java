@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Collectors;
 
 /** An agent in a separate process, on free ports of 127.0.0.1. */
 final class RunningAgent implements AutoCloseable {
@@ -128,8 +129,9 @@ final class RunningAgent implements AutoCloseable {
         while (!condition.holds()) {
             if (!process.isAlive() || System.nanoTime() > giveUp) {
                 close();
-                throw new DoesNotStart(
-                        starter.contender.name() + " does not " + what + (starter.flags.isEmpty() ? "" : " with " + starter.flags));
+                // Without their values, because the message is published, and values can be paths of this machine.
+                String names = starter.flags.stream().filter(flag -> flag.startsWith("--")).collect(Collectors.joining(", "));
+                throw new DoesNotStart("it does not " + what + (names.isEmpty() ? "" : " with the flags " + names));
             }
             LockSupport.parkNanos(PAUSE_NANOS);
         }

@@ -52,7 +52,7 @@ final class StartGroup implements Group {
         try (RunningAgent agent = bench.starter(contender).stamped().launch()) {
             while (!agent.answers(token)) {
                 if (!agent.isAlive()) {
-                    throw new RunningAgent.DoesNotStart(contender.name() + " does not serve");
+                    throw new RunningAgent.DoesNotStart("it does not serve");
                 }
                 LockSupport.parkNanos(PAUSE_NANOS);
             }
