@@ -110,7 +110,7 @@ public final class AgentCredentials implements IdentityProvider<AwsCredentialsId
         return now != null && !(kept && expired(now)) && !now.equals(refused);
     }
 
-    /** Returns when the credentials expire; empty if there are none, or if they do not expire. Any thread. */
+    /** Returns when the credentials expire; empty if there are none, or if their source states no expiration. Any thread. */
     public Optional<Instant> expiration() {
         return Optional.ofNullable(current).flatMap(AwsCredentials::expirationTime);
     }

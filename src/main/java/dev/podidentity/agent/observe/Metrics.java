@@ -413,7 +413,7 @@ public final class Metrics {
     /** Observes when the agent's own AWS credentials expire, if there are any and they do. */
     public void agentCredentialsExpiry(Supplier<Optional<Instant>> expiry) {
         seconds(AGENT_CREDENTIALS_EXPIRY,
-                "Time until the agent's own AWS credentials expire; NaN if there are none or they do not expire",
+                "Time until the agent's own AWS credentials expire; NaN if there are none or their source states no expiration",
                 () -> expiry.get().map(this::until));
     }
 

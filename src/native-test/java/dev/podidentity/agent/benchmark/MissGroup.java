@@ -37,8 +37,7 @@ final class MissGroup implements Group {
         }
         return List.of(Plot.of(
                 "misses", "Time that a miss adds to the call to EKS Auth", "time that EKS Auth takes", "ms", Plot.Form.BARS,
-                name(), results,
-                cases));
+                name(), results, cases));
     }
 
     private static String variant(int delay) {
