@@ -180,7 +180,7 @@ class EventsIT {
 
         // Then
         assertThat(cluster.api().received("POST " + path)).isGreaterThan(1);
-        assertThat(agent.lines("No Event can be put")).isZero();
+        assertThat(agent.lines("No Event can be recorded")).isZero();
     }
 
     @Test

@@ -149,7 +149,7 @@ class ForgedTokensIT {
 
         // Then
         assertThat(answer.status()).isEqualTo(403);
-        assertThat(new JsonObject(answer.body()).getString("Message")).startsWith("The token is of a pod of another node");
+        assertThat(new JsonObject(answer.body()).getString("Message")).startsWith("The token belongs to a pod on another node");
         assertThat(cluster.eksAuth().calls()).isZero();
         assertThat(verdicts("other_node")).isEqualTo(before + 1);
         agent.awaitLine(line -> line.contains("A token of a pod on another node was presented")

@@ -106,7 +106,7 @@ class IssuerKeysIT {
             assertThat(emulator.calls()).isOne();
             String connect = "CONNECT " + ISSUER.getHost() + ":443";
             assertThat(asked).contains(connect, DOCUMENT + " null", ISSUER.getPath() + "/keys null");
-            assertThat(agent.lines("Tokens of other nodes are taken")).as("without NODE_NAME").isOne();
+            assertThat(agent.lines("Tokens of other nodes are accepted")).as("without NODE_NAME").isOne();
         }
     }
 

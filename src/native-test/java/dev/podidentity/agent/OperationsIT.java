@@ -252,7 +252,7 @@ class OperationsIT {
         try (AgentProcess agent =
                 AgentProcess.run(WITHOUT_CREDENTIALS, anyServer("--verbosity", "debug", "--log-format", "text"))) {
             assertThat(agent.awaitLine(text -> text.contains("The sources of credentials that were tried")))
-                    .matches("\\d{4}-\\d\\d-\\d\\dT\\S+Z debug   Where they were looked for");
+                    .matches("\\d{4}-\\d\\d-\\d\\dT\\S+Z debug   The sources of credentials that were tried");
             agent.awaitLine(text -> text.startsWith("software.amazon.awssdk"));
             agent.awaitLine(text -> text.startsWith("\tat "));
             assertThat(agent.awaitLine(text -> text.contains("Started"))).contains(" info    Started version=", " cluster=any");

@@ -305,7 +305,7 @@ class PodWatchIT {
         try (AgentProcess agent = watchingAgent("--pod-watch")) {
             // Then
             assertThat(refusals).hasValue(2);
-            assertThat(agent.lines("The agent may not watch the pods")).isZero();
+            assertThat(agent.lines("The agent is not allowed to watch the pods")).isZero();
             assertThat(ask(agent, oldToken(cluster.request("unknown"))).status()).isEqualTo(403);
         }
     }

@@ -53,7 +53,7 @@ final class SupervisedAgent implements AutoCloseable {
     private static final int VITALS_EVERY = 20;
     /** The thread's name as truncated by the kernel. */
     private static final String EVENT_LOOP = "ntloop-thread";
-    private static final String WRONG_SUBJECT = "EKS Auth answered for another service account";
+    private static final String WRONG_SUBJECT = "EKS Auth returned credentials of another service account";
 
     private final Map<String, String> environment;
     private final List<String> flags;

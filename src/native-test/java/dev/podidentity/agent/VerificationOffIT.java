@@ -66,7 +66,7 @@ class VerificationOffIT {
         assertThat(second.status()).isEqualTo(200);
         assertThat(second.body()).isNotEqualTo(first.body());
         assertThat(third.status()).isEqualTo(400);
-        assertThat(emulator.calls(forged)).as("EKS Auth judges it").isOne();
+        assertThat(emulator.calls(forged)).as("EKS Auth verifies it").isOne();
         assertThat(emulator.calls()).isEqualTo(3);
         apiServer.setSoTimeout(1);
         assertThatThrownBy(apiServer::accept).isInstanceOf(SocketTimeoutException.class);

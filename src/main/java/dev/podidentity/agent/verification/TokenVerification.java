@@ -146,7 +146,7 @@ public final class TokenVerification {
     private RejectedToken otherNode(ServiceAccountToken token) {
         metrics.verified(VerificationVerdict.OTHER_NODE);
         warn(token);
-        return RejectedToken.forbidden("The token belongs to a pod on another node: a token works only on the node where its"
+        return RejectedToken.forbidden("The token belongs to a pod on another node: a token works only on the node that its"
                 + " pod runs on");
     }
 

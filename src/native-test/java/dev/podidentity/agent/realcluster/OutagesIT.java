@@ -244,7 +244,7 @@ class OutagesIT {
             RealNode.awaitWatch(agent);
             node.awaitVerified(agent);
             Wait.until("the taint is removed", () -> !node.taints().contains(STARTUP));
-            assertThat(agent.lines("The agent may not watch the pods")).isZero();
+            assertThat(agent.lines("The agent is not allowed to watch the pods")).isZero();
             // A response that the change of servers cut off is another problem, which may be logged.
             assertThat(agent.lines("The startup taint cannot be removed", "HTTP 403")).isZero();
         }

@@ -155,7 +155,7 @@ class ScopesIT {
 
         RealNode other = cluster.node();
 
-        assertRefused(ask(agent, cluster.token(other.pod(namespace, "cart-1"))), 403, "The token is of a pod of another node");
+        assertRefused(ask(agent, cluster.token(other.pod(namespace, "cart-1"))), 403, "The token belongs to a pod on another node");
     }
 
     @InEachWay

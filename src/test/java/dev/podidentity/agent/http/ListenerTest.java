@@ -66,7 +66,7 @@ class ListenerTest {
         assertThat(listener.up()).isFalse();
         assertThat(listener.absent()).isTrue();
         assertThat(log.all()).singleElement().asString().contains("nothing, if this node");
-        assertThat(time.pending()).as("it is tried again").isEqualTo(1);
+        assertThat(time.pending()).as("retries").isEqualTo(1);
     }
 
     @Test
