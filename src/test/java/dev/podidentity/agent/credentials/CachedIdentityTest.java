@@ -17,12 +17,12 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 
-/** What the cache shows to somebody who looks inside. */
+/** Tests how the cache lists its entries for the debug endpoint. */
 @ExtendWith(QuietLog.class)
 class CachedIdentityTest {
 
     private static final Duration SIX_HOURS = Duration.ofHours(6);
-    /** When credentials of six hours are due, at the middle of the spread. */
+    /** When six-hour credentials are due for renewal if the jitter is zero. */
     private static final Instant DUE = START.plus(Duration.ofHours(3));
 
     private final ServiceAccountToken a = token("a");
@@ -211,7 +211,7 @@ class CachedIdentityTest {
         fixture.service.look(0, 10);
         fixture.ask(token("c"));
         fixture.ask(a);
-        // Then: the one that went is the one that nobody had asked for since
+        // Then: listing an entry does not count as using it, so the least recently requested entry was evicted
         assertThat(fixture.callsFor(a)).isEqualTo(1);
     }
 

@@ -8,7 +8,7 @@ class CallPaceTest {
 
     private static final long MILLI = 1_000_000;
     private static final long SECOND = 1000 * MILLI;
-    /** Of the monotonic clock, which begins anywhere and overflows. */
+    /** A monotonic clock may start at any value and may overflow. */
     private static final long START = Long.MAX_VALUE - 2 * SECOND;
 
     private final CallPace pace = new CallPace(START);
@@ -89,7 +89,7 @@ class CallPaceTest {
         assertThat(pace.untilNext(now + wait)).isLessThanOrEqualTo(0);
     }
 
-    /** As many as are allowed, tried for each millisecond. */
+    /** Counts the calls that are allowed when one is attempted every millisecond. */
     private int callsIn(long time) {
         int calls = 0;
         for (long until = now + time; now - until < 0; now += MILLI) {

@@ -25,7 +25,7 @@ class CredentialCacheTest {
 
     private static final RenewalPolicy POLICY = new RenewalPolicy(Duration.ofHours(3));
     private static final Instant SIX_HOURS = START.plus(Duration.ofHours(6));
-    /** What a token takes whose pod has a name of one letter. */
+    /** The bytes that a token adds to an entry when its pod's name is one letter long. */
     private static final int PER_TOKEN = 192 + "p-uid/1".length();
 
     private final SimpleMeterRegistry registry = new SimpleMeterRegistry();

@@ -34,7 +34,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 class CredentialServiceTest {
 
     private static final Duration SIX_HOURS = Duration.ofHours(6);
-    /** Less than the 15 minutes within which SDKs want fresher ones. */
+    /** Shorter than the 15 minutes before expiry at which SDKs start asking for fresher credentials. */
     private static final Duration SHORT = Duration.ofMinutes(10);
 
     private final ServiceAccountToken a = token("a");
@@ -205,7 +205,7 @@ class CredentialServiceTest {
         assertThat(fixture.time.pending()).isZero();
     }
 
-    // Clients that go away
+    // Clients that disconnect
 
     @Test
     void goesOnWithTheCallOfAClientThatWentAwayAndKeepsItsResult() {
@@ -266,7 +266,7 @@ class CredentialServiceTest {
         assertThat(fixture.waiting()).isZero();
     }
 
-    // The deadline
+    // The request deadline
 
     @Test
     void answersAtTheDeadlineWhileTheCallGoesOnAndServesTheRetryFromItsResult() {
@@ -1042,7 +1042,7 @@ class CredentialServiceTest {
         assertThat(fixture.evicted(EvictionCause.REFUSED)).isEqualTo(1);
     }
 
-    // Whose credentials
+    // Tokens with the same claims
 
     @Test
     void neverGivesATokenTheCredentialsOfAnotherWithTheSameClaims() {
@@ -1261,7 +1261,7 @@ class CredentialServiceTest {
         assertThat(fixture.callsFor(a)).isEqualTo(1);
     }
 
-    // What a source may cost EKS Auth
+    // How many calls to EKS Auth one source address may cause
 
     @Test
     void asksForAHundredMadeUpTokensAtOnceAndTenASecond() {
@@ -1415,7 +1415,7 @@ class CredentialServiceTest {
         assertThat(fixture.callsFor(b)).isZero();
     }
 
-    // A clock that is set
+    // Changes of the wall clock
 
     @Test
     void remembersNoFailureLongerBecauseTheClockWasSetBack() {
@@ -1460,7 +1460,7 @@ class CredentialServiceTest {
         assertThat(fixture.calls()).isEqualTo(1);
     }
 
-    // An outage
+    // Outages
 
     @Test
     void servesEveryRequestFromTheCacheDuringAnOutage() {
@@ -1507,7 +1507,7 @@ class CredentialServiceTest {
         return old;
     }
 
-    /** Requests with tokens of an eighth of what a source may hold. */
+    /** Sends requests whose tokens each take an eighth of the bytes that one source address may hold. */
     private List<RecordingAnswer> large(String source, int count) {
         List<RecordingAnswer> clients = new ArrayList<>();
         for (int i = 0; i < count; i++) {

@@ -17,14 +17,14 @@ class FailureMemoryTest {
 
     private static final double NO_JITTER = 0;
 
-    /** Of the monotonic clock, which begins anywhere. */
+    /** A monotonic clock may start at any value. */
     private static final long START = Long.MAX_VALUE - 1;
 
     private final FailureMemory memory = new FailureMemory(new RetryPolicy(Duration.ofSeconds(15)));
     private final Identity a = Identity.of(token("a"));
     private final Identity b = Identity.of(token("b"));
 
-    // Refusals
+    // Permanent failures
 
     @Test
     void answersARefusalForAQuarterOfASecond() {
@@ -83,7 +83,7 @@ class FailureMemoryTest {
         assertThat(memory.refusal(a, at(aMinuteLater + 250))).isEmpty();
     }
 
-    // Transient trouble
+    // Transient failures
 
     @Test
     void tellsHowMuchOfThePauseIsLeft() {
@@ -179,7 +179,7 @@ class FailureMemoryTest {
         assertThat(memory.refusal(a, START)).containsSame(DENIED);
     }
 
-    // What is worth a line in the log
+    // Which failures are logged
 
     @Test
     void findsTroubleWorthALineThatLastsAndLessOftenTheLongerItLasts() {

@@ -15,7 +15,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.function.Consumer;
 
-/** EKS Auth as a list of calls, each of which stays open until the test, or its script, ends it. */
+/** Records every call to EKS Auth, and keeps each one open until the test or its script ends it. */
 final class FakeEksAuth implements EksAuth {
 
     static final TransientFailure UNAVAILABLE =
@@ -37,22 +37,22 @@ final class FakeEksAuth implements EksAuth {
         this.time = time;
     }
 
-    /** Runs at the begin of every call to come, which it may end or leave open. */
+    /** Sets the script that runs when a call begins; it may end the call or leave it open. */
     void script(Consumer<Call> onCall) {
         script = onCall;
     }
 
-    /** Every call to come succeeds at once. */
+    /** Makes every later call succeed immediately. */
     void issueAtOnce(Duration lifetime) {
         script(call -> call.succeed(time.now().plus(lifetime)));
     }
 
-    /** Every call to come meets that failure at once. */
+    /** Makes every later call end immediately with the given answer. */
     void answerAtOnce(EksAuthAnswer answer) {
         script(call -> call.answer(answer));
     }
 
-    /** Every call to come stays open. */
+    /** Leaves every later call open. */
     void hang() {
         script(call -> {});
     }
@@ -83,7 +83,7 @@ final class FakeEksAuth implements EksAuth {
         return mostOpen;
     }
 
-    /** When each call began, since the start. */
+    /** Returns when each call began, as the time since the start of the test. */
     List<Duration> times() {
         return calls.stream().map(call -> Duration.between(FakeTime.START, call.at)).toList();
     }
@@ -104,7 +104,6 @@ final class FakeEksAuth implements EksAuth {
         return calls.get(calls.size() - 1);
     }
 
-    /** One call. */
     final class Call {
 
         private final int number;
@@ -134,12 +133,12 @@ final class FakeEksAuth implements EksAuth {
             return answer.isDone();
         }
 
-        /** Issues credentials whose secrets tell the token and the call that they are for. */
+        /** Issues credentials whose secrets name the token and the call that they were issued for. */
         void succeed(Instant expiration) {
             succeedFor(token.claims().namespace(), token.claims().serviceAccount(), expiration);
         }
 
-        /** The same, and says that they are for that service account. */
+        /** Issues the same credentials, but names the given service account as their subject. */
         void succeedFor(String namespace, String serviceAccount, Instant expiration) {
             answer(new IssuedCredentials(
                     "ASIA" + number,

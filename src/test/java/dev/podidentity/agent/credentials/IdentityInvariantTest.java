@@ -29,12 +29,14 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /**
- * The promise that sharing rests on, held against a node where everything happens that can: pods of service accounts
- * that have the same name in other namespaces, or had it before; pods that are made anew under their old name; rotated,
- * revoked and forged tokens; times when no token can be verified; an EKS Auth that fails, hangs, refuses, and answers
- * for somebody else; deaths, also while a call is under way; evictions; a clock that jumps ahead and back; and time that
- * passes. A model that knows nothing of the service's keys says of
- * every answer whether that request may have it. A run is told by its seed, which is in the message of its failure.
+ * Checks that no request gets credentials that were fetched for another identity, on a node where everything that can go
+ * wrong does: service accounts share a name across namespaces or reuse a deleted account's name; pods are recreated under
+ * their old names; tokens are rotated, revoked and forged, and sometimes cannot be verified; EKS Auth fails, hangs, refuses,
+ * and returns credentials for another service account; pods die, even during a call; entries are evicted; and the clock
+ * jumps forwards and backwards.
+ *
+ * <p>A model that knows nothing of the service's cache keys decides for every answer whether that request may have it. The
+ * message of a failure contains the seed that repeats the run.
  */
 @ExtendWith(QuietLog.class)
 class IdentityInvariantTest {
@@ -42,7 +44,7 @@ class IdentityInvariantTest {
     private static final int RUNS = 120;
     private static final int STEPS = 300;
     private static final int PODS = 8;
-    /** Fewer than the identities there are, so that entries are evicted and fetched anew. */
+    /** Fewer than there are identities, so that entries are evicted and fetched again. */
     private static final int CAPACITY = 4;
     private static final int FETCHES = 3;
     private static final Duration ATTEMPT_TIMEOUT = Duration.ofSeconds(5);
@@ -62,7 +64,7 @@ class IdentityInvariantTest {
         counts.checkThatAllOfItHappened(scope);
     }
 
-    /** What has happened in all runs: a promise that was never put to the test has not been kept. */
+    /** Counts the events of all runs, because a promise is tested only if the events that could break it have happened. */
     private static final class Counts {
 
         private int servedOwn;
@@ -109,7 +111,7 @@ class IdentityInvariantTest {
         }
     }
 
-    /** One run: the node's pods, its clients, and all that the model knows. */
+    /** Runs one simulation: the pods of the node, its clients, and everything that the model knows. */
     private static final class Node {
 
         private final CoalesceScope scope;
@@ -117,19 +119,19 @@ class IdentityInvariantTest {
         private final Counts counts;
         private final Random random;
         private final ServiceFixture fixture;
-        /** Each living pod's tokens, the latest last. */
+        /** The tokens of each living pod, newest last. */
         private final Map<Owner, List<ServiceAccountToken>> living = new HashMap<>();
-        /** Who each genuine token was issued to; nobody has a forged one. */
+        /** The pod that each genuine token was issued to. Forged tokens have no owner. */
         private final Map<String, Owner> owners = new HashMap<>();
         private final Set<String> revoked = new HashSet<>();
         private final Set<String> refused = new HashSet<>();
         private final Set<Integer> wrong = new HashSet<>();
         private final List<Client> waiting = new ArrayList<>();
-        /** Pods that the watch knows to be gone, of which the service has not been told yet. */
+        /** Pods that the watch has seen go, before the service is notified. */
         private final List<Owner> untold = new ArrayList<>();
-        /** Thrown into the service, what a check found might get lost there. */
+        /** Failed checks. They are collected because the service might swallow an error that is thrown into it. */
         private final List<AssertionError> violations = new ArrayList<>();
-        /** For how many more steps the wall clock is wrong. */
+        /** The number of steps for which the wall clock stays wrong. */
         private int wrongFor;
         private int accountGeneration;
         private int pods;
@@ -208,7 +210,10 @@ class IdentityInvariantTest {
             }
         }
 
-        /** A clock that is wrong is set right within seconds; else nobody could know what has expired. */
+        /**
+         * Advances the time by seconds at most while the clock is wrong, because otherwise the model could not tell which
+         * credentials have expired.
+         */
         private void advance(Duration time) {
             fixture.time.advance(fixture.time.error().isZero() ? time : Duration.ofMillis(random.nextInt(3000)));
         }
@@ -217,7 +222,8 @@ class IdentityInvariantTest {
         // The cluster
 
         private void create(String name) {
-            // The same account's name in two namespaces, two accounts in one, each of two issuers.
+            // The same account name occurs in two namespaces, two accounts in each namespace, and everything for two
+            // issuers.
             Owner owner = new Owner(
                     random.nextInt(6) == 0 ? "https://issuer-2" : "https://issuer-1",
                     random.nextBoolean() ? "shop" : "pay",
@@ -242,7 +248,7 @@ class IdentityInvariantTest {
             }
         }
 
-        /** A stateful set's pod comes back under its name, and with another account if that was changed. */
+        /** Replaces a pod by one of the same name, as a StatefulSet does; the new pod may have another service account. */
         private void replace(Owner owner) {
             counts.deaths++;
             living.remove(owner);
@@ -283,7 +289,7 @@ class IdentityInvariantTest {
             return all.isEmpty() ? anyPod() : all.get(random.nextInt(all.size()));
         }
 
-        // Its clients
+        // The agent's clients
 
         private void ask(Owner owner, boolean verifiable) {
             List<ServiceAccountToken> held = living.get(owner);
@@ -297,7 +303,7 @@ class IdentityInvariantTest {
             request(token, verification, verifiable);
         }
 
-        /** Somebody writes a living pod's claims into a token, which EKS Auth alone can tell from a genuine one. */
+        /** Sends a token with the claims of a living pod that only EKS Auth can tell from a genuine one. */
         private void forge() {
             counts.forgeries++;
             ServiceAccountToken token = TokenBuilder.of("forged-" + tokens++)
@@ -348,9 +354,9 @@ class IdentityInvariantTest {
             return new TransientFailure(TransientFailure.Reason.UNAVAILABLE, "call " + call.number());
         }
 
-        // What must hold
+        // Invariants
 
-        /** Never asks for the dead. */
+        /** Checks that no call is made for a dead pod. */
         private void checkCall(FakeEksAuth.Call call) {
             Owner owner = owners.get(call.token().raw());
             if (owner != null) {
@@ -363,7 +369,7 @@ class IdentityInvariantTest {
             assertThat(fixture.service.entries()).hasSizeLessThanOrEqualTo(CAPACITY).allSatisfy(this::checkEntry);
         }
 
-        /** Holds genuine tokens of living pods that may share, and nothing else. */
+        /** Checks that an entry holds only genuine tokens of living pods that may share it. */
         private void checkEntry(CacheEntry entry) {
             List<Owner> sharing = entry.pods().all().stream()
                     .map(caller -> owners.get(caller.token().raw()))
@@ -407,7 +413,7 @@ class IdentityInvariantTest {
             }
         }
 
-        /** Checks what it is answered. */
+        /** A client that checks every answer it gets. */
         private final class Client implements Consumer<Outcome> {
 
             private final String token;
@@ -456,7 +462,9 @@ class IdentityInvariantTest {
                 counts.servedOfAnotherPod += owners.get(token).samePod(owners.get(fetchedWith)) ? 0 : 1;
             }
 
-            /** What went wrong for another identity is not told, and what was wrong with another's token neither. */
+            /**
+             * Checks that a client is told neither of a failure of another identity nor of a fault in another pod's token.
+             */
             private void checkFailed(EksAuthFailure failure) {
                 Matcher call = CALL.matcher(failure.message());
                 if (call.matches()) {

@@ -20,24 +20,25 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * A cluster as it truly is: its keys, the pods of its nodes, the tokens that it has issued, and those that somebody has
- * made up. All tokens are signed for real. What the agent makes of them is compared with what is known here.
+ * The true state of a cluster: its keys, the pods of its nodes, the tokens that it has issued, and the tokens that an
+ * attacker has forged. All tokens carry real signatures. The tests compare what the agent decides with what this model
+ * knows.
  */
 final class ModelCluster {
 
-    /** Signing takes a millisecond or more: what was signed in one run is used again in others. */
+    /** Signed tokens, shared by all runs because signing takes a millisecond or more. */
     private static final Map<List<Object>, String> SIGNED = new ConcurrentHashMap<>();
 
-    /** The agent's. */
+    /** The node that the agent runs on. */
     static final String NODE = "node-1";
 
     private static final Duration TOKEN_LIFETIME = Duration.ofHours(24);
-    /** Most clusters have one key; while they rotate it, two or three. */
+    /** Most clusters have one key, and two or three during a key rotation. */
     private static final int MOST_KEYS = 3;
-    /** Most are RSA keys, as verifying is 20 times as fast with them. */
+    /** Most of them are RSA keys, because RSA signatures verify 20 times as fast. */
     private static final List<KeyPair> PAIRS = List.of(rsa(), rsa(), SigningKeys.RSA, SigningKeys.P256);
 
-    /** A key: another pair under the same {@code kid} is another key. */
+    /** A signing key. A new key pair under the same {@code kid} is a different key. */
     record Key(String id, KeyPair pair) {
 
         String algorithm() {
@@ -60,36 +61,36 @@ final class ModelCluster {
     }
 
     enum Kind {
-        /** Issued by the API server. */
+        /** A token that the API server has issued. */
         GENUINE,
-        /** Signed with a key of the cluster by whoever has stolen it; the key has been withdrawn. */
+        /** Signed with a stolen key of the cluster that has since been withdrawn. */
         STOLEN_KEY,
-        /** Signed by the attacker's own key under the {@code kid} of the cluster's. */
+        /** Signed with the attacker's key, under the {@code kid} of a key of the cluster. */
         OWN_KEY,
-        /** The same under a {@code kid} of its own. */
+        /** Signed with the attacker's key, under a {@code kid} that the cluster does not have. */
         UNKNOWN_KEY,
-        /** The same without a {@code kid}. */
+        /** Signed with the attacker's key, without a {@code kid}. */
         NO_KEY_ID,
-        /** Says that its signature is of another algorithm. */
+        /** Signed with the attacker's key, with an {@code alg} that does not match the signature. */
         OTHER_ALGORITHM,
-        /** A genuine token with the claims of another pod. */
+        /** A genuine token whose claims were replaced by those of another pod. */
         CHANGED_CLAIMS,
-        /** A genuine token that is written otherwise. */
+        /** A genuine token in another base64url spelling. */
         REWRITTEN,
-        /** Its {@code alg} is {@code none}. */
+        /** A token whose {@code alg} is {@code none}. */
         NONE,
-        /** Its signature is an HMAC with the public key for a secret. */
+        /** A token signed by HMAC, with the public key as the secret. */
         HMAC
     }
 
     /**
-     * A token and what is true of it.
+     * A token, and the truth about it.
      *
-     * @param owner the pod that it was issued to; of one that is made up, the pod that it claims to be
+     * @param owner the pod that it was issued to, or for a forged token the pod that it claims to belong to
      * @param issuer its {@code iss}
-     * @param key that has signed it, one of the cluster's; of one that is made up, null
+     * @param key the cluster's key that signed it, or null if it is forged
      * @param bound whether it names a pod
-     * @param node that it names, or {@code ""}
+     * @param node the node that it names, or {@code ""}
      */
     record Token(
             String raw, Kind kind, Owner owner, String issuer, Key key, boolean bound, String node, Instant expiresAt) {
@@ -98,7 +99,7 @@ final class ModelCluster {
             return kind == Kind.GENUINE;
         }
 
-        /** Nobody who is told the cluster's keys can take it for genuine. */
+        /** Returns whether a verifier that has the cluster's keys must not accept the token. */
         boolean forged() {
             return kind != Kind.GENUINE && kind != Kind.STOLEN_KEY;
         }
@@ -113,7 +114,7 @@ final class ModelCluster {
     private final FakeTime time;
     private final Random random;
     private final Map<String, Token> tokens = new HashMap<>();
-    /** The last one signs. */
+    /** The published keys. The last one signs new tokens. */
     private final List<Key> keys = new ArrayList<>();
     private final List<Key> withdrawn = new ArrayList<>();
     private final Set<Key> everUsed = new HashSet<>();
@@ -141,7 +142,7 @@ final class ModelCluster {
 
     // Keys
 
-    /** The issuer whose tokens the published keys are for. */
+    /** Returns the issuer that the published keys belong to. */
     String issuer() {
         return issuer;
     }
@@ -155,7 +156,7 @@ final class ModelCluster {
         return new PublishedKeys(issuer, SigningKeys.jwks(jwks));
     }
 
-    /** Signs with a new key from now on, and publishes it beside the others. */
+    /** Adds a key that signs all new tokens, and publishes it beside the others. */
     void addKey() {
         Key key = newKey();
         if (everUsed.add(key)) {
@@ -167,13 +168,13 @@ final class ModelCluster {
         }
     }
 
-    /** At times a new pair under an old {@code kid}. */
+    /** Returns a key that sometimes reuses an old {@code kid} with a new key pair. */
     private Key newKey() {
         String id = "key-" + (random.nextInt(4) == 0 ? random.nextInt(1 + numbers) : numbers++);
         return new Key(id, PAIRS.get(new Random(everUsed.size()).nextInt(PAIRS.size())));
     }
 
-    /** Takes a key out of use at once, as it was stolen. */
+    /** Withdraws a stolen key immediately. */
     void withdrawKey() {
         Key stolen = keys.get(random.nextInt(keys.size()));
         addKey();
@@ -186,7 +187,7 @@ final class ModelCluster {
         return !withdrawn.isEmpty();
     }
 
-    /** The API server issues tokens by its other name from now on. */
+    /** Makes the API server issue tokens under its other issuer URL. */
     void switchIssuer() {
         String before = issuer;
         issuer = otherIssuer;
@@ -195,10 +196,10 @@ final class ModelCluster {
 
     // Pods
 
-    /** Gives a name to a new pod: the same account's name in two namespaces, two accounts in one. */
+    /** Creates a pod of the given name. The same account name occurs in two namespaces, and two accounts in each. */
     Owner newPod(String name) {
         int number = pods++;
-        // The same in every run, so that what was signed for one can be used in another.
+        // The number alone determines the pod, so that all runs can share its signed tokens.
         Random ofPod = new Random(number);
         return new Owner(
                 ofPod.nextInt(4) == 0 ? "pay" : "shop",
@@ -209,29 +210,29 @@ final class ModelCluster {
                 ofPod.nextInt(8) == 0 ? "node-2" : NODE);
     }
 
-    /** Accounts are deleted and made anew under their names. */
+    /** Deletes the service accounts and creates them again under the same names, with new UIDs. */
     void recreateAccounts() {
         accountGeneration++;
     }
 
     // Tokens
 
-    /** The token of that text. */
+    /** Returns what is known of the token with the given text. */
     Token token(String raw) {
         return tokens.get(raw);
     }
 
-    /** Issues any token that the API server could. */
+    /** Issues any kind of token that the API server can issue. */
     Token issue(Owner owner) {
         boolean secondIssuer = random.nextInt(10) == 0;
         boolean bound = random.nextInt(12) > 0;
-        // Older API servers name no node.
+        // API servers before Kubernetes 1.30 name no node.
         String node = bound && random.nextInt(6) > 0 ? owner.node() : "";
         Duration age = random.nextInt(5) == 0 ? TOKEN_LIFETIME.minusMinutes(30) : Duration.ZERO;
         return issue(owner, secondIssuer ? otherIssuer : issuer, bound, node, age);
     }
 
-    /** Issues the token that kubelet asks for. */
+    /** Issues a token as kubelet requests it. */
     Token issueUsual(Owner owner) {
         return issue(owner, issuer, true, owner.node(), Duration.ZERO);
     }
@@ -243,7 +244,7 @@ final class ModelCluster {
         return known(new Token(raw, Kind.GENUINE, owner, iss, key, bound, node, expiresAt));
     }
 
-    /** Makes up a token that claims to be the victim's, or that is made of another token. */
+    /** Forges a token that claims to belong to the victim, or that is made from another token. */
     Token forge(Kind kind, Owner victim, Token other) {
         Instant expiresAt = expiry();
         JsonObject claims = claims(victim, issuer, true, NODE, expiresAt);
@@ -294,12 +295,15 @@ final class ModelCluster {
         return known(new Token(raw, kind, victim, issuer, null, true, NODE, expiresAt));
     }
 
-    /** Two of one text are the same token. */
+    /** Registers a token. Two tokens with the same text are the same token. */
     private Token known(Token token) {
         return tokens.computeIfAbsent(token.raw(), raw -> token);
     }
 
-    /** Of a token that was issued in this half hour. */
+    /**
+     * Returns the expiry of a token that is issued now. It changes only every 30 minutes, so that signed tokens can be
+     * reused.
+     */
     private Instant expiry() {
         long halfHours = time.elapsed().toMinutes() / 30;
         return FakeTime.START.plus(TOKEN_LIFETIME).plus(Duration.ofMinutes(30 * halfHours));
@@ -315,7 +319,7 @@ final class ModelCluster {
                 same -> SigningKeys.sign(header.encode(), claims.encode(), algorithm, pair.getPrivate()));
     }
 
-    /** The same token with a bit set beyond its signature's end, where no byte has room for it. */
+    /** Returns the same token with one of the unused trailing bits of its signature set. */
     private static String rewritten(String raw) {
         String alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         int last = raw.length() - 1;

@@ -16,7 +16,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 class OutageTest {
 
-    /** Of the monotonic clock, which begins anywhere. */
+    /** A monotonic clock may start at any value. */
     private static final long START = Long.MAX_VALUE - 1;
 
     private final Outage outage = new Outage();

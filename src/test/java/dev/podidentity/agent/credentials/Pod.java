@@ -10,13 +10,13 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.Optional;
 
-/** A pod, and the tokens that the API server issues to it: two of one number are the same token. */
+/** A pod and the tokens that the API server issues to it. Two tokens with the same number are the same token. */
 record Pod(String namespace, String serviceAccount, String serviceAccountUid, String name, String uid) {
 
     static final String ISSUER = "https://issuer.example";
     private static final Duration TOKEN_LIFETIME = Duration.ofHours(24);
 
-    /** A pod of the service account {@code shop/cart}. */
+    /** Returns a pod of the service account {@code shop/cart}. */
     static Pod of(String name) {
         return new Pod("shop", "cart", "cart-uid", name, name + "-uid");
     }
@@ -37,12 +37,12 @@ record Pod(String namespace, String serviceAccount, String serviceAccountUid, St
         return Caller.of(token(number, expiresAt), claims(), scope);
     }
 
-    /** With its first token. */
+    /** Returns a caller with the pod's first token, verified. */
     Caller verified(CoalesceScope scope) {
         return verified(scope, 1, FakeTime.START.plus(TOKEN_LIFETIME));
     }
 
-    /** With its first token, at a time when nobody can verify it. */
+    /** Returns a caller with the pod's first token, at a time when no signing keys are available. */
     Caller unverified(CoalesceScope scope) {
         return Caller.of(
                 token(1, FakeTime.START.plus(TOKEN_LIFETIME)), new NotVerified(NotVerified.Reason.NO_KEYS), scope);

@@ -20,7 +20,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** What becomes of credentials, calls and requests when a pod dies. */
+/** Tests what happens to cache entries, calls and requests when a pod dies. */
 @ExtendWith(QuietLog.class)
 class PodDeathTest {
 

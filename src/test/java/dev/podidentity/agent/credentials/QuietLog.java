@@ -6,7 +6,7 @@ import org.junit.jupiter.api.extension.AfterAllCallback;
 import org.junit.jupiter.api.extension.BeforeAllCallback;
 import org.junit.jupiter.api.extension.ExtensionContext;
 
-/** Keeps thousands of calls and tokens from writing a line each, while the tests of one class run. */
+/** Turns the log off while the tests of one class run, because they make thousands of calls that would each write a line. */
 final class QuietLog implements BeforeAllCallback, AfterAllCallback {
 
     private final Logger logger = Logger.getLogger("dev.podidentity.agent");

@@ -21,9 +21,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * What calls to EKS Auth may cost, while sources flood the agent with made-up tokens and share flights, pods die, and EKS
- * Auth answers at random. The limits hold after every step, and everything that was taken is there again in the end. A seed
- * makes a run that can be repeated.
+ * Checks the limits on calls to EKS Auth while sources flood the agent with forged tokens and share flights, pods die, and
+ * EKS Auth answers at random. The limits must hold after every step, and at the end every permit, slot and byte must have
+ * been released. The seed makes a run repeatable.
  */
 @ExtendWith(QuietLog.class)
 class RandomisedAdmissionTest {
@@ -34,7 +34,7 @@ class RandomisedAdmissionTest {
     private static final int FETCHES = 60;
     private static final int PODS = 12;
     private static final Duration SIX_HOURS = Duration.ofHours(6);
-    /** When every one of these credentials is due, at any place of the spread. */
+    /** By this age, all six-hour credentials are due for renewal, whatever their jitter. */
     private static final Duration DUE = Duration.ofMinutes(200);
 
     static LongStream seeds() {
@@ -58,12 +58,12 @@ class RandomisedAdmissionTest {
     private static final class Run {
 
         private final Random random;
-        /** Else the sources are never slowed down by anything but their own permits. */
+        /** Whether EKS Auth throttles in this run. If it does not, only its permits slow a source down. */
         private final boolean throttling;
         private final ServiceFixture fixture = new ServiceFixture(new CredentialSettings(
                 Duration.ofHours(3), 2000, 3, FETCHES, ServiceFixture.FLIGHT_TIMEOUT));
         private final List<RecordingAnswer> clients = new ArrayList<>();
-        /** The sources of tokens that only one source has shown. */
+        /** The source of each token that only one source has shown. */
         private final Map<String, Integer> shownBy = new HashMap<>();
         private final Set<String> succeeded = new HashSet<>();
         private final List<Instant> throttledAt = new ArrayList<>();
@@ -91,7 +91,7 @@ class RandomisedAdmissionTest {
             }
         }
 
-        /** Returns the place of the last one among the clients. */
+        /** Floods the agent from one source, and returns the index of the last client. */
         private int flood(int source, int times) {
             for (int i = 0; i < times; i++) {
                 String raw = "made-up-" + made++;
@@ -157,7 +157,10 @@ class RandomisedAdmissionTest {
             throttledAt.removeIf(at -> at.isBefore(fixture.time.now().minusSeconds(1)));
         }
 
-        /** The first call that is throttled halves the rate, and a second adds five: the last cut is a second old at the most. */
+        /**
+         * Checks that throttling slows the calls down. The rate is halved at most once per second and grows by five per
+         * second, so the last cut is at most one second old.
+         */
         private void checkPaceAfter(Instant at) {
             long before = callsBetween(at.minusSeconds(3), at);
             long after = callsBetween(at.plusNanos(1), at.plusSeconds(1));
@@ -194,7 +197,7 @@ class RandomisedAdmissionTest {
             fixture.time.advance(Duration.ofMinutes(1));
         }
 
-        /** Whose calls all succeed may make any number of them: more than may fail, and at once. */
+        /** Checks that a source whose calls all succeed is not limited to the number of calls that may fail. */
         private void checkSuccesses() {
             fixture.eksAuth.issueAtOnce(SIX_HOURS);
             int before = fixture.calls();
@@ -202,7 +205,10 @@ class RandomisedAdmissionTest {
             assertThat(fixture.calls() - before).as("calls").isEqualTo(3 * FetchQueue.FAILURES_AT_ONCE);
         }
 
-        /** While every call is throttled, the whole node makes about as many a second as its rate grows by, renewals included. */
+        /**
+         * Checks that while every call is throttled, the node, renewals included, makes about as many calls per second as
+         * its rate grows by.
+         */
         private void checkThrottled() {
             fixture.eksAuth.answerAtOnce(FakeEksAuth.THROTTLED);
             fixture.time.advance(DUE);
@@ -223,7 +229,7 @@ class RandomisedAdmissionTest {
         }
 
         private void checkSlots() {
-            // What everything ended with before was an outage.
+            // The failures before this one were an outage, which a permanent failure ends.
             fixture.eksAuth.answerAtOnce(FakeEksAuth.DENIED);
             flood(0, 1);
             fixture.eksAuth.hang();
@@ -233,10 +239,10 @@ class RandomisedAdmissionTest {
             assertThat(fixture.eksAuth.openCount()).as("slots").isEqualTo(FETCHES);
         }
 
-        /** A source that has left something behind has no room for so many. */
+        /** Checks that no source holds any bytes: each can fill its budget completely. */
         private void checkRoom() {
             String large = "x".repeat((int) FetchQueue.MOST_BYTES_PER_SOURCE / 8 - FetchQueue.OVERHEAD - 4);
-            // One after the other, as all together may hold less.
+            // The sources take turns, because the total budget may be smaller than the sum of theirs.
             for (int source = 0; source < SOURCES; source++) {
                 int before = withoutRoom();
                 fixture.eksAuth.hang();

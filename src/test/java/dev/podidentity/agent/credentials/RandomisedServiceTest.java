@@ -24,9 +24,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * Clients that come and go at random, tokens that are replaced when EKS Auth has refused them, an EKS Auth that answers,
- * fails and hangs at random, and time that passes in steps of milliseconds to hours: what must hold, holds after every
- * step. A seed makes a run that can be repeated.
+ * Checks the promises of the service after every step of a random run: clients come and go, tokens are replaced after EKS
+ * Auth has refused them, EKS Auth answers, fails and hangs, and time advances by milliseconds to hours. The seed makes a run
+ * repeatable.
  */
 @ExtendWith(QuietLog.class)
 class RandomisedServiceTest {
@@ -36,7 +36,7 @@ class RandomisedServiceTest {
     private static final int TOKENS = 12;
     private static final int CAPACITY = 8;
     private static final int FETCHES = 3;
-    /** What one attempt may take: {@code EksAuth} promises to end a call by itself. */
+    /** The most that one attempt may take. {@code EksAuth} promises to end each call within a timeout. */
     private static final Duration ATTEMPT_TIMEOUT = Duration.ofSeconds(5);
 
     static LongStream seeds() {
@@ -57,7 +57,7 @@ class RandomisedServiceTest {
         run.finish();
     }
 
-    /** One run, and all that it knows of what the service was told and what it answered. */
+    /** Runs one simulation, and records what the service was told and how it answered. */
     private static final class Run {
 
         private final Random random;
@@ -67,12 +67,12 @@ class RandomisedServiceTest {
         private final List<ServiceAccountToken> tokens;
         private final List<Client> waiting = new ArrayList<>();
         private final Map<String, Integer> lastIssued = new HashMap<>();
-        /** When a refusal was last answered to a client with that token. */
+        /** When a client with the token last got a permanent failure. */
         private final Map<String, Instant> refused = new HashMap<>();
         private final Map<Integer, Instant> issuedAt = new HashMap<>();
-        /** What an answer is checked for is collected: thrown into the service, it might get lost there. */
+        /** Failed checks. They are collected because the service might swallow an error that is thrown into it. */
         private final List<AssertionError> violations = new ArrayList<>();
-        /** Refused by EKS Auth: no pod may be served by them, and no call made with them, ever again. */
+        /** Tokens that EKS Auth has refused. They must never be served again, nor be used in a call. */
         private final Set<String> refusedTokens = new HashSet<>();
         private int tokensMade;
         private int served;
@@ -87,7 +87,7 @@ class RandomisedServiceTest {
                     renewing ? 2 : 0,
                     FETCHES,
                     ServiceFixture.FLIGHT_TIMEOUT));
-            // Tokens of one workload, in threes: their claims are the same.
+            // Each three tokens belong to one workload and have the same claims.
             tokens = new ArrayList<>(IntStream.range(0, TOKENS).mapToObj(this::token).toList());
             fixture.eksAuth.script(call -> {
                 if (refusedTokens.contains(call.token().raw())) {
@@ -128,7 +128,7 @@ class RandomisedServiceTest {
         }
 
         private void ask(int place) {
-            // Now and then once more with a token that was refused.
+            // Sometimes a client shows a refused token again.
             if (refusedTokens.contains(tokens.get(place).raw()) && random.nextBoolean()) {
                 tokens.set(place, token(place));
             }
@@ -144,7 +144,7 @@ class RandomisedServiceTest {
                 return;
             }
             if (how < 6) {
-                // Seconds, some minutes, or hours: all that a role's session may last, and less.
+                // The lifetime is seconds, minutes or hours: every duration that a role session may have, and shorter ones.
                 long seconds = switch (how) {
                     case 0 -> 1 + random.nextInt(20);
                     case 1 -> 60 + random.nextInt(900);
@@ -174,7 +174,8 @@ class RandomisedServiceTest {
             if (!renewing) {
                 assertThat(fixture.eksAuth.mostOpen()).as("calls in flight").isLessThanOrEqualTo(FETCHES);
             }
-            // A call may outlive its flight by less than an attempt, and the next flight's begin: no more than two.
+            // A call may outlive its flight and overlap with the next flight's call, but no more than two calls overlap,
+            // because an attempt is shorter than a flight.
             Map<String, Integer> openCalls = new HashMap<>();
             fixture.eksAuth.open().forEach(call -> openCalls.merge(call.token().raw(), 1, Integer::sum));
             assertThat(openCalls.values()).allMatch(open -> open <= 2);
@@ -196,7 +197,7 @@ class RandomisedServiceTest {
             }
         }
 
-        /** Checks what it is answered. */
+        /** A client that checks every answer it gets. */
         private final class Client implements Consumer<Outcome> {
 
             private final ServiceAccountToken token;

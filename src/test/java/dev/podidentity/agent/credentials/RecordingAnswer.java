@@ -14,7 +14,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 
-/** A client: what it was answered, and when. */
+/** A client that records its answer and when it came. */
 final class RecordingAnswer implements Consumer<Outcome> {
 
     private final FakeTime time;
@@ -60,7 +60,7 @@ final class RecordingAnswer implements Consumer<Outcome> {
         return Duration.between(askedAt, answeredAt);
     }
 
-    /** The one answer. */
+    /** Returns the answer, and checks that there was exactly one. */
     Outcome outcome() {
         assertThat(outcomes).hasSize(1);
         return outcomes.get(0);
@@ -70,7 +70,7 @@ final class RecordingAnswer implements Consumer<Outcome> {
         return outcome().cache();
     }
 
-    /** The credentials of the one answer, which were valid when it was given. */
+    /** Returns the credentials in the answer, and checks that they were valid when it was given. */
     Credentials credentials() {
         assertThat(outcome()).isInstanceOf(Outcome.Served.class);
         Credentials credentials = ((Outcome.Served) outcome()).credentials();
@@ -78,29 +78,29 @@ final class RecordingAnswer implements Consumer<Outcome> {
         return credentials;
     }
 
-    /** The failure of the one answer. */
+    /** Returns the failure in the answer. */
     EksAuthFailure failure() {
         assertThat(outcome()).isInstanceOf(Outcome.Failed.class);
         return ((Outcome.Failed) outcome()).failure();
     }
 
-    /** Why the token was turned away in the one answer. */
+    /** Returns the reason for which the answer rejects the token. */
     RejectedToken rejection() {
         assertThat(outcome()).isInstanceOf(Outcome.Rejected.class);
         return ((Outcome.Rejected) outcome()).token();
     }
 
-    /** The number of the call that issued the credentials. */
+    /** Returns the number of the call that issued the credentials. */
     int issuedByCall() {
         return Integer.parseInt(session()[0]);
     }
 
-    /** The token that the credentials were issued for. */
+    /** Returns the token that the credentials were issued for. */
     String issuedFor() {
         return session()[1];
     }
 
-    /** What the SDK reads. */
+    /** Returns the JSON document that the SDK reads. */
     JsonObject document() {
         return new JsonObject(Buffer.buffer(credentials().answer().body()));
     }

@@ -25,7 +25,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 class RenewerTest {
 
     private static final Duration SIX_HOURS = Duration.ofHours(6);
-    /** When credentials of six hours are due, at the middle of the spread. */
+    /** When six-hour credentials are due for renewal if the jitter is zero. */
     private static final Duration DUE = Duration.ofHours(3);
     private static final Duration SECOND = Duration.ofSeconds(1);
 
@@ -195,7 +195,7 @@ class RenewerTest {
                 .isBetween(START.plus(Duration.ofMinutes(162)), START.plus(Duration.ofMinutes(198)).plus(SECOND)));
     }
 
-    // How fast
+    // The renewal rate
 
     @Test
     void startsNoMoreRenewalsASecondThanConfigured() {
@@ -391,7 +391,7 @@ class RenewerTest {
                 .isEqualTo(1);
     }
 
-    // Requests meanwhile
+    // Requests during a renewal
 
     @Test
     void sharesTheCallOfARenewalWithARequest() {
@@ -471,7 +471,7 @@ class RenewerTest {
         assertThat(fixture.calls()).isEqualTo(2);
     }
 
-    // Start and stop
+    // Startup and shutdown
 
     @Test
     void makesNoRenewalAfterItWasStopped() {
@@ -534,7 +534,7 @@ class RenewerTest {
         fixture.cached(b, SIX_HOURS.plusHours(1));
         fixture.renewer.start();
         fixture.time.advance(DUE);
-        // a, the least recently used, is evicted while its renewal is under way
+        // a, the least recently used entry, is evicted during its renewal
         fixture.ask(c);
         fixture.eksAuth.last().succeed(fixture.time.now().plus(SIX_HOURS));
         // When
@@ -545,7 +545,7 @@ class RenewerTest {
         assertThat(fixture.ask(b).cache()).isEqualTo(CacheOutcome.HIT);
     }
 
-    // What is late
+    // Overdue renewals
 
     @Test
     void showsHowLateRenewalsAre() {

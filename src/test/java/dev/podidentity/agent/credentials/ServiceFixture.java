@@ -19,11 +19,11 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 
-/** A credential service with everything around it faked, and its clients. */
+/** A credential service whose surroundings are all fakes, and its clients. */
 final class ServiceFixture {
 
     static final Duration DEADLINE = Duration.ofMillis(900);
-    /** With the random number of most tests. */
+    /** The first backoff pause with the random number that most tests use. */
     static final Duration FIRST_PAUSE = Duration.ofMillis(250).multipliedBy(3).dividedBy(4);
     static final Duration FLIGHT_TIMEOUT = Duration.ofSeconds(15);
     static final String SOURCE = "10.0.0.1";
@@ -35,7 +35,7 @@ final class ServiceFixture {
     final FakeEksAuth eksAuth = new FakeEksAuth(time);
     final SimpleMeterRegistry registry = new SimpleMeterRegistry();
     final Metrics metrics = new Metrics(registry, new BuildInfo("test"), time.clock());
-    /** The UIDs of the pods that a watch says are gone. */
+    /** The UIDs of the pods that a watch reports as gone. */
     final Set<String> gone = new HashSet<>();
     final CredentialService service;
     final Renewer renewer;
@@ -96,7 +96,7 @@ final class ServiceFixture {
         return client;
     }
 
-    /** The watch sees a pod go. */
+    /** Makes the watch see that a pod is gone. */
     void die(String podUid) {
         gone.add(podUid);
         service.podGone(podUid);
@@ -110,14 +110,14 @@ final class ServiceFixture {
         return asked;
     }
 
-    /** Has credentials of that lifetime in the cache, used once. */
+    /** Puts credentials of the given lifetime into the cache, and uses them once. */
     Credentials cached(ServiceAccountToken token, Duration lifetime) {
         RecordingAnswer client = ask(token);
         eksAuth.last().succeed(time.now().plus(lifetime));
         return client.credentials();
     }
 
-    /** Has credentials of that lifetime in the cache, used once. */
+    /** Puts credentials of the given lifetime into the cache, and uses them once. */
     Credentials cached(Caller caller, Duration lifetime) {
         RecordingAnswer client = ask(caller);
         eksAuth.last().succeed(time.now().plus(lifetime));
@@ -163,7 +163,7 @@ final class ServiceFixture {
         return counter == null ? 0 : (int) counter.count();
     }
 
-    /** Of calls that ended that way. */
+    /** Returns the number of calls that ended with the given outcome and code. */
     long called(String outcome, String code) {
         var timer = registry.find("pod_identity_upstream_duration")
                 .tags("outcome", outcome, "code", code)
@@ -191,7 +191,7 @@ final class ServiceFixture {
         return (int) registry.get(name).gauge().value();
     }
 
-    /** Ends what is open, and checks what must hold after every scenario. */
+    /** Ends all open calls, and checks what must hold after every scenario. */
     void settle() {
         renewer.stop();
         eksAuth.answerAtOnce(FakeEksAuth.UNAVAILABLE);

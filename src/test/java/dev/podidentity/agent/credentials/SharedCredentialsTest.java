@@ -27,12 +27,12 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** What pods of one identity share, and how none of them can harm another. */
+/** Tests what pods of one identity share, and that none of them can harm another. */
 @ExtendWith(QuietLog.class)
 class SharedCredentialsTest {
 
     private static final Duration SIX_HOURS = Duration.ofHours(6);
-    /** When credentials of six hours are due, at the middle of the spread. */
+    /** When six-hour credentials are due for renewal if the jitter is zero. */
     private static final Duration DUE = Duration.ofHours(3);
     private static final PermanentFailure EXPIRED =
             new PermanentFailure(PermanentFailure.Reason.EXPIRED_TOKEN, "Read the token file again");
@@ -47,7 +47,7 @@ class SharedCredentialsTest {
         fixture.settle();
     }
 
-    // Who shares
+    // Which callers share
 
     @Test
     void makesOneCallForAllPodsOfAServiceAccount() {
@@ -213,7 +213,7 @@ class SharedCredentialsTest {
         assertThat(fixture.eksAuth.last().token().raw()).isEqualTo("a-uid/2");
     }
 
-    // What is wrong with one pod's token
+    // Failures of one pod's token
 
     @Test
     void goesOnWithAnotherPodsTokenWhenTheFirstIsRefused() {
@@ -454,7 +454,7 @@ class SharedCredentialsTest {
 
     @Test
     void remembersARefusalThatComesAfterTheFlightsEnd() {
-        // Given: the flight of a ends while its call is under way, and the next one succeeds with the token of b
+        // Given: the flight of a ends during its call, and the next flight succeeds with the token of b
         fixture.ask(a.verified(ROLE));
         fixture.time.advance(FLIGHT_TIMEOUT.plusMillis(300));
         fixture.ask(b.verified(ROLE));
@@ -513,7 +513,7 @@ class SharedCredentialsTest {
         assertThat(fixture.renewals(RenewalResult.SUCCESS)).isEqualTo(1);
     }
 
-    // What is wrong with one pod's address
+    // Limits of one pod's source address
 
     @Test
     void waitsInTheQueueOfEachPodThatAsks() {
@@ -646,7 +646,7 @@ class SharedCredentialsTest {
         assertThat(ofB.issuedFor()).isEqualTo("a-uid/1");
     }
 
-    // Answers for somebody else
+    // Credentials for another service account
 
     @ParameterizedTest
     @EnumSource

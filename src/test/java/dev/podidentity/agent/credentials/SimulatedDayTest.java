@@ -23,8 +23,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 
 /**
- * How often EKS Auth is called in a day for a node of 100 pods that all start within a second, of 5 service accounts:
- * the table of the README. The service and its renewer are the real ones; kubelet, the SDKs and EKS Auth are played.
+ * Counts the calls to EKS Auth in one day, for a node of 100 pods of 5 service accounts that all start within a second. The
+ * README shows the table. The service and its renewer are real; kubelet, the SDKs and EKS Auth are simulated.
  */
 @ExtendWith(QuietLog.class)
 class SimulatedDayTest {
@@ -34,15 +34,15 @@ class SimulatedDayTest {
     private static final long SEED = 42;
     private static final Duration DAY = Duration.ofHours(24);
     private static final Duration SECOND = Duration.ofSeconds(1);
-    /** The defaults of EKS Auth and of the agent. */
+    /** The default session duration of EKS Auth. */
     private static final Duration LIFETIME = Duration.ofHours(6);
     private static final Duration RETENTION = Duration.ofHours(3);
     private static final Duration LATENCY = Duration.ofMillis(50);
-    /** The jitter of a renewal is a tenth either way. */
+    /** The most renewals of an entry in a day: the jitter of a renewal is 10 % either way. */
     private static final int MOST_RENEWALS = (int) (DAY.toMinutes() / (RETENTION.toMinutes() * 0.9));
     /**
-     * Credentials are renewed at 3.3 h at the latest if somebody has asked since; a pod asks again 15 or 5 minutes
-     * before its copy expires, and within 6 h.
+     * The fewest renewals of an entry in a day. An entry is renewed after at most 3.3 h if it has been requested since its
+     * last renewal, and a pod requests it again 15 or 5 minutes before its copy expires, so within 6 h.
      */
     private static final int LEAST_RENEWALS = (int) (DAY.toMinutes() / LIFETIME.toMinutes());
 
@@ -110,7 +110,7 @@ class SimulatedDayTest {
         assertThat(token.total()).isLessThan(reference.total());
     }
 
-    /** How many calls a day took, and for what. */
+    /** The number of calls in a day, by reason. */
     private record Calls(int atStart, int forNewTokens, int renewals) {
 
         int total() {
@@ -122,15 +122,15 @@ class SimulatedDayTest {
         }
     }
 
-    /** The day of the node: pods that start, tokens that rotate, and SDKs that ask. */
+    /** Simulates a day of the node: pods start, tokens rotate, and SDKs request credentials. */
     private abstract static class Day {
 
-        /** When SDKs renew their copy, in minutes before it expires: Java and botocore, JavaScript and Go. */
+        /** How many minutes before expiry SDKs renew their copy: Java and botocore at 15, JavaScript and Go at 5. */
         private static final int[] SDK_MINUTES = {15, 15, 5, 5};
-        /** Kubelet replaces a token at 80 % of its life, less up to 10 s... */
+        /** Kubelet replaces a token at 80 % of its lifetime, minus a jitter of up to 10 s. */
         private static final Duration ROTATION = DAY.multipliedBy(8).dividedBy(10);
         private static final int ROTATION_JITTER_MILLIS = 10_000;
-        /** ... and sees that it is time when it looks after the pod, once in 60 to 90 s. */
+        /** Kubelet syncs a pod every 60 to 90 s, so it notices up to 90 s late that a token is due. */
         private static final int SYNC_MILLIS = 90_000;
 
         final FakeTime time;
@@ -143,7 +143,7 @@ class SimulatedDayTest {
             this.end = time.now().plus(DAY);
         }
 
-        /** A pod's SDK asks; what it is told is when the credentials expire. */
+        /** Requests credentials as the SDK of a pod does. The answer is when they expire. */
         abstract void ask(Pod of, ServiceAccountToken with, Consumer<Instant> answer);
 
         abstract Calls counted();
@@ -197,7 +197,7 @@ class SimulatedDayTest {
         }
     }
 
-    /** This agent, with tokens verified. */
+    /** This agent, with token verification. */
     private static final class Agent extends Day {
 
         private final CoalesceScope scope;
@@ -242,9 +242,9 @@ class SimulatedDayTest {
     }
 
     /**
-     * The reference, as issue and contract describe it: a call for each token that it sees for the first time, and one
-     * for each that it holds whenever its credentials are as old as the retention, whether somebody asks for them or
-     * not, until the token expires.
+     * The reference as the contract describes it: it calls EKS Auth for each token that it sees for the first time. Until a
+     * token expires, it calls again each time the token's credentials reach the retention, whether or not they are
+     * requested.
      */
     private static final class Reference extends Day {
 

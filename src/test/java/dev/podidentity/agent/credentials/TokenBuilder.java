@@ -12,7 +12,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.UUID;
 
-/** Makes tokens: two of one text are the same token, whoever they claim to be for. */
+/** Builds tokens. Two tokens with the same text are the same token, whatever they claim. */
 final class TokenBuilder {
 
     private final String raw;
@@ -31,7 +31,7 @@ final class TokenBuilder {
         return of(raw).build();
     }
 
-    /** A caller with a token that nobody verifies. */
+    /** Returns a caller whose token is not verified, because verification is off. */
     static Caller unverified(ServiceAccountToken token) {
         return Caller.of(token, new NotVerified(NotVerified.Reason.OFF), CoalesceScope.TOKEN);
     }

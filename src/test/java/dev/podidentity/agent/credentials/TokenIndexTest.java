@@ -29,7 +29,7 @@ class TokenIndexTest {
 
     @Test
     void tellsApartTokensWithTheSameSignature() {
-        // Given: what is hashed of them is the same
+        // Given: two tokens whose hashed part is the same
         String signature = "s".repeat(86);
         Caller one = unverified(token("header.one." + signature));
         Caller two = unverified(token("header.two." + signature));

@@ -58,36 +58,38 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * Verifier and service together, with real signatures, on a node where all goes wrong that can: genuine tokens of
- * several issuers, nodes and keys, expired, unbound and refused ones; forged ones of every kind; keys that are rotated,
- * withdrawn and stolen; an API server that fails, hangs, or forbids; pods that die before, during and after all of it; a
- * clock that jumps; and an EKS Auth that fails, throttles, hangs, refuses, and answers for somebody else.
+ * Checks the verifier and the service together, with real signatures, on a node where everything that can go wrong does:
+ * genuine tokens come from several issuers, nodes and keys, and some are expired, unbound or refused; attackers forge tokens
+ * of every kind; keys are rotated, withdrawn and stolen; the API server fails, hangs, or denies access; pods die at any
+ * time; the clock jumps; and EKS Auth fails, throttles, hangs, refuses, and returns credentials for another service account.
  *
- * <p>A model that knows the truth of every token, and nothing of the service's keys, says of each verdict whether it is
- * true and of each answer whether that request may have it. A run is told by its seed, which is in the message of its
- * failure.
+ * <p>A model that knows the truth about every token, and nothing of the service's cache keys, decides whether each verdict
+ * is true and whether each request may have its answer. The message of a failure contains the seed that repeats the run.
  */
 @ExtendWith(QuietLog.class)
 class VerifiedServiceModelTest {
 
     private static final int RUNS = 15;
     private static final int STEPS = 300;
-    /** How often everything has to happen in all runs. */
+    /** The number of times that each event must be exceeded by, over all runs. */
     private static final int OFTEN = RUNS / 2;
     private static final int PODS = 8;
-    /** Fewer than the identities there are, so that entries are evicted and fetched anew. */
+    /** Fewer than there are identities, so that entries are evicted and fetched again. */
     private static final int CAPACITY = 4;
     private static final int FETCHES = 3;
-    /** What one call may take, as those who make them promise. */
+    /** The most that one call may take, as EKS Auth's client and the API server's client promise. */
     private static final Duration ATTEMPT_TIMEOUT = Duration.ofSeconds(5);
-    /** Longer than the longest pause of a verifier that may not ask, and than tokens of one text are issued for. */
+    /**
+     * Longer than the longest pause of a verifier that is denied access, and than the 30 minutes in which the model reissues
+     * the same token.
+     */
     private static final Duration RECOVERY = Duration.ofMinutes(31);
     private static final CallFailure DOWN = new CallFailure("The API server does not answer", false);
     private static final CallFailure MAY_NOT = new CallFailure("The agent may not ask", true);
     private static final String API_SERVER = "https://kubernetes.default.svc";
     private static final Pattern CALL = Pattern.compile("call (\\d+)");
 
-    /** What verifies tokens. */
+    /** The kinds of verifier. */
     private enum Mode {
         JWKS,
         TOKEN_REVIEW
@@ -156,7 +158,7 @@ class VerifiedServiceModelTest {
         }
     }
 
-    /** What has happened in all runs: a promise that was never put to the test has not been kept. */
+    /** Counts the events of all runs, because a promise is tested only if the events that could break it have happened. */
     private static final class Counts {
 
         private final Map<Event, Integer> counts = new EnumMap<>(Event.class);
@@ -173,7 +175,7 @@ class VerifiedServiceModelTest {
         }
     }
 
-    /** Keys that the agent was given. */
+    /** Keys that the agent has received. */
     private record Given(String issuer, Set<Key> keys) {
 
         boolean prove(Token token) {
@@ -181,7 +183,7 @@ class VerifiedServiceModelTest {
         }
     }
 
-    /** One run: the node's pods, its clients, and all that the model knows. */
+    /** Runs one simulation: the pods of the node, its clients, and everything that the model knows. */
     private static final class Node {
 
         private final Mode mode;
@@ -197,34 +199,37 @@ class VerifiedServiceModelTest {
         private final Optional<KeyRing> ring;
         private final ManualExecutor worker = new ManualExecutor();
         private final List<Question> questions = new ArrayList<>();
-        /** Each pod's tokens, the latest last; of the dead ones too. */
+        /** The tokens of each pod, living or dead, newest last. */
         private final Map<Owner, List<Token>> held = new HashMap<>();
         private final List<Owner> living = new ArrayList<>();
         private final List<Owner> dead = new ArrayList<>();
-        /** Dead pods that the watch does not know to be gone yet. */
+        /** Dead pods that the watch has not seen go. */
         private final List<Owner> unknown = new ArrayList<>();
-        /** Those that it knows, of which the service has not been told yet. */
+        /** Dead pods that the watch has seen go, before the service is notified. */
         private final List<Owner> untold = new ArrayList<>();
         private final Set<Token> revoked = new HashSet<>();
-        /** What EKS Auth has said of a token for good. */
+        /** Tokens that EKS Auth has refused for good. */
         private final Set<Token> refused = new HashSet<>();
-        /** The calls that were answered for somebody else. */
+        /** Calls that returned credentials for another service account. */
         private final Set<Integer> wrong = new HashSet<>();
-        /** The calls whose credentials came while the clock was wrong, so that nobody knows how long they last. */
+        /** Calls whose credentials came while the clock was wrong, so that their expiry is unknown. */
         private final Set<Integer> misdated = new HashSet<>();
         private final Set<Token> everVerified = new HashSet<>();
-        /** The API server's last word on tokens. */
+        /** The API server's latest verdict on each token. */
         private final Map<Token, Boolean> reviewed = new HashMap<>();
-        /** What the agent may go by: the keys that it was given last, and those before if it may not have read them. */
+        /**
+         * The keys that the agent may use: those that it received last, and earlier ones while it may not have read the
+         * last.
+         */
         private final List<Given> given = new ArrayList<>();
         private final List<Client> waiting = new ArrayList<>();
-        /** Thrown into the service, what a check found might get lost there. */
+        /** Failed checks. They are collected because the service might swallow an error that is thrown into it. */
         private final List<AssertionError> violations = new ArrayList<>();
         private boolean trouble = true;
         private boolean workerHeld;
-        /** For how many more steps the API server does not answer. */
+        /** The number of steps for which the API server cannot be reached. */
         private int awayFor;
-        /** For how many more steps the wall clock is wrong. */
+        /** The number of steps for which the wall clock stays wrong. */
         private int wrongFor;
 
         Node(Mode mode, CoalesceScope scope, long seed, Counts counts) {
@@ -318,7 +323,10 @@ class VerifiedServiceModelTest {
             }
         }
 
-        /** A clock that is wrong is set right within seconds, and no worker takes longer. */
+        /**
+         * Advances the time by seconds at most while the clock is wrong. Longer steps release the worker first, because it
+         * never takes that long.
+         */
         private void advance(Duration time) {
             if (!fixture.time.error().isZero()) {
                 fixture.time.advanceMillis(random.nextInt(3000));
@@ -345,7 +353,7 @@ class VerifiedServiceModelTest {
             }
         }
 
-        /** A stateful set's pod comes back under its name, and with another account if that was changed. */
+        /** Replaces a pod by one of the same name, as a StatefulSet does; the new pod may have another service account. */
         private void die(Owner owner) {
             living.remove(owner);
             dead.add(owner);
@@ -362,7 +370,9 @@ class VerifiedServiceModelTest {
             create(owner.pod());
         }
 
-        /** The watch sees that pods are gone, and tells the service of them or of those before. */
+        /**
+         * Makes the watch see that pods are gone. The service is notified of them now, or only of the pods that went before.
+         */
         private void know() {
             boolean atOnce = random.nextBoolean();
             if (!atOnce) {
@@ -399,7 +409,7 @@ class VerifiedServiceModelTest {
                 case 2, 3 -> cluster.withdrawKey();
                 case 4 -> cluster.switchIssuer();
                 default -> {
-                    // They stay for a while.
+                    // The keys stay the same for a while.
                 }
             }
         }
@@ -475,7 +485,7 @@ class VerifiedServiceModelTest {
                 workerHeld = true;
                 worker.hold();
             } else if (worker.waiting() > 0 && random.nextInt(3) > 0) {
-                // By one thread of the worker or by another.
+                // Completes the first or the last task, as two threads of the worker could.
                 fixture.loop.execute(() -> {
                     if (random.nextBoolean()) {
                         worker.run(1);
@@ -495,7 +505,7 @@ class VerifiedServiceModelTest {
 
         // The API server, which knows the truth
 
-        /** Something that the agent has asked it. */
+        /** A request from the agent to the API server. */
         private abstract class Question {
 
             Question() {
@@ -503,7 +513,7 @@ class VerifiedServiceModelTest {
                 fixture.time.schedule(ATTEMPT_TIMEOUT, () -> fixture.loop.execute(() -> failed(DOWN)));
             }
 
-            /** Answers it now, unless it is to be answered later. */
+            /** Responds now, or leaves the request open to be answered later. */
             void asked() {
                 if (!trouble || awayFor == 0 && random.nextInt(3) > 0) {
                     end();
@@ -535,7 +545,7 @@ class VerifiedServiceModelTest {
             abstract void fail(CallFailure failure);
         }
 
-        /** Publishes the keys. */
+        /** Publishes the signing keys. */
         private final class Keys implements KeySource {
 
             @Override
@@ -561,14 +571,14 @@ class VerifiedServiceModelTest {
             }
         }
 
-        /** Keys that the agent was given are in use once its worker has read them. Nothing must be under way. */
+        /** Forgets earlier keys once the worker has read the latest ones, which is when no task waits. */
         private void forgetOldKeys() {
             if (worker.waiting() == 0 && given.size() > 1) {
                 given.subList(0, given.size() - 1).clear();
             }
         }
 
-        /** Reviews tokens. */
+        /** Answers TokenReviews. */
         private final class Reviews implements TokenReviewer {
 
             @Override
@@ -688,7 +698,7 @@ class VerifiedServiceModelTest {
             return new TransientFailure(TransientFailure.Reason.UNAVAILABLE, "call " + call.number());
         }
 
-        // What must hold
+        // Invariants
 
         private void check() {
             assertThat(violations).isEmpty();
@@ -696,7 +706,10 @@ class VerifiedServiceModelTest {
             fixture.service.entries().forEach(this::checkEntry);
         }
 
-        /** Holds tokens that may share, of pods that are not known to be gone, and none that was refused. */
+        /**
+         * Checks that an entry holds only tokens that may share it and were not refused, of pods that are not known to be
+         * gone.
+         */
         private void checkEntry(CacheEntry entry) {
             List<Token> sharing = entry.pods().all().stream()
                     .map(caller -> cluster.token(caller.token().raw()))
@@ -709,7 +722,7 @@ class VerifiedServiceModelTest {
         }
 
         private boolean sameWorkload(Token one, Token other) {
-            // The API server has several issuers, but one name where it is asked.
+            // The API server has several issuers, but TokenReview names only one.
             boolean sameIssuer = mode == Mode.TOKEN_REVIEW || one.issuer().equals(other.issuer());
             return sameIssuer && switch (scope) {
                 case TOKEN -> one.equals(other);
@@ -718,7 +731,7 @@ class VerifiedServiceModelTest {
             };
         }
 
-        /** All trouble ends; then every pod gets credentials. */
+        /** Ends all trouble, and checks that every pod of the node then gets credentials. */
         private void recover() {
             trouble = false;
             awayFor = 0;
@@ -769,7 +782,7 @@ class VerifiedServiceModelTest {
             }
         }
 
-        /** A request on its way through reader, verifier and service, which checks what it is told. */
+        /** A request that passes through reader, verifier and service, and checks what it is told. */
         private final class Client {
 
             private final Token token;
@@ -872,7 +885,7 @@ class VerifiedServiceModelTest {
                         : reviewed.getOrDefault(token, false);
             }
 
-            /** Nothing that is good is turned away, unless the clock is wrong. */
+            /** Checks that no valid token is rejected unless the clock is wrong. */
             private void checkRejected() {
                 if (!token.genuine()) {
                     return;
@@ -926,7 +939,9 @@ class VerifiedServiceModelTest {
                 count(Event.SERVED_OF_ANOTHER_POD, !token.owner().samePod(fetchedWith.owner()));
             }
 
-            /** What went wrong for another identity is not told, and what was wrong with another's token neither. */
+            /**
+             * Checks that a client is told neither of a failure of another identity nor of a fault in another pod's token.
+             */
             private void checkFailed(EksAuthFailure failure) {
                 Matcher call = CALL.matcher(failure.message());
                 if (call.matches()) {
@@ -939,7 +954,10 @@ class VerifiedServiceModelTest {
                 }
             }
 
-            /** Its own, and what was fetched for the same workload, if that was proved of both. */
+            /**
+             * Returns whether the request may have credentials that were fetched with the given token: its own token, or one
+             * of the same workload if both were verified.
+             */
             private boolean mayHave(Token fetchedWith) {
                 return token.equals(fetchedWith)
                         || verdict instanceof VerifiedClaims

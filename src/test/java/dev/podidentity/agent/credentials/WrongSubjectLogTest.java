@@ -13,7 +13,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** What the log says when EKS Auth answers for another service account. */
+/** Tests what is logged when EKS Auth returns credentials for another service account. */
 class WrongSubjectLogTest {
 
     private static final Logger LOGGER = Logger.getLogger(CredentialService.class.getName());
@@ -70,7 +70,7 @@ class WrongSubjectLogTest {
         }
         // Then
         assertThat(fixture.calls()).isGreaterThanOrEqualTo(1000);
-        // A hundred at once and five a second, for as long as this takes.
+        // The log allows a burst of 100 lines and five per second, for as long as the test runs.
         assertThat(errors).hasSizeBetween(100, 900);
     }
 }
