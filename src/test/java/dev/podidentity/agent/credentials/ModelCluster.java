@@ -199,7 +199,7 @@ final class ModelCluster {
     /** Creates a pod of the given name. The same account name occurs in two namespaces, and two accounts in each. */
     Owner newPod(String name) {
         int number = pods++;
-        // The number alone determines the pod, so that all runs can share its signed tokens.
+        // Seeded with the number, so that all runs can share the signed tokens of a pod.
         Random ofPod = new Random(number);
         return new Owner(
                 ofPod.nextInt(4) == 0 ? "pay" : "shop",

@@ -71,7 +71,7 @@ class VerifiedServiceModelTest {
 
     private static final int RUNS = 15;
     private static final int STEPS = 300;
-    /** The number of times that each event must be exceeded by, over all runs. */
+    /** Each event must happen more often than this, over all runs. */
     private static final int OFTEN = RUNS / 2;
     private static final int PODS = 8;
     /** Fewer than there are identities, so that entries are evicted and fetched again. */
