@@ -37,7 +37,8 @@ import org.junit.jupiter.api.io.TempDir;
 /**
  * The alerts that {@link PrometheusIT} does not cover, with a real Prometheus and live agents whose faults are real: each fires
  * and clears. Ranges and hold times are cut to seconds, and thresholds that would take hours or gigabytes are lowered. Only the
- * series of kube-state-metrics are made up.
+ * series of kube-state-metrics are made up. PodIdentityDirectMemoryFull is missing: the agent's budgets keep these connections
+ * from using any direct memory to speak of, so only {@code AlertRulesTest} covers it.
  */
 @Timeout(600)
 class FaultAlertsIT {
@@ -52,8 +53,7 @@ class FaultAlertsIT {
     private static final Map<String, String> SHORTENED = Map.of(
             "[5m]", "[15s]", "[15m]", "[15s]", "[30m]", "[20s]", "[1h]", "[30s]",
             "pod_identity_keys_age_seconds > 3600", "pod_identity_keys_age_seconds > 25",
-            "pod_identity_heap_max_bytes > 0.9", "pod_identity_heap_max_bytes > 0.14",
-            "pod_identity_direct_memory_max_bytes > 0.9", "pod_identity_direct_memory_max_bytes > 0.03");
+            "pod_identity_heap_max_bytes > 0.9", "pod_identity_heap_max_bytes > 0.14");
     private static final String KUBE_STATE = """
             kube_daemonset_status_desired_number_scheduled{namespace="kube-system",daemonset="eks-pod-identity-agent"} 3
             kube_daemonset_status_number_ready{namespace="kube-system",daemonset="eks-pod-identity-agent"} %d
@@ -153,12 +153,10 @@ class FaultAlertsIT {
                 connections.finishNoHeads(agent.port(), 100, "127.0.0.4", "127.0.0.5");
                 // Then
                 prometheus.awaitFiring("PodIdentityHeapFull", MEMORY);
-                prometheus.awaitFiring("PodIdentityDirectMemoryFull", MEMORY);
             }
 
             // Then
             prometheus.awaitCleared("PodIdentityHeapFull", MEMORY);
-            prometheus.awaitCleared("PodIdentityDirectMemoryFull", MEMORY);
         }
     }
 

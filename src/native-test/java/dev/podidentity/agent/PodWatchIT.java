@@ -101,8 +101,7 @@ class PodWatchIT {
             RawHttp.Answer answer = askUntil(403, agent, token);
 
             // Then
-            assertThat(new JsonObject(answer.body()).getString("Message")).startsWith("The token's pod no longer exists from"
-                    + " this node");
+            assertThat(new JsonObject(answer.body()).getString("Message")).startsWith("The token's pod no longer exists on this node");
             assertThat(agent.metric(DROPPED)).isOne();
             assertThat(agent.metric(ENTRIES)).isZero();
             assertThat(cluster.eksAuth().calls()).isOne();

@@ -114,7 +114,7 @@ class ChartIT {
 
         // Then
         assertThat(installed).contains("serves the pods of cluster prod", "helm test pods --namespace " + namespace,
-                "kubectl --namespace " + namespace + " rollout status daemonset/eks-pod-identity-agent", "Tokens are not verified");
+                "kubectl --namespace " + namespace + " rollout status daemonset/eks-pod-identity-agent", "The agent does not verify tokens");
         assertThat(upgraded).contains("REVISION: 2");
         assertThat(cluster.administrator().apps().daemonSets().inNamespace(namespace).withName("eks-pod-identity-agent").get()
                         .getSpec().getTemplate().getSpec().getContainers().get(0).getArgs())

@@ -278,8 +278,7 @@ class ScopesIT {
         Answer young = ask(agent, youngToken);
 
         // Then
-        assertThat(new JsonObject(forbidden.body()).getString("Message")).startsWith("The token's pod no longer exists from"
-                + " this node");
+        assertThat(new JsonObject(forbidden.body()).getString("Message")).startsWith("The token's pod no longer exists on this node");
         assertThat(young.status()).isEqualTo(200);
         assertThat(young.body()).isNotEqualTo(before.body());
     }
