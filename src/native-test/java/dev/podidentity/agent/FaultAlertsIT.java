@@ -1,6 +1,7 @@
 package dev.podidentity.agent;
 
 import static dev.podidentity.agent.RawHttp.request;
+import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.podidentity.agent.prometheus.PrometheusServer;
@@ -15,6 +16,9 @@ import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerRequest;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -28,24 +32,30 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 
 /**
  * The alerts that {@link PrometheusIT} does not cover, with a real Prometheus and live agents whose faults are real: each fires
- * and clears. Ranges and hold times are cut to seconds, and thresholds that would take hours or gigabytes are lowered. Only the
- * series of kube-state-metrics are made up. PodIdentityDirectMemoryFull is missing: the agent's budgets keep these connections
- * from using any direct memory to speak of, so only {@code AlertRulesTest} covers it.
+ * and clears. Each test has its own node, and all run at the same time. Ranges and hold times are cut to seconds. Two thresholds
+ * are lower: signing keys are old after 25 seconds instead of an hour, and the heap is full at 35 %, because an agent whose heap
+ * stays more than 90 % full soon exits. The series of kube-state-metrics are made up.
  */
-@Timeout(600)
+@Timeout(300)
+@Execution(ExecutionMode.CONCURRENT)
 class FaultAlertsIT {
 
     private static final String TAINT = "pods.eks.amazonaws.com/agent-not-ready";
     private static final String CLUSTER = "cluster-1";
-    private static final String MEMORY = "memory-1";
+    private static final String HEAP = "heap-1";
+    private static final String DIRECT_MEMORY = "direct-memory-1";
     private static final String SHARED = "shared-1";
     private static final String LOG = "log-1";
     private static final String CREDENTIALS = "credentials-1";
@@ -53,7 +63,9 @@ class FaultAlertsIT {
     private static final Map<String, String> SHORTENED = Map.of(
             "[5m]", "[15s]", "[15m]", "[15s]", "[30m]", "[20s]", "[1h]", "[30s]",
             "pod_identity_keys_age_seconds > 3600", "pod_identity_keys_age_seconds > 25",
-            "pod_identity_heap_max_bytes > 0.9", "pod_identity_heap_max_bytes > 0.14");
+            "pod_identity_heap_max_bytes > 0.9", "pod_identity_heap_max_bytes > 0.35");
+    /** Twice the default size of the cache. */
+    private static final int MANY_IDENTITIES = 4_000;
     private static final String KUBE_STATE = """
             kube_daemonset_status_desired_number_scheduled{namespace="kube-system",daemonset="eks-pod-identity-agent"} 3
             kube_daemonset_status_number_ready{namespace="kube-system",daemonset="eks-pod-identity-agent"} %d
@@ -64,7 +76,7 @@ class FaultAlertsIT {
     @TempDir
     private static Path directory;
 
-    private static final ScheduledExecutorService TRAFFIC = Executors.newScheduledThreadPool(2);
+    private static final ScheduledExecutorService TRAFFIC = Executors.newScheduledThreadPool(4);
     private static final Map<String, Integer> METRICS = new LinkedHashMap<>();
     private static EksAuthEmulator eksAuth;
     private static PrometheusServer prometheus;
@@ -74,7 +86,7 @@ class FaultAlertsIT {
         assumeTrue(AlertRules.installed("prometheus"), "prometheus is not installed (apt-get install prometheus)");
         assumeTrue(System.getProperty("agent.executable") != null, "needs the native executable, whose memory the rules are for");
         eksAuth = Emulators.start();
-        List<String> nodes = List.of(CLUSTER, MEMORY, SHARED, LOG, CREDENTIALS, SUBJECT);
+        List<String> nodes = List.of(CLUSTER, HEAP, DIRECT_MEMORY, SHARED, LOG, CREDENTIALS, SUBJECT);
         List<Integer> ports = FreePorts.take(nodes.size());
         for (int i = 0; i < nodes.size(); i++) {
             METRICS.put(nodes.get(i), ports.get(i));
@@ -141,34 +153,102 @@ class FaultAlertsIT {
     }
 
     @Test
-    void alertsWhileHostileConnectionsFillTheMemory() throws IOException {
-        try (AgentProcess agent = agent(MEMORY, Map.of(), "--port", "0")) {
-            agent.awaitLine(line -> line.contains("\"msg\":\"Listening\",\"listener\":\"credentials\""));
-            String token = Emulators.token(eksAuth, "pod-of-" + MEMORY);
-            RawHttp.askAsSdk(agent.port(), token);
+    void alertsWhileTheCacheFillsTheHeap() throws IOException {
+        // When
+        try (AgentProcess agent = agent(HEAP, "--port", "0", "--max-cache-size", Integer.toString(MANY_IDENTITIES))) {
+            awaitListening(agent);
+            serve(agent, MANY_IDENTITIES);
+            // Then
+            prometheus.awaitFiring("PodIdentityHeapFull", HEAP);
+        }
+
+        // When: the cache is smaller
+        try (AgentProcess agent = agent(HEAP, "--port", "0", "--max-cache-size", "200")) {
+            awaitListening(agent);
+            serve(agent, MANY_IDENTITIES / 4);
+            // Then
+            prometheus.awaitCleared("PodIdentityHeapFull", HEAP);
+            assertThat(agent.metric("pod_identity_cache_entries")).isEqualTo(200);
+        }
+    }
+
+    /** Requests credentials for this many pods, each of which takes a cache entry. */
+    private static void serve(AgentProcess agent, int pods) throws IOException {
+        try (RawHttp http = new RawHttp(agent.port())) {
+            for (int i = 0; i < pods; i++) {
+                assertThat(http.askAsSdk(Emulators.token(eksAuth, "pod-" + i)).status()).isEqualTo(200);
+            }
+        }
+    }
+
+    @Test
+    void alertsWhileResponsesThatNobodyReadsFillTheDirectMemory() throws IOException {
+        // Given: about as much direct memory as the agent's limits let clients use, instead of 16 MiB
+        try (AgentProcess agent = agentWith(List.of("-XX:MaxDirectMemorySize=896k"), DIRECT_MEMORY, "--port", "0",
+                "--source-requests-per-second", "0")) {
+            awaitListening(agent);
 
             // When
-            try (HostileConnections connections = new HostileConnections()) {
-                connections.readNoAnswers(agent.port(), 200, token, "127.0.0.2", "127.0.0.3");
-                connections.finishNoHeads(agent.port(), 100, "127.0.0.4", "127.0.0.5");
+            try (UnreadResponses responses = new UnreadResponses(agent.port(), 1_200, "127.0.0.2", "127.0.0.3")) {
+                double most = agent.metric("pod_identity_direct_memory_max_bytes");
+                do {
+                    responses.sendRequests();
+                } while (agent.metric("pod_identity_direct_memory_used_bytes") < 0.9 * most);
                 // Then
-                prometheus.awaitFiring("PodIdentityHeapFull", MEMORY);
+                prometheus.awaitFiring("PodIdentityDirectMemoryFull", DIRECT_MEMORY);
             }
 
             // Then
-            prometheus.awaitCleared("PodIdentityHeapFull", MEMORY);
+            prometheus.awaitCleared("PodIdentityDirectMemoryFull", DIRECT_MEMORY);
+        }
+    }
+
+    /** Connections on which requests are sent and no response is read. */
+    private static final class UnreadResponses implements AutoCloseable {
+
+        private static final byte[] REQUESTS = request("not.a.token").repeat(8).getBytes(StandardCharsets.US_ASCII);
+
+        private final List<Socket> connections = new ArrayList<>();
+
+        UnreadResponses(int port, int count, String... sources) throws IOException {
+            for (int i = 0; i < count; i++) {
+                Socket connection = new Socket();
+                connections.add(connection);
+                // A larger buffer would take responses that the client does not read.
+                connection.setReceiveBufferSize(1024);
+                connection.bind(new InetSocketAddress(sources[i % sources.length], 0));
+                connection.connect(new InetSocketAddress(AgentProcess.LOOPBACK, port));
+            }
+        }
+
+        /** Sends some requests on each connection that the agent has not closed. */
+        void sendRequests() {
+            for (Socket connection : connections) {
+                try {
+                    connection.getOutputStream().write(REQUESTS);
+                } catch (IOException e) {
+                    // The agent closes connections beyond its budget.
+                }
+            }
+        }
+
+        @Override
+        public void close() throws IOException {
+            for (Socket connection : connections) {
+                connection.close();
+            }
         }
     }
 
     @Test
     void alertsWhileAnotherProcessListensOnTheSamePort() throws IOException {
         String port = String.valueOf(FreePorts.take(1).get(0));
-        try (AgentProcess first = agent(SHARED, Map.of(), "--port", port)) {
-            first.awaitLine(line -> line.contains("\"msg\":\"Listening\",\"listener\":\"credentials\""));
+        try (AgentProcess first = agent(SHARED, "--port", port)) {
+            awaitListening(first);
 
             // When
             try (AgentProcess second = AgentProcess.run(AgentProcess.environment(eksAuth), arguments("0", "--port", port))) {
-                second.awaitLine(line -> line.contains("\"msg\":\"Listening\",\"listener\":\"credentials\""));
+                awaitListening(second);
                 // Then
                 prometheus.awaitFiring("PodIdentityListenerShared", SHARED);
             }
@@ -210,10 +290,10 @@ class FaultAlertsIT {
 
     @Test
     void alertsWhileTheAgentsOwnCredentialsAreNotReplaced() {
-        // Given
+        // Given: credentials that expire before the agent looks for new ones, which it does every minute
         Vertx vertx = Vertx.vertx();
-        Instant[] expiration = {Instant.now().plus(Duration.ofMinutes(5))};
-        HttpServer imds = vertx.createHttpServer().requestHandler(request -> imds(request, expiration[0]))
+        AtomicReference<Instant> expiration = new AtomicReference<>(Instant.now().plus(Duration.ofSeconds(50)));
+        HttpServer imds = vertx.createHttpServer().requestHandler(request -> imds(request, expiration.get()))
                 .listen(0, AgentProcess.LOOPBACK).toCompletionStage().toCompletableFuture().join();
         Map<String, String> environment = Map.of("AWS_REGION", eksAuth.region(),
                 "AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://" + AgentProcess.LOOPBACK + ":" + imds.actualPort());
@@ -223,7 +303,7 @@ class FaultAlertsIT {
             prometheus.awaitFiring("PodIdentityAgentCredentialsExpire", CREDENTIALS);
 
             // When
-            expiration[0] = Instant.now().plus(Duration.ofHours(6));
+            expiration.set(Instant.now().plus(Duration.ofHours(6)));
             // Then
             prometheus.awaitCleared("PodIdentityAgentCredentialsExpire", CREDENTIALS);
         } finally {
@@ -236,9 +316,9 @@ class FaultAlertsIT {
             case "/latest/api/token" -> request.response().putHeader("x-aws-ec2-metadata-token-ttl-seconds", "21600").end("imds-token");
             case "/latest/meta-data/iam/security-credentials/" -> request.response().end("node-role");
             case "/latest/meta-data/iam/security-credentials/node-role" -> request.response().end("""
-                    {"Code":"Success","Type":"AWS-HMAC","AccessKeyId":"%s","SecretAccessKey":"%s","Token":"%s",
-                     "LastUpdated":"2024-01-01T00:00:00Z","Expiration":"%s"}
-                    """.formatted(eksAuth.accessKeyId(), eksAuth.secretAccessKey(), "session", expiration));
+                    {"Code":"Success","Type":"AWS-HMAC","AccessKeyId":"%s","SecretAccessKey":"%s",
+                     "Token":"emulated-session-of-the-node","LastUpdated":"2024-01-01T00:00:00Z","Expiration":"%s"}
+                    """.formatted(eksAuth.accessKeyId(), eksAuth.secretAccessKey(), expiration));
             default -> request.response().setStatusCode(404).end();
         }
     }
@@ -246,8 +326,8 @@ class FaultAlertsIT {
     @Test
     void alertsWhenEksAuthReturnsCredentialsOfAnotherServiceAccount() {
         eksAuth.associate(Emulators.NAMESPACE, "other", "arn:aws:iam::123456789012:role/other");
-        try (AgentProcess agent = agent(SUBJECT, Map.of(), "--port", "0")) {
-            agent.awaitLine(line -> line.contains("own AWS credentials were found"));
+        try (AgentProcess agent = agent(SUBJECT, "--port", "0")) {
+            awaitListening(agent);
             prometheus.awaitScraped(SUBJECT);
 
             // When
@@ -274,10 +354,19 @@ class FaultAlertsIT {
         prometheus.awaitCleared("PodIdentityAgentOutOfMemory", "");
     }
 
-    private static AgentProcess agent(String node, Map<String, String> environment, String... flags) {
-        Map<String, String> all = new LinkedHashMap<>(AgentProcess.environment(eksAuth));
-        all.putAll(environment);
-        return AgentProcess.run(all, arguments(METRICS.get(node).toString(), flags));
+    private static AgentProcess agent(String node, String... flags) {
+        return agentWith(List.of(), node, flags);
+    }
+
+    private static AgentProcess agentWith(List<String> runtimeOptions, String node, String... flags) {
+        return AgentProcess.run(AgentProcess.environment(eksAuth),
+                Stream.concat(runtimeOptions.stream(), Stream.of(arguments(METRICS.get(node).toString(), flags)))
+                        .toArray(String[]::new));
+    }
+
+    private static void awaitListening(AgentProcess agent) {
+        agent.awaitLine(line -> line.contains("own AWS credentials were found"));
+        agent.awaitLine(line -> line.contains("\"msg\":\"Listening\",\"listener\":\"credentials\""));
     }
 
     private static String[] arguments(String metricsPort, String... flags) {

@@ -34,6 +34,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -42,22 +43,32 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 
 /**
- * What a real Prometheus makes of live agents: the dashboard's queries have data, and alerts fire and clear as faults come and
- * go. Ranges and waiting times of the alerts are cut to seconds, and the lag of renewals that is too much to five.
+ * The dashboard and the alerts with a real Prometheus and live agents: each query of the dashboard returns data, and alerts fire
+ * and clear as faults come and go. Each fault has its own node, and all happen at the same time. Ranges and hold times are cut
+ * to seconds, and so is the threshold for the renewal lag. {@link FaultAlertsIT} has the other alerts.
  */
-@Timeout(900)
+@Timeout(300)
+@Execution(ExecutionMode.CONCURRENT)
 class PrometheusIT {
 
     private static final int PODS = 8;
     private static final Duration PATIENCE = Duration.ofMinutes(3);
-    private static final String LISTENER = "node-2";
-    private static final String RESTARTED = "node-3";
+    private static final String EKS_AUTH_FAILS = "eks-auth-fails";
+    private static final String THROTTLED = "throttled";
+    private static final String FLOODED = "flooded";
+    private static final String PAUSED = "paused";
+    private static final String INCOMPLETE = "incomplete";
+    private static final String RESTARTED = "restarted";
     private static final Pattern SERIES =
             Pattern.compile("\\b(?:pod_identity_\\w+|kube_\\w+|process_\\w+|up\\b)(?:\\{[^}]*})?");
     private static final Pattern OUTCOMES = Pattern.compile("^pod_identity_requests_total\\{outcome=~?\"([a-z_|]+)\"}$");
-    private static final Map<String, String> RANGES = Map.of("[5m]", "[15s]", "[15m]", "[15s]", "[30m]", "[30s]", "[1h]", "[2m]");
+    private static final Map<String, String> SHORTENED = Map.of(
+            "[5m]", "[15s]", "[15m]", "[15s]", "[30m]", "[30s]", "[1h]", "[1m]",
+            "pod_identity_renewal_lag_seconds > 600", "pod_identity_renewal_lag_seconds > 5");
     private static final String KUBE_STATE_METRICS = """
             kube_daemonset_status_desired_number_scheduled{namespace="kube-system",daemonset="eks-pod-identity-agent"} 3
             kube_daemonset_status_number_ready{namespace="kube-system",daemonset="eks-pod-identity-agent"} 3
@@ -69,14 +80,11 @@ class PrometheusIT {
     @TempDir
     private static Path directory;
 
+    private static final ScheduledExecutorService TRAFFIC = Executors.newScheduledThreadPool(16);
+    private static final Map<String, Integer> METRICS = new LinkedHashMap<>();
     private static Cluster cluster;
-    private static EksAuthEmulator eksAuth;
     private static PrometheusServer prometheus;
-    private static AgentProcess agent;
-    private static Map<String, Integer> metricsPorts;
-    private static final ScheduledExecutorService TRAFFIC = Executors.newScheduledThreadPool(5);
-    private static final List<String> TOKENS = new ArrayList<>();
-    private static final AtomicInteger NEW_PODS = new AtomicInteger();
+    private static BusyNode node;
     private static Instant began;
 
     @BeforeAll
@@ -85,77 +93,112 @@ class PrometheusIT {
             System.err.println("PROMETHEUS IS NOT INSTALLED: DASHBOARD AND ALERTS ARE NOT TESTED (apt-get install prometheus)");
         }
         assumeTrue(AlertRules.installed("prometheus"), "prometheus is not installed");
-        cluster = Cluster.start(directory);
-        eksAuth = cluster.eksAuth();
-        List<Integer> ports = FreePorts.take(3);
-        metricsPorts = new LinkedHashMap<>();
-        metricsPorts.put(Cluster.NODE, ports.get(0));
-        metricsPorts.put(LISTENER, ports.get(1));
-        metricsPorts.put(RESTARTED, ports.get(2));
+        List<String> nodes = List.of(Cluster.NODE, EKS_AUTH_FAILS, THROTTLED, FLOODED, PAUSED, INCOMPLETE, RESTARTED);
+        List<Integer> ports = FreePorts.take(nodes.size());
+        for (int i = 0; i < nodes.size(); i++) {
+            METRICS.put(nodes.get(i), ports.get(i));
+        }
         prometheus = PrometheusServer.start(
                 Files.createDirectory(directory.resolve("prometheus")),
                 AlertRules.read().with(PrometheusIT::shortened, "2s"),
-                metricsPorts,
+                METRICS,
                 KUBE_STATE_METRICS);
-        agent = cluster.verifyingAgent("--pod-watch", "--metrics-port", Integer.toString(metricsPorts.get(Cluster.NODE)),
-                "--max-credential-retention-before-renewal", "3s", "--max-service-qps", "50", "--source-requests-per-second", "100",
-                "--source-request-burst", "200");
-        for (int i = 0; i < PODS; i++) {
-            String account = "account-" + i % 4;
-            eksAuth.associate(Emulators.NAMESPACE, account, "arn:aws:iam::123456789012:role/" + account);
-            TOKENS.add(cluster.mint(cluster.request(cluster.createPod(account, "pod-" + i))));
-        }
-        AtomicInteger turn = new AtomicInteger();
-        TRAFFIC.scheduleAtFixedRate(
-                () -> ask(TOKENS.get(turn.getAndIncrement() % PODS)), 0, 200, TimeUnit.MILLISECONDS);
         began = Instant.now();
+        cluster = Cluster.start(directory);
+        node = new BusyNode(cluster.eksAuth(), cluster.verifyingAgent("--pod-watch", "--metrics-port",
+                METRICS.get(Cluster.NODE).toString(), "--max-credential-retention-before-renewal", "3s",
+                "--max-service-qps", "50"), name -> cluster.mint(cluster.request(cluster.createPod(name, name))));
     }
 
     private static String shortened(String expression) {
-        String shortened = expression.replace("pod_identity_renewal_lag_seconds > 600", "pod_identity_renewal_lag_seconds > 5");
-        for (Map.Entry<String, String> range : RANGES.entrySet()) {
-            shortened = shortened.replace(range.getKey(), range.getValue());
+        String shortened = expression;
+        for (Map.Entry<String, String> each : SHORTENED.entrySet()) {
+            shortened = shortened.replace(each.getKey(), each.getValue());
         }
         return shortened;
     }
 
     @AfterAll
     static void stop() throws IOException {
-        TRAFFIC.shutdownNow();
         String picture = System.getProperty("dashboard.picture");
         if (picture != null && began != null) {
             Files.writeString(Path.of(picture), picture());
         }
-        if (agent != null) {
-            agent.close();
+        TRAFFIC.shutdownNow();
+        if (node != null) {
+            node.agent.close();
+        }
+        if (cluster != null) {
+            cluster.close();
         }
         if (prometheus != null) {
             prometheus.close();
-            cluster.close();
         }
     }
 
-    /** Gives the status of the answer, or 0 if there is none, which some faults lead to. */
-    private static int ask(String token) {
-        try {
-            return RawHttp.exchange(agent.port(), request(token)).status();
-        } catch (IOException e) {
-            return 0;
-        }
-    }
+    /** A node whose pods request credentials all the time, and an agent that renews them every three seconds. */
+    private static final class BusyNode implements AutoCloseable {
 
-    /** One more pod, of a service account that has no credentials in the cache. */
-    private static void askForNewPod() {
-        String account = "new-" + NEW_PODS.incrementAndGet();
-        eksAuth.associate(Emulators.NAMESPACE, account, "arn:aws:iam::123456789012:role/" + account);
-        ask(cluster.mint(cluster.request(cluster.createPod(account, account))));
+        private final EksAuthEmulator eksAuth;
+        private final AgentProcess agent;
+        private final UnaryOperator<String> pods;
+        private final List<String> tokens = new ArrayList<>();
+        private final AtomicInteger turn = new AtomicInteger();
+        private final AtomicInteger newPods = new AtomicInteger();
+        private final ScheduledFuture<?> traffic;
+
+        /** @param pods creates a pod with a name, of a service account with the same name, and returns its token */
+        BusyNode(EksAuthEmulator eksAuth, AgentProcess agent, UnaryOperator<String> pods) {
+            this.eksAuth = eksAuth;
+            this.agent = agent;
+            this.pods = pods;
+            for (int i = 0; i < PODS; i++) {
+                tokens.add(newPod("pod-" + i));
+            }
+            traffic = TRAFFIC.scheduleAtFixedRate(
+                    () -> ask(tokens.get(turn.getAndIncrement() % PODS)), 0, 200, TimeUnit.MILLISECONDS);
+        }
+
+        /** Starts a node with its own EKS Auth. */
+        static BusyNode start(String name, EksAuthEmulator eksAuth, String... flags) {
+            List<String> all = new ArrayList<>(List.of("--metrics-port", METRICS.get(name).toString(),
+                    "--max-credential-retention-before-renewal", "3s", "--max-service-qps", "50"));
+            all.addAll(List.of(flags));
+            return new BusyNode(eksAuth, AgentProcess.start(eksAuth, all.toArray(String[]::new)),
+                    pod -> eksAuth.tokens().mint(Emulators.NAMESPACE, pod, pod));
+        }
+
+        private String newPod(String pod) {
+            eksAuth.associate(Emulators.NAMESPACE, pod, "arn:aws:iam::123456789012:role/" + pod);
+            return pods.apply(pod);
+        }
+
+        /** Requests credentials for a pod of a service account that has none in the cache. */
+        void startPod() {
+            ask(newPod("new-" + newPods.incrementAndGet()));
+        }
+
+        /** Returns the status of the response, or 0 if there is none because of a fault. */
+        int ask(String token) {
+            try {
+                return RawHttp.exchange(agent.port(), request(token)).status();
+            } catch (IOException e) {
+                return 0;
+            }
+        }
+
+        @Override
+        public void close() {
+            traffic.cancel(false);
+            agent.close();
+            eksAuth.close();
+        }
     }
 
     @Test
     void everyQueryOfTheDashboardHasData() throws IOException {
-        // Given: something of what is an error, and a call
-        ask("no-token");
-        askForNewPod();
+        // Given
+        node.startPod();
         List<String> queries = new ArrayList<>();
         JsonArray panels = dashboard().getJsonArray("panels");
         for (int i = 0; i < panels.size(); i++) {
@@ -169,7 +212,7 @@ class PrometheusIT {
         // Then
         List<String> without = new ArrayList<>(queries);
         await(() -> {
-            ask("no-token");
+            node.ask("no-token");
             without.removeIf(query -> !prometheus.query(query).isEmpty());
             return without.isEmpty();
         }, () -> "queries without data: " + without);
@@ -179,7 +222,7 @@ class PrometheusIT {
         return new JsonObject(Files.readString(AlertRules.DASHBOARD));
     }
 
-    /** As Grafana does it. */
+    /** Replaces the variables as Grafana does. */
     private static String filledIn(String query) {
         return query.replace("$node", ".*").replace("$__rate_interval", "10s");
     }
@@ -188,12 +231,12 @@ class PrometheusIT {
     void everyAlertLooksAtSeriesThatThereAre() {
         List<String> without = new ArrayList<>();
         for (Alert alert : AlertRules.read().alerts()) {
-            // That it can be evaluated at all.
+            // Fails if Prometheus cannot evaluate it.
             prometheus.query(alert.expression());
             SERIES.matcher(alert.expression()).results().map(result -> result.group()).forEach(without::add);
         }
         assertThat(without).hasSizeGreaterThan(30);
-        // Requests are counted by an outcome once there was one: what the alerts name are values of that label.
+        // The series of an outcome exists after its first request. Until then, the label must at least be one of the agent's.
         List<String> outcomes = Stream.of(RequestOutcome.values()).map(RequestOutcome::label).toList();
         without.removeIf(series -> {
             Matcher counted = OUTCOMES.matcher(series);
@@ -207,53 +250,60 @@ class PrometheusIT {
     }
 
     @Test
-    void alertsWhileNoAgentWasThereHaveCleared() {
+    void noAlertAboutMissingMetricsOnceAnAgentIsScraped() {
+        // It has fired already: PrometheusServer waits for it before any agent starts.
         prometheus.awaitCleared("PodIdentityMetricsAbsent", "");
     }
 
     @Test
-    void alertsWhenEksAuthFailsAndTheCacheRunsDown() {
+    void alertsWhileEksAuthFailsAndTheCacheRunsDown() {
         // Given: credentials of twenty minutes, and pods that start all the time
-        eksAuth.inject(new Fault.ShortExpiry(Duration.ofMinutes(20)), Integer.MAX_VALUE);
-        await(() -> agent.metric("pod_identity_earliest_expiry_seconds") < 3600, () -> "credentials stay long-lived");
-        eksAuth.heal();
-        // When
-        eksAuth.inject(new Fault.ErrorAnswer(EksAuthError.INTERNAL_SERVER), Integer.MAX_VALUE);
-        ScheduledFuture<?> starts =
-                TRAFFIC.scheduleWithFixedDelay(PrometheusIT::askForNewPod, 0, 100, TimeUnit.MILLISECONDS);
-        // Then
-        prometheus.awaitFiring("PodIdentityEksAuthFailing", Cluster.NODE);
-        prometheus.awaitFiring("PodIdentityCredentialsExpireSoon", "");
-        prometheus.awaitFiring("PodIdentityRequestErrors", Cluster.NODE);
-        prometheus.awaitFiring("PodIdentityRenewalsBehind", Cluster.NODE);
-        // When
-        starts.cancel(false);
-        eksAuth.heal();
-        // Then
-        prometheus.awaitCleared("PodIdentityEksAuthFailing", Cluster.NODE);
-        prometheus.awaitCleared("PodIdentityCredentialsExpireSoon", "");
-        prometheus.awaitCleared("PodIdentityRequestErrors", Cluster.NODE);
-        prometheus.awaitCleared("PodIdentityRenewalsBehind", Cluster.NODE);
+        EksAuthEmulator eksAuth = EksAuthEmulator.start();
+        eksAuth.inject(new Fault.ShortExpiry(Duration.ofMinutes(20)));
+        try (BusyNode failing = BusyNode.start(EKS_AUTH_FAILS, eksAuth)) {
+            await(() -> failing.agent.metric("pod_identity_cache_entries") == PODS, () -> "some pods have no credentials");
+            // When
+            eksAuth.inject(new Fault.ErrorAnswer(EksAuthError.INTERNAL_SERVER));
+            ScheduledFuture<?> starts = TRAFFIC.scheduleWithFixedDelay(failing::startPod, 0, 100, TimeUnit.MILLISECONDS);
+            // Then
+            prometheus.awaitFiring("PodIdentityEksAuthFailing", EKS_AUTH_FAILS);
+            prometheus.awaitFiring("PodIdentityCredentialsExpireSoon", "");
+            prometheus.awaitFiring("PodIdentityRequestErrors", EKS_AUTH_FAILS);
+            prometheus.awaitFiring("PodIdentityRenewalsBehind", EKS_AUTH_FAILS);
+            // When
+            starts.cancel(false);
+            eksAuth.heal();
+            // Then
+            prometheus.awaitCleared("PodIdentityEksAuthFailing", EKS_AUTH_FAILS);
+            prometheus.awaitCleared("PodIdentityCredentialsExpireSoon", "");
+            prometheus.awaitCleared("PodIdentityRequestErrors", EKS_AUTH_FAILS);
+            prometheus.awaitCleared("PodIdentityRenewalsBehind", EKS_AUTH_FAILS);
+        }
     }
 
     @Test
-    void alertsWhenEksAuthThrottles() {
-        eksAuth.inject(new Fault.ErrorAnswer(EksAuthError.THROTTLING), Integer.MAX_VALUE);
-        prometheus.awaitFiring("PodIdentityThrottled", "");
+    void alertsWhileEksAuthThrottles() {
+        EksAuthEmulator eksAuth = EksAuthEmulator.start();
+        try (BusyNode throttled = BusyNode.start(THROTTLED, eksAuth)) {
+            await(() -> throttled.agent.metric("pod_identity_cache_entries") == PODS, () -> "some pods have no credentials");
 
-        eksAuth.heal();
-        prometheus.awaitCleared("PodIdentityThrottled", "");
+            eksAuth.inject(new Fault.ErrorAnswer(EksAuthError.THROTTLING));
+            prometheus.awaitFiring("PodIdentityThrottled", "");
+
+            eksAuth.heal();
+            prometheus.awaitCleared("PodIdentityThrottled", "");
+        }
     }
 
     @Test
-    void alertsWhenTokensAreRefusedOrForged() {
+    void alertsWhileTokensAreRefusedOrForged() {
         // When
         String refused = cluster.mint(cluster.request(cluster.createPod("without-association", "without-association")));
-        String valid = TOKENS.get(0);
+        String valid = node.tokens.get(0);
         String forged = valid.substring(0, valid.length() - 12) + "AAAAAAAAAAAA";
         ScheduledFuture<?> asking = TRAFFIC.scheduleWithFixedDelay(() -> {
-            ask(refused);
-            ask(forged);
+            node.ask(refused);
+            node.ask(forged);
         }, 0, 500, TimeUnit.MILLISECONDS);
         // Then
         prometheus.awaitFiring("PodIdentityTokensRefused", Cluster.NODE);
@@ -266,36 +316,44 @@ class PrometheusIT {
     }
 
     @Test
-    void alertsWhenASourceIsLimited() {
-        // When
-        ScheduledFuture<?> flood = TRAFFIC.scheduleWithFixedDelay(() -> {
-            try (RawHttp http = new RawHttp(agent.port())) {
-                for (int i = 0; i < 300; i++) {
-                    http.send(request("GET", "/x", "Host: 169.254.170.23")).answer();
+    void alertsWhileASourceIsLimited() {
+        try (BusyNode flooded = BusyNode.start(FLOODED, EksAuthEmulator.start(), "--source-requests-per-second", "100",
+                "--source-request-burst", "200")) {
+            // When
+            ScheduledFuture<?> flood = TRAFFIC.scheduleWithFixedDelay(() -> {
+                try (RawHttp http = new RawHttp(flooded.agent.port())) {
+                    for (int i = 0; i < 300; i++) {
+                        http.send(request("GET", "/x", "Host: 169.254.170.23")).answer();
+                    }
+                } catch (IOException e) {
+                    throw new UncheckedIOException(e);
                 }
-            } catch (IOException e) {
-                throw new UncheckedIOException(e);
-            }
-        }, 0, 100, TimeUnit.MILLISECONDS);
-        // Then
-        prometheus.awaitFiring("PodIdentitySourceLimited", Cluster.NODE);
-        // When
-        flood.cancel(false);
-        // Then
-        prometheus.awaitCleared("PodIdentitySourceLimited", Cluster.NODE);
+            }, 0, 100, TimeUnit.MILLISECONDS);
+            // Then
+            prometheus.awaitFiring("PodIdentitySourceLimited", FLOODED);
+            // When
+            flood.cancel(false);
+            // Then
+            prometheus.awaitCleared("PodIdentitySourceLimited", FLOODED);
+        }
     }
 
     @Test
-    void alertsWhenTheEventLoopIsLate() throws IOException, InterruptedException {
-        signal("STOP");
-        CompletableFuture.runAsync(() -> signal("CONT"), CompletableFuture.delayedExecutor(3, TimeUnit.SECONDS)).join();
-        prometheus.awaitFiring("PodIdentityEventLoopLag", Cluster.NODE);
+    void alertsWhenTheEventLoopIsLate() {
+        try (BusyNode paused = BusyNode.start(PAUSED, EksAuthEmulator.start())) {
+            prometheus.awaitScraped(PAUSED);
 
-        // The largest of the last minutes goes by itself.
-        prometheus.awaitCleared("PodIdentityEventLoopLag", Cluster.NODE);
+            signal(paused.agent, "STOP");
+            CompletableFuture.runAsync(
+                    () -> signal(paused.agent, "CONT"), CompletableFuture.delayedExecutor(3, TimeUnit.SECONDS)).join();
+            prometheus.awaitFiring("PodIdentityEventLoopLag", PAUSED);
+
+            // The metric is the maximum of the last minute, so it falls by itself.
+            prometheus.awaitCleared("PodIdentityEventLoopLag", PAUSED);
+        }
     }
 
-    private static void signal(String name) {
+    private static void signal(AgentProcess agent, String name) {
         try {
             assertThat(new ProcessBuilder("kill", "-" + name, Long.toString(agent.pid())).start().waitFor()).isZero();
         } catch (IOException e) {
@@ -307,38 +365,41 @@ class PrometheusIT {
     }
 
     @Test
-    void alertsWhenAListenerOrTheAgentsOwnCredentialsAreMissing() throws IOException {
+    void alertsWhileAListenerOrTheAgentsOwnCredentialsAreMissing() throws IOException {
+        // When: both are missing from the start
+        EksAuthEmulator eksAuth = cluster.eksAuth();
         Path credentials = directory.resolve("own-credentials");
         try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getByName(AgentProcess.LOOPBACK));
-                AgentProcess other = AgentProcess.run(
+                AgentProcess agent = AgentProcess.run(
                         Map.of("AWS_REGION", eksAuth.region(), "AWS_EC2_METADATA_DISABLED", "true",
                                 "AWS_SHARED_CREDENTIALS_FILE", credentials.toString()),
-                        arguments(LISTENER, "--port", Integer.toString(taken.getLocalPort()), "--bind-retry-interval", "500ms",
+                        arguments(INCOMPLETE, "--port", Integer.toString(taken.getLocalPort()), "--bind-retry-interval", "500ms",
                                 "--rotate-credentials"))) {
-            // When: as they are at the start
-            prometheus.awaitFiring("PodIdentityListenerDown", LISTENER);
-            prometheus.awaitFiring("PodIdentityAgentCredentialsUnusable", LISTENER);
+            // Then
+            prometheus.awaitFiring("PodIdentityListenerDown", INCOMPLETE);
+            prometheus.awaitFiring("PodIdentityAgentCredentialsUnusable", INCOMPLETE);
             // When
             taken.close();
             new CredentialsFile(credentials, eksAuth);
             // Then
-            prometheus.awaitCleared("PodIdentityListenerDown", LISTENER);
-            prometheus.awaitCleared("PodIdentityAgentCredentialsUnusable", LISTENER);
-            assertThat(other.pid()).isPositive();
+            prometheus.awaitCleared("PodIdentityListenerDown", INCOMPLETE);
+            prometheus.awaitCleared("PodIdentityAgentCredentialsUnusable", INCOMPLETE);
+            assertThat(agent.lines("own AWS credentials were found")).isEqualTo(1);
         }
     }
 
     @Test
-    void alertsWhenAnAgentIsAwayOrRestartsAgainAndAgain() {
-        // When: one that is not there yet
+    void alertsWhileAnAgentIsAwayOrRestartsAgainAndAgain() {
+        // When: it has not started yet
         prometheus.awaitFiring("PodIdentityAgentUnreachable", RESTARTED);
-        for (int i = 0; i < 3; i++) {
-            try (AgentProcess starts = AgentProcess.run(AgentProcess.environment(eksAuth), arguments(RESTARTED, "--port", "0"))) {
-                starts.awaitLine(line -> line.contains("\"msg\":\"Started\""));
-                long scrapes = i + 1;
-                await(() -> samples() == scrapes, () -> "start " + scrapes + " is not scraped");
+        for (int start = 1; start <= 3; start++) {
+            try (AgentProcess agent =
+                    AgentProcess.run(AgentProcess.environment(cluster.eksAuth()), arguments(RESTARTED, "--port", "0"))) {
+                agent.awaitLine(line -> line.contains("\"msg\":\"Started\""));
+                int wanted = start;
+                await(() -> startsSeen() == wanted, () -> "start " + wanted + " is not scraped");
                 // Then
-                if (i == 2) {
+                if (start == 3) {
                     prometheus.awaitCleared("PodIdentityAgentUnreachable", RESTARTED);
                     prometheus.awaitFiring("PodIdentityAgentRestarts", RESTARTED);
                     prometheus.awaitCleared("PodIdentityAgentRestarts", RESTARTED);
@@ -347,8 +408,8 @@ class PrometheusIT {
         }
     }
 
-    /** How many starts of the agent that restarts have been seen. */
-    private static long samples() {
+    /** Returns how many starts of the restarted agent Prometheus has seen. */
+    private static long startsSeen() {
         JsonArray changes =
                 prometheus.query("changes(process_start_time_seconds{node=\"" + RESTARTED + "\"}[10m])");
         return changes.isEmpty()
@@ -356,16 +417,17 @@ class PrometheusIT {
                 : 1 + Long.parseLong(changes.getJsonObject(0).getJsonArray("value").getString(1));
     }
 
-    private static String[] arguments(String node, String... flags) {
+    private static String[] arguments(String name, String... flags) {
+        EksAuthEmulator eksAuth = cluster.eksAuth();
         return Stream.concat(
                         Stream.of("server", "--cluster-name", eksAuth.clusterName(), "--endpoint", eksAuth.endpoint().toString(),
                                 "--bind-hosts", AgentProcess.LOOPBACK, "--probe-port", "0", "--metrics-address",
-                                AgentProcess.LOOPBACK, "--metrics-port", Integer.toString(metricsPorts.get(node))),
+                                AgentProcess.LOOPBACK, "--metrics-port", METRICS.get(name).toString()),
                         Stream.of(flags))
                 .toArray(String[]::new);
     }
 
-    /** Looks twice a second. */
+    /** Checks the condition twice a second, and waits until it holds. */
     private static void await(BooleanSupplier condition, Supplier<String> otherwise) {
         CompletableFuture<Void> met = new CompletableFuture<>();
         ScheduledFuture<?> looking = TRAFFIC.scheduleWithFixedDelay(() -> {
