@@ -123,6 +123,8 @@ public final class Metrics {
     /** From a call within a region to the timeout of a call. */
     private static final Duration[] UPSTREAM_BUCKETS = millis(5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000);
     /** From the precision of a timer to a loop that is effectively stuck. */
+    /** A third of the time for which the maximum is kept, because Micrometer keeps three such windows. */
+    private static final Duration LAG_WINDOW = Duration.ofSeconds(20);
     private static final Duration[] LAG_BUCKETS = millis(5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000);
 
     private final MeterRegistry registry;
@@ -178,6 +180,7 @@ public final class Metrics {
         loopLag = Timer.builder(EVENT_LOOP_LAG)
                 .description("Delay of the event loop")
                 .serviceLevelObjectives(LAG_BUCKETS)
+                .distributionStatisticExpiry(LAG_WINDOW)
                 .register(registry);
         seconds(EARLIEST_EXPIRY, "Time until the first cache entry expires; NaN if the cache is empty",
                 () -> earliestExpiry.map(this::until));

@@ -6,9 +6,11 @@ import static org.junit.jupiter.params.provider.Arguments.arguments;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Meter;
+import io.micrometer.core.instrument.MockClock;
 import io.micrometer.core.instrument.Tag;
 import io.micrometer.core.instrument.Tags;
 import io.micrometer.core.instrument.Timer;
+import io.micrometer.core.instrument.simple.SimpleConfig;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.PooledByteBufAllocator;
@@ -362,6 +364,21 @@ class MetricsTest {
         Timer timer = registry.get("pod_identity_event_loop_lag").timer();
         assertThat(timer.count()).isEqualTo(2);
         assertThat(timer.max(TimeUnit.MILLISECONDS)).isEqualTo(1_200);
+    }
+
+    @Test
+    void keepsTheMaximumLagOfTheEventLoopForAMinute() {
+        // Given
+        MockClock clock = new MockClock();
+        SimpleMeterRegistry aging = new SimpleMeterRegistry(SimpleConfig.DEFAULT, clock);
+        new Metrics(aging, new BuildInfo("1.2.3"), Clock.fixed(NOW, ZoneOffset.UTC)).loopLagged(1_200 * MILLISECOND);
+        Timer timer = aging.get("pod_identity_event_loop_lag").timer();
+
+        // Then
+        clock.add(Duration.ofSeconds(59));
+        assertThat(timer.max(TimeUnit.MILLISECONDS)).isEqualTo(1_200);
+        clock.add(Duration.ofSeconds(1));
+        assertThat(timer.max(TimeUnit.MILLISECONDS)).isZero();
     }
 
     @Test
