@@ -2,6 +2,7 @@ package dev.podidentity.agent;
 
 import static dev.podidentity.agent.RawHttp.request;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assertions.assertAll;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.podidentity.agent.observe.RequestOutcome;
@@ -27,6 +28,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
@@ -42,6 +44,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.api.parallel.Execution;
 import org.junit.jupiter.api.parallel.ExecutionMode;
@@ -85,6 +88,8 @@ class PrometheusIT {
     private static Cluster cluster;
     private static PrometheusServer prometheus;
     private static BusyNode node;
+    /** What runs until the end, so that no agent is reported unreachable after its fault. */
+    private static final List<AutoCloseable> STARTED = new CopyOnWriteArrayList<>();
     private static Instant began;
 
     @BeforeAll
@@ -105,9 +110,9 @@ class PrometheusIT {
                 KUBE_STATE_METRICS);
         began = Instant.now();
         cluster = Cluster.start(directory);
-        node = new BusyNode(cluster.eksAuth(), cluster.verifyingAgent("--pod-watch", "--metrics-port",
+        node = new BusyNode(cluster.eksAuth(), untilTheEnd(cluster.verifyingAgent("--pod-watch", "--metrics-port",
                 METRICS.get(Cluster.NODE).toString(), "--max-credential-retention-before-renewal", "3s",
-                "--max-service-qps", "50"), name -> cluster.mint(cluster.request(cluster.createPod(name, name))));
+                "--max-service-qps", "50")), name -> cluster.mint(cluster.request(cluster.createPod(name, name))));
     }
 
     private static String shortened(String expression) {
@@ -125,19 +130,22 @@ class PrometheusIT {
             Files.writeString(Path.of(picture), picture());
         }
         TRAFFIC.shutdownNow();
-        if (node != null) {
-            node.agent.close();
-        }
-        if (cluster != null) {
-            cluster.close();
-        }
         if (prometheus != null) {
             prometheus.close();
         }
+        assertAll(STARTED.stream().map(started -> (Executable) started::close));
+        if (cluster != null) {
+            cluster.close();
+        }
+    }
+
+    private static <T extends AutoCloseable> T untilTheEnd(T started) {
+        STARTED.add(started);
+        return started;
     }
 
     /** A node whose pods request credentials all the time, and an agent that renews them every three seconds. */
-    private static final class BusyNode implements AutoCloseable {
+    private static final class BusyNode {
 
         private final EksAuthEmulator eksAuth;
         private final AgentProcess agent;
@@ -145,7 +153,6 @@ class PrometheusIT {
         private final List<String> tokens = new ArrayList<>();
         private final AtomicInteger turn = new AtomicInteger();
         private final AtomicInteger newPods = new AtomicInteger();
-        private final ScheduledFuture<?> traffic;
 
         /** @param pods creates a pod with a name, of a service account with the same name, and returns its token */
         BusyNode(EksAuthEmulator eksAuth, AgentProcess agent, UnaryOperator<String> pods) {
@@ -155,7 +162,7 @@ class PrometheusIT {
             for (int i = 0; i < PODS; i++) {
                 tokens.add(newPod("pod-" + i));
             }
-            traffic = TRAFFIC.scheduleAtFixedRate(
+            TRAFFIC.scheduleAtFixedRate(
                     () -> ask(tokens.get(turn.getAndIncrement() % PODS)), 0, 200, TimeUnit.MILLISECONDS);
         }
 
@@ -164,7 +171,7 @@ class PrometheusIT {
             List<String> all = new ArrayList<>(List.of("--metrics-port", METRICS.get(name).toString(),
                     "--max-credential-retention-before-renewal", "3s", "--max-service-qps", "50"));
             all.addAll(List.of(flags));
-            return new BusyNode(eksAuth, AgentProcess.start(eksAuth, all.toArray(String[]::new)),
+            return new BusyNode(eksAuth, untilTheEnd(AgentProcess.start(eksAuth, all.toArray(String[]::new))),
                     pod -> eksAuth.tokens().mint(Emulators.NAMESPACE, pod, pod));
         }
 
@@ -185,13 +192,6 @@ class PrometheusIT {
             } catch (IOException e) {
                 return 0;
             }
-        }
-
-        @Override
-        public void close() {
-            traffic.cancel(false);
-            agent.close();
-            eksAuth.close();
         }
     }
 
@@ -228,7 +228,7 @@ class PrometheusIT {
     }
 
     @Test
-    void everyAlertLooksAtSeriesThatThereAre() {
+    void everyAlertUsesSeriesThatExist() {
         List<String> without = new ArrayList<>();
         for (Alert alert : AlertRules.read().alerts()) {
             // Fails if Prometheus cannot evaluate it.
@@ -258,41 +258,39 @@ class PrometheusIT {
     @Test
     void alertsWhileEksAuthFailsAndTheCacheRunsDown() {
         // Given: credentials of twenty minutes, and pods that start all the time
-        EksAuthEmulator eksAuth = EksAuthEmulator.start();
+        EksAuthEmulator eksAuth = untilTheEnd(EksAuthEmulator.start());
         eksAuth.inject(new Fault.ShortExpiry(Duration.ofMinutes(20)));
-        try (BusyNode failing = BusyNode.start(EKS_AUTH_FAILS, eksAuth)) {
-            await(() -> failing.agent.metric("pod_identity_cache_entries") == PODS, () -> "some pods have no credentials");
-            // When
-            eksAuth.inject(new Fault.ErrorAnswer(EksAuthError.INTERNAL_SERVER));
-            ScheduledFuture<?> starts = TRAFFIC.scheduleWithFixedDelay(failing::startPod, 0, 100, TimeUnit.MILLISECONDS);
-            // Then
-            prometheus.awaitFiring("PodIdentityEksAuthFailing", EKS_AUTH_FAILS);
-            prometheus.awaitFiring("PodIdentityCredentialsExpireSoon", "");
-            prometheus.awaitFiring("PodIdentityRequestErrors", EKS_AUTH_FAILS);
-            prometheus.awaitFiring("PodIdentityRenewalsBehind", EKS_AUTH_FAILS);
-            // When
-            starts.cancel(false);
-            eksAuth.heal();
-            // Then
-            prometheus.awaitCleared("PodIdentityEksAuthFailing", EKS_AUTH_FAILS);
-            prometheus.awaitCleared("PodIdentityCredentialsExpireSoon", "");
-            prometheus.awaitCleared("PodIdentityRequestErrors", EKS_AUTH_FAILS);
-            prometheus.awaitCleared("PodIdentityRenewalsBehind", EKS_AUTH_FAILS);
-        }
+        BusyNode failing = BusyNode.start(EKS_AUTH_FAILS, eksAuth);
+        await(() -> failing.agent.metric("pod_identity_cache_entries") == PODS, () -> "some pods have no credentials");
+        // When
+        eksAuth.inject(new Fault.ErrorAnswer(EksAuthError.INTERNAL_SERVER));
+        ScheduledFuture<?> starts = TRAFFIC.scheduleWithFixedDelay(failing::startPod, 0, 100, TimeUnit.MILLISECONDS);
+        // Then
+        prometheus.awaitFiring("PodIdentityEksAuthFailing", EKS_AUTH_FAILS);
+        prometheus.awaitFiring("PodIdentityCredentialsExpireSoon", "");
+        prometheus.awaitFiring("PodIdentityRequestErrors", EKS_AUTH_FAILS);
+        prometheus.awaitFiring("PodIdentityRenewalsBehind", EKS_AUTH_FAILS);
+        // When
+        starts.cancel(false);
+        eksAuth.heal();
+        // Then
+        prometheus.awaitCleared("PodIdentityEksAuthFailing", EKS_AUTH_FAILS);
+        prometheus.awaitCleared("PodIdentityCredentialsExpireSoon", "");
+        prometheus.awaitCleared("PodIdentityRequestErrors", EKS_AUTH_FAILS);
+        prometheus.awaitCleared("PodIdentityRenewalsBehind", EKS_AUTH_FAILS);
     }
 
     @Test
     void alertsWhileEksAuthThrottles() {
-        EksAuthEmulator eksAuth = EksAuthEmulator.start();
-        try (BusyNode throttled = BusyNode.start(THROTTLED, eksAuth)) {
-            await(() -> throttled.agent.metric("pod_identity_cache_entries") == PODS, () -> "some pods have no credentials");
+        EksAuthEmulator eksAuth = untilTheEnd(EksAuthEmulator.start());
+        BusyNode throttled = BusyNode.start(THROTTLED, eksAuth);
+        await(() -> throttled.agent.metric("pod_identity_cache_entries") == PODS, () -> "some pods have no credentials");
 
-            eksAuth.inject(new Fault.ErrorAnswer(EksAuthError.THROTTLING));
-            prometheus.awaitFiring("PodIdentityThrottled", "");
+        eksAuth.inject(new Fault.ErrorAnswer(EksAuthError.THROTTLING));
+        prometheus.awaitFiring("PodIdentityThrottled", "");
 
-            eksAuth.heal();
-            prometheus.awaitCleared("PodIdentityThrottled", "");
-        }
+        eksAuth.heal();
+        prometheus.awaitCleared("PodIdentityThrottled", "");
     }
 
     @Test
@@ -317,40 +315,38 @@ class PrometheusIT {
 
     @Test
     void alertsWhileASourceIsLimited() {
-        try (BusyNode flooded = BusyNode.start(FLOODED, EksAuthEmulator.start(), "--source-requests-per-second", "100",
-                "--source-request-burst", "200")) {
-            // When
-            ScheduledFuture<?> flood = TRAFFIC.scheduleWithFixedDelay(() -> {
-                try (RawHttp http = new RawHttp(flooded.agent.port())) {
-                    for (int i = 0; i < 300; i++) {
-                        http.send(request("GET", "/x", "Host: 169.254.170.23")).answer();
-                    }
-                } catch (IOException e) {
-                    throw new UncheckedIOException(e);
+        BusyNode flooded = BusyNode.start(FLOODED, untilTheEnd(EksAuthEmulator.start()), "--source-requests-per-second", "100",
+                "--source-request-burst", "200");
+        // When
+        ScheduledFuture<?> flood = TRAFFIC.scheduleWithFixedDelay(() -> {
+            try (RawHttp http = new RawHttp(flooded.agent.port())) {
+                for (int i = 0; i < 300; i++) {
+                    http.send(request("GET", "/x", "Host: 169.254.170.23")).answer();
                 }
-            }, 0, 100, TimeUnit.MILLISECONDS);
-            // Then
-            prometheus.awaitFiring("PodIdentitySourceLimited", FLOODED);
-            // When
-            flood.cancel(false);
-            // Then
-            prometheus.awaitCleared("PodIdentitySourceLimited", FLOODED);
-        }
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        }, 0, 100, TimeUnit.MILLISECONDS);
+        // Then
+        prometheus.awaitFiring("PodIdentitySourceLimited", FLOODED);
+        // When
+        flood.cancel(false);
+        // Then
+        prometheus.awaitCleared("PodIdentitySourceLimited", FLOODED);
     }
 
     @Test
     void alertsWhenTheEventLoopIsLate() {
-        try (BusyNode paused = BusyNode.start(PAUSED, EksAuthEmulator.start())) {
-            prometheus.awaitScraped(PAUSED);
+        BusyNode paused = BusyNode.start(PAUSED, untilTheEnd(EksAuthEmulator.start()));
+        prometheus.awaitScraped(PAUSED);
 
-            signal(paused.agent, "STOP");
-            CompletableFuture.runAsync(
-                    () -> signal(paused.agent, "CONT"), CompletableFuture.delayedExecutor(3, TimeUnit.SECONDS)).join();
-            prometheus.awaitFiring("PodIdentityEventLoopLag", PAUSED);
+        signal(paused.agent, "STOP");
+        CompletableFuture.runAsync(
+                () -> signal(paused.agent, "CONT"), CompletableFuture.delayedExecutor(3, TimeUnit.SECONDS)).join();
+        prometheus.awaitFiring("PodIdentityEventLoopLag", PAUSED);
 
-            // The metric is the maximum of the last minute, so it falls by itself.
-            prometheus.awaitCleared("PodIdentityEventLoopLag", PAUSED);
-        }
+        // The metric is the maximum of the last minute, so it falls by itself.
+        prometheus.awaitCleared("PodIdentityEventLoopLag", PAUSED);
     }
 
     private static void signal(AgentProcess agent, String name) {
@@ -369,43 +365,47 @@ class PrometheusIT {
         // When: both are missing from the start
         EksAuthEmulator eksAuth = cluster.eksAuth();
         Path credentials = directory.resolve("own-credentials");
-        try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getByName(AgentProcess.LOOPBACK));
-                AgentProcess agent = AgentProcess.run(
-                        Map.of("AWS_REGION", eksAuth.region(), "AWS_EC2_METADATA_DISABLED", "true",
-                                "AWS_SHARED_CREDENTIALS_FILE", credentials.toString()),
-                        arguments(INCOMPLETE, "--port", Integer.toString(taken.getLocalPort()), "--bind-retry-interval", "500ms",
-                                "--rotate-credentials"))) {
+        try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getByName(AgentProcess.LOOPBACK))) {
+            untilTheEnd(AgentProcess.run(
+                    Map.of("AWS_REGION", eksAuth.region(), "AWS_EC2_METADATA_DISABLED", "true",
+                            "AWS_SHARED_CREDENTIALS_FILE", credentials.toString()),
+                    arguments(INCOMPLETE, "--port", Integer.toString(taken.getLocalPort()), "--bind-retry-interval", "500ms",
+                            "--rotate-credentials")));
             // Then
             prometheus.awaitFiring("PodIdentityListenerDown", INCOMPLETE);
             prometheus.awaitFiring("PodIdentityAgentCredentialsUnusable", INCOMPLETE);
-            // When
-            taken.close();
-            new CredentialsFile(credentials, eksAuth);
-            // Then
-            prometheus.awaitCleared("PodIdentityListenerDown", INCOMPLETE);
-            prometheus.awaitCleared("PodIdentityAgentCredentialsUnusable", INCOMPLETE);
-            assertThat(agent.lines("own AWS credentials were found")).isEqualTo(1);
         }
+        // When
+        new CredentialsFile(credentials, eksAuth);
+        // Then
+        prometheus.awaitCleared("PodIdentityListenerDown", INCOMPLETE);
+        prometheus.awaitCleared("PodIdentityAgentCredentialsUnusable", INCOMPLETE);
     }
 
     @Test
     void alertsWhileAnAgentIsAwayOrRestartsAgainAndAgain() {
         // When: it has not started yet
         prometheus.awaitFiring("PodIdentityAgentUnreachable", RESTARTED);
-        for (int start = 1; start <= 3; start++) {
-            try (AgentProcess agent =
-                    AgentProcess.run(AgentProcess.environment(cluster.eksAuth()), arguments(RESTARTED, "--port", "0"))) {
+        for (int starts = 1; starts <= 2; starts++) {
+            try (AgentProcess agent = runRestarted()) {
                 agent.awaitLine(line -> line.contains("\"msg\":\"Started\""));
-                int wanted = start;
-                await(() -> startsSeen() == wanted, () -> "start " + wanted + " is not scraped");
-                // Then
-                if (start == 3) {
-                    prometheus.awaitCleared("PodIdentityAgentUnreachable", RESTARTED);
-                    prometheus.awaitFiring("PodIdentityAgentRestarts", RESTARTED);
-                    prometheus.awaitCleared("PodIdentityAgentRestarts", RESTARTED);
-                }
+                awaitStartsSeen(starts);
             }
         }
+        untilTheEnd(runRestarted());
+        awaitStartsSeen(3);
+        // Then
+        prometheus.awaitCleared("PodIdentityAgentUnreachable", RESTARTED);
+        prometheus.awaitFiring("PodIdentityAgentRestarts", RESTARTED);
+        prometheus.awaitCleared("PodIdentityAgentRestarts", RESTARTED);
+    }
+
+    private static AgentProcess runRestarted() {
+        return AgentProcess.run(AgentProcess.environment(cluster.eksAuth()), arguments(RESTARTED, "--port", "0"));
+    }
+
+    private static void awaitStartsSeen(int starts) {
+        await(() -> startsSeen() == starts, () -> "start " + starts + " is not scraped");
     }
 
     /** Returns how many starts of the restarted agent Prometheus has seen. */
@@ -469,17 +469,24 @@ class PrometheusIT {
                             filledIn(targets.getJsonObject(j).getString("expr")), began, ended);
                     for (int k = 0; k < answer.size(); k++) {
                         JsonObject one = answer.getJsonObject(k);
-                        if (one.getJsonObject("metric").isEmpty()) {
-                            one.getJsonObject("metric").put("name", targets.getJsonObject(j).getString("legendFormat"));
-                        }
-                        series.add(one);
+                        String legend = legend(targets.getJsonObject(j).getString("legendFormat"), one.getJsonObject("metric"));
+                        series.add(one.copy().put("metric", new JsonObject().put("legend", legend)));
                     }
                 }
                 picture.add(title, panel.getJsonObject("fieldConfig").getJsonObject("defaults").getString("unit"), series);
             }
         }
-        picture.addTimes("Alerts that fire", prometheus.queryRange(
+        picture.addTimes("Firing alerts", prometheus.queryRange(
                 "count by (alertname, node) (ALERTS{alertstate=\"firing\"})", began, ended));
         return picture.svg();
+    }
+
+    /** Fills labels into a format such as {@code {{outcome}} {{code}}}, as Grafana does. */
+    private static String legend(String format, JsonObject labels) {
+        String legend = format;
+        for (Map.Entry<String, Object> label : labels) {
+            legend = legend.replace("{{" + label.getKey() + "}}", String.valueOf(label.getValue()));
+        }
+        return legend;
     }
 }

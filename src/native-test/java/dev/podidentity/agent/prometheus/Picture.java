@@ -11,7 +11,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
 
-/** Draws what Prometheus answers to queries as SVG: a panel for each query, a line for each series. */
+/** Draws the results of Prometheus queries as SVG, with a panel for each query and a line for each series. */
 public final class Picture {
 
     private static final List<String> COLOURS =
@@ -24,9 +24,13 @@ public final class Picture {
     private static final int PLOT_WIDTH = WIDTH - LEFT - 16;
     private static final int PLOT_HEIGHT = 130;
     private static final int MOST_LINES = 10;
-    /** Where the rows of {@link #addTimes} begin, and how high they are. */
+    /** Width of the names, and height of the rows, of {@link #addTimes}. */
     private static final int NAMES = 300;
     private static final int ROW = 18;
+    /** Grafana's names of units, and what it shows for them. */
+    private static final Map<String, String> UNITS = Map.of("reqps", " (per second)", "s", " (seconds)");
+    /** Seconds between two points of a series without a gap. */
+    private static final double STEP = 1;
     private static final DateTimeFormatter CLOCK = DateTimeFormatter.ofPattern("HH:mm:ss").withZone(ZoneOffset.UTC);
 
     private final Instant from;
@@ -40,7 +44,12 @@ public final class Picture {
         this.to = to;
     }
 
-    /** @param series as the API of Prometheus gives them for a range */
+    /**
+     * Adds a panel.
+     *
+     * @param unit Grafana's name of the unit
+     * @param series the result of a range query
+     */
     public void add(String title, String unit, JsonArray series) {
         int x = count % COLUMNS * WIDTH;
         int y = count / COLUMNS * HEIGHT;
@@ -48,7 +57,7 @@ public final class Picture {
         List<Line> lines = new ArrayList<>();
         for (int i = 0; i < series.size(); i++) {
             Line line = Line.of(series.getJsonObject(i));
-            // What is 0 all the time would hide the rest.
+            // A series that is always 0 would only lengthen the legend.
             if (line.most() > 0) {
                 lines.add(line);
             }
@@ -56,7 +65,7 @@ public final class Picture {
         lines.sort((a, b) -> Double.compare(b.most(), a.most()));
         double most = lines.stream().mapToDouble(Line::most).max().orElse(1);
         panels.append(String.format(Locale.ROOT, "<g transform=\"translate(%d %d)\">%n", x, y));
-        text(LEFT, 18, "title", title + (unit.isEmpty() ? "" : " (" + unit + ")"));
+        text(LEFT, 18, "title", title + UNITS.getOrDefault(unit, ""));
         for (int i = 0; i <= 2; i++) {
             int lineY = TOP + PLOT_HEIGHT - PLOT_HEIGHT * i / 2;
             panels.append(String.format(
@@ -85,7 +94,7 @@ public final class Picture {
         panels.append("</g>\n");
     }
 
-    /** Draws over the whole width when each series had a value, a row for each. To be called last. */
+    /** Adds a row for each series, over the whole width, that shows when it had a value. Must be called last. */
     public void addTimes(String title, JsonArray series) {
         int top = (count + COLUMNS - 1) / COLUMNS * HEIGHT;
         panels.append(String.format(Locale.ROOT, "<g transform=\"translate(0 %d)\">%n", top));
@@ -95,10 +104,15 @@ public final class Picture {
             Line line = Line.of(series.getJsonObject(i));
             int y = TOP + i * ROW;
             text(LEFT, y + 11, "axis", line.name());
-            for (double[] point : line.points()) {
+            for (int j = 0; j < line.points().size(); ) {
+                double begin = line.points().get(j)[0];
+                double end = begin + STEP;
+                for (j++; j < line.points().size() && line.points().get(j)[0] - end < STEP; j++) {
+                    end = line.points().get(j)[0] + STEP;
+                }
                 panels.append(String.format(Locale.ROOT,
                         "<rect x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"12\" fill=\"#d62728\"/>%n",
-                        NAMES + width * share(point[0]), y, width / (to.getEpochSecond() - from.getEpochSecond()) + 0.3));
+                        NAMES + width * share(begin), y, width * (share(end) - share(begin))));
             }
         }
         int below = TOP + series.size() * ROW + 14;
@@ -108,7 +122,7 @@ public final class Picture {
         timesHeight = below + 16;
     }
 
-    /** Which part of the time is over. */
+    /** Returns which part of the time has passed, from 0 to 1. */
     private double share(double seconds) {
         return (seconds - from.getEpochSecond()) / (to.getEpochSecond() - from.getEpochSecond());
     }
@@ -119,8 +133,8 @@ public final class Picture {
         for (double[] point : line.points()) {
             double x = LEFT + PLOT_WIDTH * share(point[0]);
             double y = TOP + PLOT_HEIGHT - PLOT_HEIGHT * point[1] / most;
-            // Prometheus leaves out what it does not know.
-            boolean gap = !(point[0] - last < 2);
+            // Prometheus omits points without a value.
+            boolean gap = !(point[0] - last < 2 * STEP);
             path.append(String.format(Locale.ROOT, "%s%.1f %.1f", gap ? "M" : "L", x, y));
             last = point[0];
         }
@@ -153,7 +167,7 @@ public final class Picture {
                 """.formatted(width, height, panels);
     }
 
-    /** A series: its labels, and its points in seconds and values. */
+    /** A series: its label values, and its points, each of which is a time in seconds and a value. */
     private record Line(String name, List<double[]> points) {
 
         static Line of(JsonObject series) {

@@ -23,8 +23,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 
 /**
- * A real Prometheus that scrapes agents, with what stands around it in a cluster: an Alertmanager, which is this class and
- * keeps what it is sent, and series of kube-state-metrics, which are made up.
+ * A real Prometheus that scrapes agents, and its surroundings in a cluster: an Alertmanager, which is this class and records the
+ * alerts that it receives, and kube-state-metrics, whose series are made up.
  */
 public final class PrometheusServer implements AutoCloseable {
 
@@ -35,7 +35,7 @@ public final class PrometheusServer implements AutoCloseable {
     private final HttpServer surroundings;
     private final int port;
     private volatile String kubeStateMetrics;
-    /** Until when each alert fires, by its name and the node that it is about, or "". */
+    /** The times at which alerts end, by name and node; the node is "" for alerts that are not about one. */
     private final Map<String, Instant> alerts = new HashMap<>();
 
     private PrometheusServer(Process process, HttpServer surroundings, int port, String kubeStateMetrics) {
@@ -46,11 +46,11 @@ public final class PrometheusServer implements AutoCloseable {
     }
 
     /**
-     * Starts one, and waits until it answers.
+     * Starts Prometheus, and waits until it evaluates rules.
      *
-     * @param directory for its files
-     * @param agents the ports of the agents' metrics, by the names of their nodes; they need not listen yet
-     * @param kubeStateMetrics what kube-state-metrics is to show
+     * @param directory the directory for its files
+     * @param agents the agents' metrics ports by node name; the agents need not listen yet
+     * @param kubeStateMetrics the series of kube-state-metrics
      */
     public static PrometheusServer start(
             Path directory, AlertRules rules, Map<String, Integer> agents, String kubeStateMetrics) throws IOException {
@@ -74,7 +74,7 @@ public final class PrometheusServer implements AutoCloseable {
             answer(exchange, "");
         });
         surroundings.start();
-        // It fires at once, as no agent has been scraped yet: Prometheus answers from then on.
+        // Fires first, because no agent has been scraped yet.
         server.awaitFiring("PodIdentityMetricsAbsent", "");
         return server;
     }
@@ -131,12 +131,12 @@ public final class PrometheusServer implements AutoCloseable {
         return alerts.getOrDefault(key(alert, node), Instant.MIN).isAfter(Instant.now());
     }
 
-    /** Waits until the Alertmanager hears that an alert fires for a node, which is "" for those about all nodes. */
+    /** Waits until an alert fires for a node; the node is "" for alerts that are not about one. */
     public void awaitFiring(String alert, String node) {
         await(alert + " fires for '" + node + '\'', () -> fires(alert, node));
     }
 
-    /** Waits until the Alertmanager hears that an alert does not fire any more; it must have fired before. */
+    /** Waits until an alert that has fired before no longer fires. */
     public void awaitCleared(String alert, String node) {
         await(alert + " clears for '" + node + '\'', () -> alerts.containsKey(key(alert, node)) && !fires(alert, node));
     }
@@ -146,7 +146,7 @@ public final class PrometheusServer implements AutoCloseable {
         while (!condition.getAsBoolean()) {
             long left = Duration.between(Instant.now(), giveUp).toMillis();
             if (left <= 0) {
-                throw new AssertionError("It does not happen that " + what + "; known: " + alerts);
+                throw new AssertionError("Timed out waiting for: " + what + "; received: " + alerts);
             }
             try {
                 wait(left);
@@ -157,17 +157,17 @@ public final class PrometheusServer implements AutoCloseable {
         }
     }
 
-    /** Waits until a node's agent has been scraped, so that a counter is seen to rise. */
+    /** Waits until a node's agent has been scraped, so that Prometheus sees later increases of its counters. */
     public void awaitScraped(String node) {
         awaitCleared("PodIdentityAgentUnreachable", node);
     }
 
-    /** What a query gives now. */
+    /** Returns the current result of a query. */
     public JsonArray query(String expression) {
         return get("/api/v1/query", Map.of("query", expression));
     }
 
-    /** What a query gives over a time. */
+    /** Returns the result of a query for each second of a range. */
     public JsonArray queryRange(String expression, Instant from, Instant to) {
         return get("/api/v1/query_range", Map.of(
                 "query", expression,

@@ -1,4 +1,4 @@
 /**
- * A real Prometheus with what stands around it in a cluster, and pictures of what it answers. Knows nothing of the faults.
+ * A real Prometheus with its surroundings in a cluster, and pictures of query results. Must not know the faults of the tests.
  */
 package dev.podidentity.agent.prometheus;
