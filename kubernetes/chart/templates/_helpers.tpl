@@ -1,6 +1,6 @@
 {{/* The names follow the reference's chart, so that "helm upgrade" from it to this one changes its objects in place. */}}
 
-{{/* A name and a suffix, in no more than the 63 characters that Kubernetes allows. Takes a dict of name and suffix. */}}
+{{/* Joins a name and a suffix within the 63 characters that Kubernetes allows. Takes a dict of name and suffix. */}}
 {{- define "eks-pod-identity-agent.suffixed" -}}
 {{- if .suffix -}}
 {{- printf "%s-%s" (.name | trunc (int (sub 62 (len .suffix))) | trimSuffix "-") .suffix -}}
@@ -9,12 +9,12 @@
 {{- end -}}
 {{- end }}
 
-{{/* The name of an app, and with a suffix that of a DaemonSet's pods. Takes a dict of root and suffix. */}}
+{{/* The value of the name label; with a suffix, that of the DaemonSet's pods. Takes a dict of root and suffix. */}}
 {{- define "eks-pod-identity-agent.name" -}}
 {{- include "eks-pod-identity-agent.suffixed" (dict "name" (default .root.Chart.Name .root.Values.nameOverride) "suffix" .suffix) -}}
 {{- end }}
 
-{{/* The name of objects. Takes a dict of root and suffix. */}}
+{{/* The name of an object. Takes a dict of root and suffix. */}}
 {{- define "eks-pod-identity-agent.fullname" -}}
 {{- $name := default .root.Chart.Name .root.Values.nameOverride -}}
 {{- if .root.Values.fullnameOverride -}}
@@ -45,7 +45,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* What a DaemonSet knows its pods by. Takes a dict of root and suffix. */}}
+{{/* The labels by which a DaemonSet selects its pods. Takes a dict of root and suffix. */}}
 {{- define "eks-pod-identity-agent.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "eks-pod-identity-agent.name" . }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -64,19 +64,19 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- end -}}
 {{- end }}
 
-{{/* The region, if it is given. */}}
+{{/* The region, if it is set. */}}
 {{- define "eks-pod-identity-agent.region" -}}
 {{- get (default dict .Values.env) "AWS_REGION" -}}
 {{- end }}
 
-{{/* Not empty where the agent asks the API server for something. */}}
+{{/* Not empty if the agent uses the API server. */}}
 {{- define "eks-pod-identity-agent.asksTheApiServer" -}}
 {{- if or (ne .Values.tokenVerification "none") .Values.podLivenessCheck.enabled .Values.events.enabled .Values.startupTaint.enabled -}}
 true
 {{- end -}}
 {{- end }}
 
-{{/* Flags and their values, as arguments of their own. */}}
+{{/* Flags and their values, as separate arguments. */}}
 {{- define "eks-pod-identity-agent.arguments" -}}
 {{- range $flag, $value := . }}
 - {{ $flag | quote }}
@@ -84,7 +84,7 @@ true
 {{- end }}
 {{- end }}
 
-{{/* Settings and the user's environment, as a mapping. Takes a dict of root and daemonset. */}}
+{{/* The agent's environment variables as a mapping: the chart's, then the user's. Takes a dict of root and daemonset. */}}
 {{- define "eks-pod-identity-agent.environment" -}}
 {{- $values := .root.Values -}}
 {{- $settings := dict

@@ -1,9 +1,9 @@
 {{/*
-Refuses values with names that the chart does not have: a misspelt one would do nothing, and nobody would know. A JSON schema
-can refuse them too, but not say which name is meant.
+Rejects unknown value names, because a misspelt one would silently have no effect. A JSON schema could also reject them, but could
+not suggest the right name.
 */}}
 
-{{/* The names of all values, in full. A test compares them with values.yaml. What is below one of them is free. */}}
+{{/* The full names of all values. A test compares them with values.yaml. Below each of them, any name is allowed. */}}
 {{- define "eks-pod-identity-agent.names" -}}
 - admissionPolicies.create
 - affinity
@@ -48,18 +48,18 @@ can refuse them too, but not say which name is meant.
 {{- end }}
 {{- end }}
 
-{{/* Values of the reference's chart that this one does not have, and why. */}}
+{{/* Values of the reference's chart that this chart does not have, and the reasons. */}}
 {{- define "eks-pod-identity-agent.othersNames" -}}
 agent.command: the image's entry point is the agent; agent.additionalArgs adds flags
-agent.advertiseProxyPort: to declare a port is to claim it on every address of the node, and the agent listens on its own alone
+agent.advertiseProxyPort: declaring a port would claim it on every address of the node, but the agent listens only on its own addresses
 init.command: the image's entry point is the agent; init.additionalArgs adds flags
-image.region: it has no effect in the reference's chart either; image.containerRegistry has the registry's name
+image.region: it has no effect in the reference's chart either; use image.containerRegistry
 metrics.path: it is always /metrics
-metrics.extraLabels: there is no Service to label; podAnnotations has annotations for scraping, metrics.podMonitor.extraLabels labels
-metrics.serviceMonitor: there is no Service to scrape; metrics.enabled makes a PodMonitor, and metrics.podMonitor has its settings
+metrics.extraLabels: there is no Service to label; use podAnnotations for scrape annotations, and metrics.podMonitor.extraLabels for labels
+metrics.serviceMonitor: there is no Service to scrape; metrics.enabled creates a PodMonitor, which metrics.podMonitor configures
 {{- end }}
 
-{{/* Looks through a mapping of values. Takes a dict of path, values, names and others. */}}
+{{/* Checks a mapping of values recursively. Takes a dict of path, values, names and others. */}}
 {{- define "eks-pod-identity-agent.checkNames" -}}
 {{- range $name, $value := .values }}
   {{- $path := printf "%s%s" $.path $name }}
@@ -74,7 +74,7 @@ metrics.serviceMonitor: there is no Service to scrape; metrics.enabled makes a P
           (dict "path" (printf "%s." $path) "values" $value "names" $.names "others" $.others) }}
     {{- end }}
   {{- else if hasKey $.others $path }}
-    {{- fail (printf "\n\nThe value %s of Amazon's chart has no place in this one: %s.\n" $path (get $.others $path)) }}
+    {{- fail (printf "\n\nThis chart does not have the value %s of Amazon's chart: %s.\n" $path (get $.others $path)) }}
   {{- else }}
     {{- $nearest := include "eks-pod-identity-agent.nearest" (dict "path" $path "names" $.names) }}
     {{- fail (printf "\n\nThere is no value %s. Is %s meant?\n" $path $nearest) }}
@@ -83,8 +83,8 @@ metrics.serviceMonitor: there is no Service to scrape; metrics.enabled makes a P
 {{- end }}
 
 {{/*
-The name that is most like a path: by its last part, and among equals by all of it. What is above values has names too. Takes
-a dict of path and names.
+The name most similar to a path: by its last part, and if that is a tie, by the whole path. The parents of values are candidates too.
+Takes a dict of path and names.
 */}}
 {{- define "eks-pod-identity-agent.nearest" -}}
 {{- $candidates := .names }}
@@ -108,7 +108,7 @@ a dict of path and names.
 {{- $best }}
 {{- end }}
 
-{{/* How many letters to add, remove or change to make one word of another (Levenshtein), whatever their case. */}}
+{{/* The Levenshtein distance of two words, ignoring case. */}}
 {{- define "eks-pod-identity-agent.distance" -}}
 {{- $b := splitList "" (lower .b) }}
 {{- $row := untilStep 0 (int (add1 (len $b))) 1 }}

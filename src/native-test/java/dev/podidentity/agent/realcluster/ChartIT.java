@@ -346,7 +346,7 @@ class ChartIT {
         "image.region             | no effect",
         "metrics.path             | always /metrics",
         "metrics.extraLabels.a    | podAnnotations",
-        "metrics.serviceMonitor.enabled | metrics.enabled makes a PodMonitor"
+        "metrics.serviceMonitor.enabled | metrics.enabled creates a PodMonitor"
     })
     void saysWhyAValueOfTheReferencesChartHasNoPlace(String name, String reason) {
         // When
@@ -354,7 +354,7 @@ class ChartIT {
 
         // Then
         assertThat(ran.exitCode()).isNotZero();
-        assertThat(ran.errors()).contains("of Amazon's chart has no place in this one", reason);
+        assertThat(ran.errors()).contains("This chart does not have the value ", "of Amazon's chart", reason);
     }
 
     private static String helm(RealCluster cluster, String... arguments) {
