@@ -25,7 +25,7 @@ public final class Picture {
     private static final int PLOT_HEIGHT = 130;
     private static final int MOST_LINES = 10;
     /** Width of the names, and height of the rows, of {@link #addTimes}. */
-    private static final int NAMES = 300;
+    private static final int NAMES = 340;
     private static final int ROW = 18;
     /** Grafana's names of units, and what it shows for them. */
     private static final Map<String, String> UNITS = Map.of("reqps", " (per second)", "s", " (seconds)");
@@ -124,7 +124,7 @@ public final class Picture {
 
     /** Returns which part of the time has passed, from 0 to 1. */
     private double share(double seconds) {
-        return (seconds - from.getEpochSecond()) / (to.getEpochSecond() - from.getEpochSecond());
+        return Math.min(1, (seconds - from.getEpochSecond()) / (to.getEpochSecond() - from.getEpochSecond()));
     }
 
     private String path(Line line, double most) {

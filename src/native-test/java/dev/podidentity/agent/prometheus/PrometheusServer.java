@@ -30,6 +30,7 @@ public final class PrometheusServer implements AutoCloseable {
 
     public static final Duration SCRAPE_INTERVAL = Duration.ofSeconds(2);
     private static final Duration PATIENCE = Duration.ofMinutes(4);
+    private static final long POLL_MILLIS = 500;
 
     private final Process process;
     private final HttpServer surroundings;
@@ -62,6 +63,8 @@ public final class PrometheusServer implements AutoCloseable {
                         "prometheus",
                         "--config.file=prometheus.yaml",
                         "--storage.tsdb.path=data",
+                        // An alert that fires before Prometheus has found the Alertmanager waits for this long, by default a minute.
+                        "--rules.alert.resend-delay=5s",
                         "--web.listen-address=" + AgentProcess.LOOPBACK + ':' + port)
                 .directory(directory.toFile())
                 .redirectErrorStream(true)
@@ -149,7 +152,7 @@ public final class PrometheusServer implements AutoCloseable {
                 throw new AssertionError("Timed out waiting for: " + what + "; received: " + alerts);
             }
             try {
-                wait(left);
+                wait(Math.min(left, POLL_MILLIS));
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
                 throw new IllegalStateException(e);
@@ -159,7 +162,7 @@ public final class PrometheusServer implements AutoCloseable {
 
     /** Waits until a node's agent has been scraped, so that Prometheus sees later increases of its counters. */
     public void awaitScraped(String node) {
-        awaitCleared("PodIdentityAgentUnreachable", node);
+        await(node + " is scraped", () -> !query("up{node=\"" + node + "\"} == 1").isEmpty());
     }
 
     /** Returns the current result of a query. */
