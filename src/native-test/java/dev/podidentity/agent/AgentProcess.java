@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalDouble;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -38,6 +39,8 @@ public final class AgentProcess implements AutoCloseable {
     public static final String LOOPBACK = "127.0.0.1";
 
     private static final Duration PATIENCE = Duration.ofSeconds(60);
+    /** The agent serves metrics some milliseconds before all of them are registered. */
+    private static final Duration REGISTRATION = Duration.ofSeconds(5);
     private static final int TOO_MANY_REQUESTS = 429;
     public static final Pattern LISTENING = Pattern.compile(
             "\"msg\":\"Listening\",\"listener\":\"(\\w+)\",\"address\":\"(.+):(\\d+)\"");
@@ -182,12 +185,20 @@ public final class AgentProcess implements AutoCloseable {
 
     /** Returns the current value of a time series, which is named with its labels as in a scrape. */
     public double metric(String series) {
-        String scrape = scrape();
-        return scrape.lines()
-                .filter(line -> line.startsWith(series + ' '))
-                .mapToDouble(line -> Double.parseDouble(line.substring(series.length() + 1)))
-                .findFirst()
-                .orElseThrow(() -> new AssertionError("There is no " + series + " in:\n" + scrape));
+        Instant giveUp = Instant.now().plus(REGISTRATION);
+        while (true) {
+            String scrape = scrape();
+            OptionalDouble value = scrape.lines()
+                    .filter(line -> line.startsWith(series + ' '))
+                    .mapToDouble(line -> Double.parseDouble(line.substring(series.length() + 1)))
+                    .findFirst();
+            if (value.isPresent()) {
+                return value.getAsDouble();
+            }
+            if (!Instant.now().isBefore(giveUp)) {
+                throw new AssertionError("There is no " + series + " in:\n" + scrape);
+            }
+        }
     }
 
     /** Retries: a test that polls a value may exceed the agent's rate limit for scrapes. */

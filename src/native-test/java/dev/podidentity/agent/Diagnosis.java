@@ -7,6 +7,7 @@ import io.vertx.core.json.JsonObject;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 
 /** The report of one run of {@code doctor}. */
 public record Diagnosis(int exitCode, List<JsonObject> findings) {
@@ -51,8 +52,6 @@ public record Diagnosis(int exitCode, List<JsonObject> findings) {
     private static String line(JsonObject finding) {
         return finding.getString("status") + ": " + finding.getString("seen")
                 + (finding.containsKey("remedy") ? ". " + finding.getString("remedy") : "")
-                + finding.getJsonArray("details", new JsonArray()).stream()
-                        .map(detail -> "\n" + detail)
-                        .reduce("", (all, detail) -> all + detail);
+                + finding.getJsonArray("details", new JsonArray()).stream().map(detail -> "\n" + detail).collect(Collectors.joining());
     }
 }

@@ -91,6 +91,7 @@ class KeysOutageIT {
             // Given
             assertThat(agent.awaitLine(line -> line.contains("signing keys cannot be fetched")))
                     .contains("cannot be reached: check --api-server");
+            assertThat(agent.metric(NO_KEYS)).isZero();
             assertEachForItself(agent);
             assertThat(agent.metric(NO_KEYS)).isEqualTo(3);
 

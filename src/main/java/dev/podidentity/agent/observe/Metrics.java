@@ -122,9 +122,9 @@ public final class Metrics {
     private static final Duration[] REQUEST_BUCKETS = millis(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 900, 1000);
     /** From a call within a region to the timeout of a call. */
     private static final Duration[] UPSTREAM_BUCKETS = millis(5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000);
-    /** From the precision of a timer to a loop that is effectively stuck. */
     /** A third of the time for which the maximum is kept, because Micrometer keeps three such windows. */
     private static final Duration LAG_WINDOW = Duration.ofSeconds(20);
+    /** From the precision of a timer to a loop that is effectively stuck. */
     private static final Duration[] LAG_BUCKETS = millis(5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000);
 
     private final MeterRegistry registry;
