@@ -45,7 +45,7 @@ final class ImdsMain {
             case ROLES -> answer(exchange, 200, "node-role");
             case ROLES + "node-role" -> answer(exchange, 200, """
                     {"Code":"Success","Type":"AWS-HMAC","AccessKeyId":"%s","SecretAccessKey":"%s",
-                     "Token":"session-of-the-node","LastUpdated":"2024-01-01T00:00:00Z","Expiration":"2999-01-01T00:00:00Z"}
+                     "LastUpdated":"2024-01-01T00:00:00Z","Expiration":"2999-01-01T00:00:00Z"}
                     """.formatted(args[3], args[4]));
             case "/latest/dynamic/instance-identity/document" -> answer(exchange, 200, "{\"region\":\"" + args[2] + "\"}");
             default -> answer(exchange, 404, "");

@@ -80,6 +80,9 @@ class NodeEnvironmentIT {
             assertThat(answer.status()).isEqualTo(200);
             assertThat(asked).contains("GET /latest/meta-data/iam/security-credentials/node-role");
             assertThat(asked).noneMatch(request -> request.contains("/v1/credentials"));
+            assertThat(agent.metric("pod_identity_agent_credentials_expiry_seconds")).isBetween(0.0, 21_600.0);
+            assertThat(Diagnosis.of(AgentProcess.command(), environment, List.of(emulator.secretAccessKey(), SESSION_TOKEN)).of("credentials"))
+                    .singleElement().asString().contains("from IMDSv2: " + emulator.accessKeyId() + ", until ");
         }
     }
 
